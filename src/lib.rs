@@ -1,0 +1,3 @@
+//! The executable contract of the Multiplayer Session Directory (MPSD).
+
+pub mod reference;

@@ -1,0 +1,34 @@
+//! The only place in the reference that reads the time.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+/// A source of the current time; clones share it.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The system's wall clock.
+    pub fn system() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the one place where the reference reads the wall clock")]
+        Self(Arc::new(Timestamp::now))
+    }
+
+    /// A clock that says what `source` says, for tests.
+    pub fn from_fn(source: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(source))
+    }
+
+    /// The current time.
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}

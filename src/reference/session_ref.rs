@@ -1,0 +1,35 @@
+//! What names a session: service config, template and name.
+
+use serde_json::{Value, json};
+
+/// A session's address, in the spelling it was created with.
+#[derive(Clone, Debug)]
+pub struct SessionRef {
+    /// The service config id, a GUID.
+    pub scid: String,
+    /// The template's name.
+    pub template_name: String,
+    /// The session's name.
+    pub name: String,
+}
+
+/// A [`SessionRef`] for comparison: the case of letters does not matter (LIVE-025, SES-ADDR-003).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionKey(String);
+
+impl SessionRef {
+    /// The key that all spellings of this address share.
+    pub fn key(&self) -> SessionKey {
+        SessionKey(format!("{}~{}~{}", self.scid, self.template_name, self.name).to_lowercase())
+    }
+
+    /// The session's path: six segments, relative to the host.
+    pub fn path(&self) -> String {
+        format!("/serviceconfigs/{}/sessiontemplates/{}/sessions/{}", self.scid, self.template_name, self.name)
+    }
+
+    /// The document form, `{scid, templateName, name}`.
+    pub fn to_json(&self) -> Value {
+        json!({ "scid": self.scid, "templateName": self.template_name, "name": self.name })
+    }
+}

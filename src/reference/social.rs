@@ -1,0 +1,26 @@
+//! Who follows, favours and blocks whom.
+
+use std::collections::HashSet;
+
+/// The social graph, as configured.
+#[derive(Clone, Debug, Default)]
+pub struct Social {
+    /// Pairs (follower, followed) of xuids.
+    pub follows: HashSet<(u64, u64)>,
+    /// Pairs (who, favourite) of xuids.
+    pub favorites: HashSet<(u64, u64)>,
+    /// Pairs (who blocks, who is blocked) of xuids.
+    pub blocks: HashSet<(u64, u64)>,
+}
+
+impl Social {
+    /// Whether `follower` follows `followed`.
+    pub fn follows(&self, follower: u64, followed: u64) -> bool {
+        self.follows.contains(&(follower, followed))
+    }
+
+    /// Whether `who` has blocked `whom`.
+    pub fn blocks(&self, who: u64, whom: u64) -> bool {
+        self.blocks.contains(&(who, whom))
+    }
+}

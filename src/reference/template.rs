@@ -1,0 +1,16 @@
+//! Session templates: the constants that a session starts from.
+
+use serde_json::Value;
+
+/// A template of a service config, as configured.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// Its name, in the configured spelling.
+    pub name: String,
+    /// The contract version its constants are written in: 104, 105 or 107 (TPL-011).
+    pub contract_version: u16,
+    /// `{ "system": {...}, "custom": {...} }`, both optional.
+    pub constants: Value,
+    /// `roleTypes`, or null when the template has none.
+    pub role_types: Value,
+}
