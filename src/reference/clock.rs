@@ -12,7 +12,10 @@ pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 impl Clock {
     /// The system's wall clock.
     pub fn system() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the one place where the reference reads the wall clock")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place where the reference reads the wall clock"
+        )]
         Self(Arc::new(Timestamp::now))
     }
 

@@ -25,7 +25,10 @@ impl SessionRef {
 
     /// The session's path: six segments, relative to the host.
     pub fn path(&self) -> String {
-        format!("/serviceconfigs/{}/sessiontemplates/{}/sessions/{}", self.scid, self.template_name, self.name)
+        format!(
+            "/serviceconfigs/{}/sessiontemplates/{}/sessions/{}",
+            self.scid, self.template_name, self.name
+        )
     }
 
     /// The document form, `{scid, templateName, name}`.
