@@ -1,2 +1,0 @@
-//! Embeds the suite's files into the library.
-fn main() {}

@@ -1,0 +1,560 @@
+//! One variant of a case, from its first request to its verdict.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::client::{WireError, WireRequest, WireResponse};
+use super::judge::{self, Fault};
+use super::scope::{Speaker, Variables};
+use super::verdict::{Exchange, Finding, Outcome, Verdict};
+use super::{Replay, matching};
+use crate::suite::case::{Action, Body, Case, Expectation, Request, Source, Step, Variant};
+use crate::suite::clause::Weight;
+use crate::suite::schemas;
+use crate::suite::variable;
+
+/// How often a throttled request is sent again.
+const MAX_THROTTLED: usize = 8;
+/// How long `within` waits between two attempts, in ms.
+const POLL: u64 = 250;
+
+/// Why a conversation ended early.
+enum Stop {
+    /// Something did not hold; what follows would be noise.
+    Failed,
+    /// No verdict is possible.
+    Inconclusive(String),
+}
+
+/// Replays one variant of a case.
+pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> Outcome {
+    let start = Instant::now();
+    let variables = Variables::new(&replay.target, case, variant.version);
+    let mut conversation = Conversation {
+        replay,
+        case,
+        variant,
+        variables,
+        exchanges: Vec::new(),
+        findings: Vec::new(),
+        readings: Vec::new(),
+        judged: Vec::new(),
+        assertions: 0,
+        named: HashMap::new(),
+        advance: 0,
+    };
+    let stop = match replay.missing(case, variant) {
+        Some(reason) => {
+            return conversation.into_outcome(Verdict::NotApplicable, Some(reason), start, Vec::new());
+        }
+        None => tokio::time::timeout(replay.options.case_limit, conversation.run()).await,
+    };
+    let (verdict, reason) = match stop {
+        Err(_) => {
+            (Verdict::Inconclusive, Some(format!("not done within {} s", replay.options.case_limit.as_secs())))
+        }
+        Ok(Err(Stop::Inconclusive(reason))) => (Verdict::Inconclusive, Some(reason)),
+        Ok(Ok(()) | Err(Stop::Failed)) => {
+            let limit = if replay.options.strict { Weight::Warning } else { Weight::Failure };
+            let is_failed = conversation.findings.iter().any(|finding| finding.is_setup || finding.weight >= limit);
+            (if is_failed { Verdict::Fail } else { Verdict::Pass }, None)
+        }
+    };
+    let (verdict, reason) = if verdict == Verdict::Pass && conversation.assertions == 0 {
+        (Verdict::SuiteFault, Some("nothing was asserted".to_owned()))
+    } else {
+        (verdict, reason)
+    };
+    let leftovers = if replay.target.is_disposable { Vec::new() } else { conversation.clean_up().await };
+    conversation.into_outcome(verdict, reason, start, leftovers)
+}
+
+struct Conversation<'a> {
+    replay: &'a Replay,
+    case: &'a Case,
+    variant: &'a Variant,
+    variables: Variables<'a>,
+    exchanges: Vec<Exchange>,
+    findings: Vec<Finding>,
+    readings: Vec<(String, String)>,
+    judged: Vec<String>,
+    assertions: usize,
+    /// The latest exchange of each named step.
+    named: HashMap<&'a str, usize>,
+    /// How far the conversation's clock is ahead of the target's, in ms.
+    advance: u64,
+}
+
+impl<'a> Conversation<'a> {
+    fn into_outcome(self, verdict: Verdict, reason: Option<String>, start: Instant, leftovers: Vec<String>) -> Outcome {
+        Outcome {
+            id: self.variant.id.clone(),
+            case: self.case.id.clone(),
+            version: self.variant.version,
+            clauses: self.variant.clauses.clone(),
+            verdict,
+            reason,
+            known: self.variables.known(),
+            findings: self.findings,
+            exchanges: self.exchanges,
+            readings: self.readings,
+            judged: self.judged,
+            assertions: self.assertions,
+            leftovers,
+            milliseconds: start.elapsed().as_secs_f64() * 1000.0,
+        }
+    }
+
+    async fn run(&mut self) -> Result<(), Stop> {
+        for (index, step) in self.variant.steps.iter().enumerate() {
+            if let Some(milliseconds) = step.after {
+                self.pass_time(milliseconds).await;
+            }
+            let label = (index + 1).to_string();
+            let is_done = match step.within {
+                Some(limit) => self.run_until(step, &label, limit).await?,
+                None => self.run_once(step, &label).await?,
+            };
+            if !is_done {
+                return Err(Stop::Failed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the target's time pass: by its clock where that can be moved, else by waiting.
+    async fn pass_time(&mut self, milliseconds: u64) {
+        if self.replay.target.advance_header.is_some() {
+            self.advance += milliseconds;
+        } else {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        }
+    }
+
+    /// Repeats a step until it holds, or its time is over; only the last attempt is kept.
+    async fn run_until(&mut self, step: &'a Step, label: &str, limit: u64) -> Result<bool, Stop> {
+        let mut left = limit;
+        loop {
+            let before = (self.exchanges.len(), self.findings.len(), self.readings.len(), self.assertions);
+            let is_done = self.run_once(step, label).await?;
+            if left == 0 || is_done && self.findings.len() == before.1 {
+                return Ok(is_done);
+            }
+            self.exchanges.truncate(before.0);
+            self.findings.truncate(before.1);
+            self.readings.truncate(before.2);
+            self.assertions = before.3;
+            let pause = POLL.min(left);
+            left -= pause;
+            self.pass_time(pause).await;
+        }
+    }
+
+    /// Carries out a step; false when something failed that makes what follows noise.
+    async fn run_once(&mut self, step: &'a Step, label: &str) -> Result<bool, Stop> {
+        let known = self.findings.len();
+        let guard = step.expectations().find_map(|expectation| Some((expectation, expectation.unchanged.as_ref()?)));
+        let before = match guard {
+            Some((_, path)) => Some(self.observe(path, format!("{label} before")).await?),
+            None => None,
+        };
+        let first = self.exchanges.len();
+        match &step.action {
+            Action::Send(request) => {
+                self.send(request, label.to_owned()).await?;
+            }
+            Action::Again(name) => {
+                let steps = &self.variant.steps;
+                let named = steps.iter().find(|step| step.name.as_ref() == Some(name));
+                for request in named.map(Step::requests).unwrap_or_default() {
+                    self.send(request, format!("{label} again")).await?;
+                }
+            }
+            Action::Together(requests) => self.send_together(requests, label).await?,
+        }
+        let last = self.exchanges.len();
+        if last == first {
+            return Err(Stop::Inconclusive("the step sent nothing".to_owned()));
+        }
+        for index in first..last {
+            if let Some(expectation) = &step.expect {
+                self.judge(step, expectation, index);
+            }
+            let status = self.exchanges.get(index).map_or(0, |exchange| exchange.response.status);
+            for (_, expectation) in step.each.iter().filter(|(set, _)| set.contains(status)) {
+                self.judge(step, expectation, index);
+            }
+        }
+        self.judge_tally(step, first, last);
+        if let (Some((expectation, path)), Some(before)) = (guard, before) {
+            let after = self.observe(path, format!("{label} after")).await?;
+            self.assertions += 1;
+            let found = match (self.exchanges.get(before), self.exchanges.get(after)) {
+                (Some(before), Some(after)) => judge::differences(before, after, true),
+                _ => Vec::new(),
+            };
+            for (assertion, expected, actual) in found {
+                let assertion = format!("unchanged: {assertion}");
+                let pointer = format!("{}/unchanged", expectation.pointer);
+                self.add(step, Some(expectation), after, Fault { assertion, expected, actual, pointer });
+            }
+        }
+        if let Some(name) = &step.name {
+            self.named.insert(name, last - 1);
+        }
+        let is_noise = |finding: &Finding| finding.weight == Weight::Failure || finding.is_setup;
+        Ok(!self.findings.iter().skip(known).any(is_noise))
+    }
+
+    /// Reads a session for `unchanged`; the exchange's index.
+    async fn observe(&mut self, path: &str, label: String) -> Result<usize, Stop> {
+        let request = Request {
+            speaker: self.case.observer.clone(),
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Body::None,
+        };
+        self.send(&request, label).await
+    }
+
+    async fn send(&mut self, request: &Request, label: String) -> Result<usize, Stop> {
+        let speaker = Speaker { name: &request.speaker, copy: 1 };
+        let wire = self.wire_request(request, speaker);
+        let response = self.replay.deliver(&wire, self.expects_throttling()).await.map_err(inconclusive)?;
+        self.record(label, &request.speaker, wire, response);
+        Ok(self.exchanges.len() - 1)
+    }
+
+    async fn send_together(&mut self, requests: &[Request], label: &str) -> Result<(), Stop> {
+        let wires: Vec<_> = requests.iter().enumerate().map(|(index, request)| {
+            let speaker = Speaker { name: &request.speaker, copy: index + 1 };
+            self.wire_request(request, speaker)
+        }).collect();
+        let expects_throttling = self.expects_throttling();
+        let responses = join_all(wires.iter().map(|wire| self.replay.deliver(wire, expects_throttling))).await;
+        for (index, ((request, wire), response)) in requests.iter().zip(wires).zip(responses).enumerate() {
+            let response = response.map_err(inconclusive)?;
+            self.record(format!("{label} #{}", index + 1), &request.speaker, wire, response);
+        }
+        Ok(())
+    }
+
+    fn expects_throttling(&self) -> bool {
+        self.case.needs.iter().any(|need| need == "rate-limits")
+    }
+
+    fn record(&mut self, label: String, speaker: &str, mut request: WireRequest, response: WireResponse) {
+        request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+        let json = serde_json::from_slice(&response.body).ok();
+        let schemas = &self.replay.schemas;
+        let operation = schemas.operation(&request.method, &request.path);
+        let body = match (&json, response.body.is_empty()) {
+            (_, true) => schemas::Body::Empty,
+            (Some(json), false) => schemas::Body::Json(json),
+            (None, false) => schemas::Body::Text(""),
+        };
+        let text = String::from_utf8_lossy(&response.body);
+        let body = if matches!(body, schemas::Body::Text(_)) { schemas::Body::Text(&text) } else { body };
+        let judgement = operation.map(|operation| schemas.judge(&operation, response.status, self.variant.version, body));
+        let judgement = judgement.unwrap_or_default();
+        let (name, request_schema) = match &operation {
+            Some(operation) => (Some(operation.id().to_owned()), operation.request_schema().map(str::to_owned)),
+            None => (None, None),
+        };
+        drop(text);
+        let exchange =
+            Exchange { label, speaker: speaker.to_owned(), request, response, json, schema: judgement.schema, request_schema };
+        self.exchanges.push(exchange);
+        let index = self.exchanges.len() - 1;
+        self.assertions += 1;
+        for violation in judgement.violations {
+            let weight = match violation.severity {
+                schemas::Severity::Remark => Weight::Remark,
+                _ => Weight::Failure,
+            };
+            let clauses: Vec<String> = violation.clause.into_iter().collect();
+            let weight = if clauses.is_empty() { weight } else { weight.min(self.weigh(&clauses)) };
+            self.findings.push(Finding {
+                weight,
+                clauses,
+                is_setup: false,
+                exchange: index,
+                assertion: format!("schema {}", violation.pointer),
+                expected: violation.message,
+                actual: self.exchanges.get(index).and_then(|exchange| exchange.json.as_ref()).map_or_else(
+                    || "no JSON".to_owned(),
+                    |json| matching::show(json.pointer(&violation.pointer)),
+                ),
+                pointer: String::new(),
+            });
+        }
+        if let Some(operation) = name {
+            self.judge_invariants(&operation, index);
+        }
+    }
+
+    fn judge_invariants(&mut self, operation: &str, index: usize) {
+        let replay = self.replay;
+        let Some(exchange) = self.exchanges.get(index) else { return };
+        let content = judge::content(exchange);
+        let mut findings = Vec::new();
+        for invariant in replay.suite.invariants() {
+            if !invariant.covers(operation, &exchange.request.method, exchange.response.status, content) {
+                continue;
+            }
+            self.assertions += 1;
+            for id in &invariant.clauses {
+                if !self.judged.contains(id) {
+                    self.judged.push(id.clone());
+                }
+            }
+            let context = judge::Context {
+                variables: &self.variables,
+                speaker: Speaker { name: &exchange.speaker, copy: 1 },
+                named: &|_| None,
+            };
+            for fault in judge::judge(&invariant.expect, exchange, context, &mut self.readings) {
+                findings.push(Finding {
+                    weight: self.weigh(&invariant.clauses),
+                    clauses: invariant.clauses.clone(),
+                    is_setup: false,
+                    exchange: index,
+                    assertion: fault.assertion,
+                    expected: fault.expected,
+                    actual: fault.actual,
+                    pointer: String::new(),
+                });
+            }
+        }
+        self.findings.append(&mut findings);
+    }
+
+    /// Holds an exchange against an expectation, and keeps what it captures.
+    fn judge(&mut self, step: &Step, expectation: &'a Expectation, index: usize) {
+        let Some(exchange) = self.exchanges.get(index) else { return };
+        let named = |name: &str| self.exchanges.get(*self.named.get(name)?);
+        let speaker = Speaker { name: &exchange.speaker, copy: 1 };
+        let context = judge::Context { variables: &self.variables, speaker, named: &named };
+        let mut readings = Vec::new();
+        let faults = judge::judge(expectation, exchange, context, &mut readings);
+        self.assertions += expectation.assertions();
+        let mut violations = Vec::new();
+        if let (Some(schema), Some(json)) = (&expectation.schema, &exchange.json) {
+            for violation in self.replay.schemas.validate(schema, self.variant.version, json) {
+                let assertion = format!("schema {}", violation.pointer);
+                let actual = matching::show(json.pointer(&violation.pointer));
+                let pointer = format!("{}/schema", expectation.pointer);
+                violations.push(Fault { assertion, expected: violation.message, actual, pointer });
+            }
+        }
+        let followed = expectation.reading.as_ref().and_then(|(entry, alternatives)| {
+            let (_, key) = readings.iter().find(|(followed, _)| followed == entry)?;
+            alternatives.iter().find(|(name, _)| name == key).map(|(_, reading)| reading)
+        });
+        let mut captured = Vec::new();
+        for (name, source) in expectation.capture.iter().chain(followed.iter().flat_map(|reading| &reading.capture)) {
+            let value = match source {
+                Source::Status => Some(exchange.response.status.into()),
+                Source::Header(header) => exchange.response.header(header).map(Value::from),
+                Source::Body(pointer) => exchange.json.as_ref().and_then(|json| json.pointer(pointer)).cloned(),
+            };
+            captured.push((name, value, source));
+        }
+        let mut missing = Vec::new();
+        for (name, value, source) in captured {
+            match value {
+                Some(value) => self.variables.set(name, value),
+                None => missing.push(Fault {
+                    assertion: format!("capture {name}"),
+                    expected: "a value to capture".to_owned(),
+                    actual: format!("nothing at {source:?}"),
+                    pointer: format!("{}/capture/{name}", expectation.pointer),
+                }),
+            }
+        }
+        self.readings.append(&mut readings);
+        for fault in faults.into_iter().chain(violations).chain(missing) {
+            self.add(step, Some(expectation), index, fault);
+        }
+    }
+
+    fn judge_tally(&mut self, step: &Step, first: usize, last: usize) {
+        let speaker = Speaker { name: "", copy: 1 };
+        for (set, expected) in &step.tally {
+            let answers = self.exchanges.get(first..last).unwrap_or_default();
+            let count = answers.iter().filter(|exchange| set.contains(exchange.response.status)).count();
+            self.assertions += 1;
+            let matcher = self.variables.resolve(expected, speaker);
+            if let Some(mismatch) = matching::find_mismatches(&matcher, Some(&Value::from(count))).pop() {
+                let statuses: Vec<_> = answers.iter().map(|exchange| exchange.response.status.to_string()).collect();
+                let fault = Fault {
+                    assertion: format!("tally {set}"),
+                    expected: format!("{} of {} answers", mismatch.expected, answers.len()),
+                    actual: format!("{count}: {}", statuses.join(", ")),
+                    pointer: format!("{}/tally", step.pointer),
+                };
+                self.add(step, None, first, fault);
+            }
+        }
+    }
+
+    fn add(&mut self, step: &Step, expectation: Option<&Expectation>, exchange: usize, fault: Fault) {
+        let own = expectation.and_then(|expectation| expectation.clauses.as_ref());
+        let clauses = match own {
+            Some(clauses) => clauses.clone(),
+            None if step.is_setup => Vec::new(),
+            None => self.variant.clauses.clone(),
+        };
+        let weight = if step.is_setup { Weight::Failure } else { self.weigh(&clauses) };
+        self.findings.push(Finding {
+            weight,
+            clauses,
+            is_setup: step.is_setup,
+            exchange,
+            assertion: fault.assertion,
+            expected: fault.expected,
+            actual: fault.actual,
+            pointer: fault.pointer,
+        });
+    }
+
+    /// What a finding against some clauses amounts to.
+    fn weigh(&self, clauses: &[String]) -> Weight {
+        let weights = clauses.iter().filter_map(|id| self.replay.suite.clause(id)).map(crate::suite::clause::Clause::weight);
+        weights.max().unwrap_or(Weight::Failure)
+    }
+
+    fn wire_request(&self, request: &Request, speaker: Speaker<'_>) -> WireRequest {
+        let variables = &self.variables;
+        let body = match &request.body {
+            Body::None => None,
+            Body::Json(value) => {
+                let value = variables.resolve(value, speaker);
+                Some(Bytes::from(variable::generate(&value).to_string()))
+            }
+            Body::Text(value) => {
+                let value = variables.json(value, speaker);
+                Some(match variable::generate(&value) {
+                    Cow::Owned(Value::String(text)) => Bytes::from(text),
+                    Cow::Borrowed(Value::String(text)) => Bytes::from(text.clone()),
+                    other => Bytes::from(other.to_string()),
+                })
+            }
+            Body::Bytes(bytes) => Some(Bytes::from(bytes.clone())),
+        };
+        let mut headers = vec![("X-Xbl-Contract-Version".to_owned(), self.variant.version.to_string())];
+        if body.is_some() {
+            headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
+        }
+        match (speaker.name, self.replay.target.identities.get(speaker.name)) {
+            ("unknown", _) => headers.push(("Authorization".to_owned(), format!("XBL3.0 x=0;{}", Uuid::new_v4().simple()))),
+            (_, Some(identity)) => {
+                headers.push(("Authorization".to_owned(), identity.authorization.reveal().to_owned()));
+            }
+            _ => {}
+        }
+        if let Some(header) = &self.replay.target.advance_header
+            && self.advance > 0
+        {
+            headers.push((header.clone(), self.advance.to_string()));
+        }
+        for (name, values) in &request.headers {
+            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            headers.extend(values.iter().map(|value| (name.clone(), variables.text(value, speaker))));
+        }
+        WireRequest { method: request.method.clone(), path: variables.text(&request.path, speaker), headers, body }
+    }
+
+    /// Takes back what the conversation made: its handles, and its members; what stays is returned.
+    async fn clean_up(&mut self) -> Vec<String> {
+        let mut speakers: Vec<String> = Vec::new();
+        let mut requests = Vec::new();
+        let request = |speaker: &str, path: String| Request {
+            speaker: speaker.to_owned(),
+            method: "DELETE".to_owned(),
+            path,
+            headers: Vec::new(),
+            body: Body::None,
+        };
+        for exchange in &self.exchanges {
+            let is_write = matches!(exchange.request.method.as_str(), "PUT" | "POST") && exchange.response.status < 300;
+            if !is_write {
+                continue;
+            }
+            if exchange.request.path.eq_ignore_ascii_case("/handles")
+                && let Some(id) = exchange.json.as_ref().and_then(|json| json.get("id")).and_then(Value::as_str)
+            {
+                requests.push(request(&exchange.speaker, format!("/handles/{id}")));
+            }
+            if !speakers.contains(&exchange.speaker) {
+                speakers.push(exchange.speaker.clone());
+            }
+        }
+        for path in self.variables.session_paths() {
+            requests.extend(speakers.iter().map(|speaker| request(speaker, format!("{path}/members/me"))));
+        }
+        let mut leftovers = Vec::new();
+        for request in requests {
+            let speaker = Speaker { name: &request.speaker, copy: 1 };
+            let wire = self.wire_request(&request, speaker);
+            match self.replay.deliver(&wire, false).await {
+                Ok(response) if response.status < 500 => {}
+                Ok(response) => leftovers.push(format!("{} ({})", wire.path, response.status)),
+                Err(error) => leftovers.push(format!("{} ({error})", wire.path)),
+            }
+        }
+        leftovers
+    }
+}
+
+fn inconclusive(error: WireError) -> Stop {
+    Stop::Inconclusive(error.to_string())
+}
+
+impl Replay {
+    /// Sends a request; one that is throttled is sent again when the target says so, unless throttling is expected.
+    async fn deliver(&self, request: &WireRequest, expects_throttling: bool) -> Result<WireResponse, WireError> {
+        for _ in 0..MAX_THROTTLED {
+            let response = self.client.send(request).await?;
+            let seconds = match response.status {
+                429 | 503 if !expects_throttling => response.header("retry-after").and_then(|text| text.parse().ok()),
+                _ => return Ok(response),
+            };
+            let Some(seconds) = seconds else { return Ok(response) };
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+        }
+        Err(WireError::Broken(format!("throttled {MAX_THROTTLED} times")))
+    }
+
+    /// What a case needs and the target does not have.
+    fn missing(&self, case: &Case, variant: &Variant) -> Option<String> {
+        let lacks = |feature: &str| self.target.lacks.contains(feature).then(|| format!("the target lacks `{feature}`"));
+        if let Some(reason) = case.needs.iter().find_map(|need| lacks(need)) {
+            return Some(reason);
+        }
+        let is_timed = variant.steps.iter().any(|step| step.after.is_some() || step.within.is_some());
+        if let Some(reason) = is_timed.then(|| lacks("clock")).flatten() {
+            return Some(reason);
+        }
+        if let Some(reason) = (variant.version != 107).then(|| lacks("legacy-versions")).flatten() {
+            return Some(reason);
+        }
+        let templates = case.sessions.iter().filter_map(|session| session.template.as_ref()).chain([&case.template]);
+        if let Some(template) = templates.into_iter().find(|name| !self.target.templates.contains_key(*name)) {
+            return Some(format!("the target has no template `{template}`"));
+        }
+        let speakers = variant.steps.iter().flat_map(Step::requests).map(|request| &request.speaker);
+        let is_missing = |name: &&String| {
+            !crate::suite::world::ANONYMOUS.contains(&name.as_str()) && !self.target.identities.contains_key(*name)
+        };
+        let missing = speakers.chain([&case.observer]).find(is_missing)?;
+        Some(format!("the target has no identity `{missing}`"))
+    }
+}

@@ -1,0 +1,175 @@
+//! Holds an answer against what is expected of it.
+
+use serde_json::Value;
+
+use super::matching::{self, show};
+use super::roster;
+use super::scope::{Speaker, Variables};
+use super::verdict::Exchange;
+use crate::suite::case::{Content, Expectation};
+
+/// Something that did not hold, before it is known which clauses it counts against.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) assertion: String,
+    pub(super) expected: String,
+    pub(super) actual: String,
+    /// The place in the case's file, below the expectation.
+    pub(super) pointer: String,
+}
+
+/// What a step's answer is compared with, besides what its expectation says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context<'a> {
+    pub(super) variables: &'a Variables<'a>,
+    pub(super) speaker: Speaker<'a>,
+    /// The latest answer of a named step.
+    pub(super) named: &'a dyn Fn(&str) -> Option<&'a Exchange>,
+}
+
+/// The kind of body that an answer has.
+pub(super) fn content(exchange: &Exchange) -> Content {
+    match (&exchange.json, exchange.response.body.is_empty()) {
+        (_, true) => Content::None,
+        (Some(_), false) => Content::Json,
+        (None, false) => Content::Text,
+    }
+}
+
+/// Finds everything in which an answer is not as expected; `readings` collects the readings it follows.
+pub(super) fn judge(
+    expectation: &Expectation,
+    exchange: &Exchange,
+    context: Context<'_>,
+    readings: &mut Vec<(String, String)>,
+) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut fault = |assertion: String, expected: String, actual: String, below: &str| {
+        let pointer = format!("{}/{below}", expectation.pointer);
+        faults.push(Fault { assertion, expected, actual, pointer });
+    };
+    let response = &exchange.response;
+    if let Some(status) = &expectation.status
+        && !status.contains(response.status)
+    {
+        fault("status".to_owned(), status.to_string(), response.status.to_string(), "status");
+    }
+    for (name, matcher) in &expectation.headers {
+        let matcher = context.variables.resolve(matcher, context.speaker);
+        let value = response.header(name).map(Value::from);
+        for mismatch in matching::find_mismatches(&matcher, value.as_ref()) {
+            fault(format!("header {name}"), mismatch.expected, mismatch.actual, &format!("headers/{name}"));
+        }
+    }
+    let kind = content(exchange);
+    if let Some(expected) = expectation.content
+        && expected != kind
+    {
+        fault("content".to_owned(), name(expected).to_owned(), name(kind).to_owned(), "content");
+    }
+    if expectation.body.is_some() || !expectation.at.is_empty() {
+        match &exchange.json {
+            None => fault("body".to_owned(), name(Content::Json).to_owned(), name(kind).to_owned(), "body"),
+            Some(document) => {
+                let whole = expectation.body.iter().map(|matcher| (String::new(), matcher, "body".to_owned()));
+                let parts = expectation.at.iter().map(|(pointer, matcher)| {
+                    let below = format!("at/{}", escape(pointer));
+                    (context.variables.text(pointer, context.speaker), matcher, below)
+                });
+                for (at, matcher, below) in whole.chain(parts) {
+                    let matcher = context.variables.resolve(matcher, context.speaker);
+                    for mismatch in matching::find_mismatches(&matcher, document.pointer(&at)) {
+                        let pointer = format!("{at}{}", mismatch.pointer);
+                        let below = format!("{below}{}", mismatch.pointer);
+                        fault(format!("body {pointer}"), mismatch.expected, mismatch.actual, &below);
+                    }
+                }
+            }
+        }
+    }
+    if expectation.roster {
+        match &exchange.json {
+            None => fault("roster".to_owned(), name(Content::Json).to_owned(), name(kind).to_owned(), "roster"),
+            Some(document) => {
+                for mismatch in roster::find_mismatches(document) {
+                    fault(format!("roster {}", mismatch.pointer), mismatch.expected, mismatch.actual, "roster");
+                }
+            }
+        }
+    }
+    if let Some(step) = &expectation.same_as {
+        match (context.named)(step) {
+            None => fault(format!("same as {step}"), "an answer to compare with".to_owned(), "none".to_owned(), "sameAs"),
+            Some(before) => {
+                for (assertion, expected, actual) in differences(before, exchange, false) {
+                    fault(format!("same as {step}: {assertion}"), expected, actual, "sameAs");
+                }
+            }
+        }
+    }
+    if let Some((entry, alternatives)) = &expectation.reading {
+        let found = alternatives.iter().find(|(_, reading)| judge(reading, exchange, context, &mut Vec::new()).is_empty());
+        match found {
+            Some((key, _)) => readings.push((entry.clone(), key.clone())),
+            None => {
+                let keys: Vec<&str> = alternatives.iter().map(|(key, _)| key.as_str()).collect();
+                let actual = format!("{} {}", response.status, show(exchange.json.as_ref()));
+                fault(format!("reading {entry}"), format!("one of the readings {}", keys.join(", ")), actual, "reading");
+            }
+        }
+    }
+    faults
+}
+
+/// In what two answers about one document differ: assertion, expected and actual.
+pub(super) fn differences(before: &Exchange, after: &Exchange, status: bool) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    let (old, new) = (&before.response, &after.response);
+    if status && old.status != new.status {
+        found.push(("status".to_owned(), old.status.to_string(), new.status.to_string()));
+    }
+    let tag = |exchange: &Exchange| exchange.response.header("etag").unwrap_or("nothing").to_owned();
+    if tag(before) != tag(after) {
+        found.push(("header ETag".to_owned(), tag(before), tag(after)));
+    }
+    match (&before.json, &after.json) {
+        (Some(old), Some(new)) => {
+            compare(old, new, "", &mut |pointer, old, new| {
+                found.push((format!("body {pointer}"), show(old), show(new)));
+            });
+        }
+        (None, None) => {}
+        (old, new) => found.push(("body".to_owned(), show(old.as_ref()), show(new.as_ref()))),
+    }
+    found
+}
+
+/// Reports the innermost places in which two values differ.
+fn compare(old: &Value, new: &Value, pointer: &str, report: &mut dyn FnMut(&str, Option<&Value>, Option<&Value>)) {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            let added = new.keys().filter(|key| !old.contains_key(*key));
+            for key in old.keys().chain(added) {
+                let pointer = format!("{pointer}/{}", escape(key));
+                match (old.get(key), new.get(key)) {
+                    (Some(old), Some(new)) => compare(old, new, &pointer, report),
+                    (old, new) => report(&pointer, old, new),
+                }
+            }
+        }
+        _ if matching::equal(old, new) => {}
+        _ => report(pointer, Some(old), Some(new)),
+    }
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+fn name(content: Content) -> &'static str {
+    match content {
+        Content::Json => "a JSON body",
+        Content::Text => "a body that is not JSON",
+        Content::None => "no body",
+    }
+}

@@ -1,0 +1,305 @@
+//! Matchers: JSON that says what JSON is expected, see `cases/README.md`.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use regex::Regex;
+use serde_json::{Map, Value};
+
+use crate::suite::json::kind;
+
+/// A place where a value is not what a matcher says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// JSON Pointer into the value.
+    pub pointer: String,
+    /// What was expected there.
+    pub expected: String,
+    /// What is there.
+    pub actual: String,
+}
+
+/// Compares two JSON values by the contract's rules.
+///
+/// Numbers are equal when their values are (`1` and `1.0`), as in JSON Schema; `serde_json` would tell them apart.
+/// The order of keys is ignored, that of elements is not.
+pub fn equal(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(a), Value::Number(b)) => {
+            a == b || (a.is_f64() || b.is_f64()) && a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| a.total_cmp(&b).is_eq())
+        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
+        }
+        _ => left == right,
+    }
+}
+
+/// Finds where a value, which may be absent, is not what the matcher says.
+pub fn find_mismatches(matcher: &Value, actual: Option<&Value>) -> Vec<Mismatch> {
+    let mut search = Search { path: String::new(), found: Vec::new() };
+    search.visit(matcher, actual);
+    search.found
+}
+
+fn matches(matcher: &Value, actual: Option<&Value>) -> bool {
+    find_mismatches(matcher, actual).is_empty()
+}
+
+struct Search {
+    path: String,
+    found: Vec<Mismatch>,
+}
+
+impl Search {
+    fn wrong(&mut self, expected: impl Into<String>, actual: Option<&Value>) {
+        let mismatch = Mismatch { pointer: self.path.clone(), expected: expected.into(), actual: show(actual) };
+        self.found.push(mismatch);
+    }
+
+    fn inside(&mut self, segment: &dyn fmt::Display, visit: impl FnOnce(&mut Self)) {
+        let length = self.path.len();
+        let segment = segment.to_string().replace('~', "~0").replace('/', "~1");
+        self.path.extend(["/", &segment]);
+        visit(self);
+        self.path.truncate(length);
+    }
+
+    fn visit(&mut self, matcher: &Value, actual: Option<&Value>) {
+        if let Value::Object(map) = matcher
+            && let Some((rule, argument)) = rule(map)
+        {
+            return self.visit_rule(rule, argument, actual);
+        }
+        match (matcher, actual) {
+            (Value::Object(members), Some(Value::Object(object))) => {
+                for (key, member) in members {
+                    self.inside(key, |search| search.visit(member, object.get(key)));
+                }
+            }
+            (Value::Array(elements), Some(Value::Array(array))) => {
+                if elements.len() != array.len() {
+                    self.wrong(format!("{} elements: {}", elements.len(), show(Some(matcher))), actual);
+                    return;
+                }
+                for (index, (element, value)) in elements.iter().zip(array).enumerate() {
+                    self.inside(&index, |search| search.visit(element, Some(value)));
+                }
+            }
+            (_, Some(value)) if equal(matcher, value) => {}
+            _ => self.wrong(show(Some(matcher)), actual),
+        }
+    }
+
+    fn visit_rule(&mut self, rule: &str, argument: &Value, actual: Option<&Value>) {
+        let elements = || actual.and_then(Value::as_array).map(Vec::as_slice);
+        let is_met = match rule {
+            "$absent" => actual.is_none() == (argument != &Value::Bool(false)),
+            "$present" => actual.is_some() == (argument != &Value::Bool(false)),
+            "$equals" => actual.is_some_and(|actual| equal(argument, actual)),
+            "$not" => !matches(argument, actual),
+            "$anyOf" => list(argument).iter().any(|matcher| matches(matcher, actual)),
+            "$allOf" => {
+                for matcher in list(argument) {
+                    self.visit(matcher, actual);
+                }
+                return;
+            }
+            "$type" => actual.is_some_and(|actual| has_type(actual, argument.as_str().unwrap_or_default())),
+            "$matches" => actual.and_then(Value::as_str).is_some_and(|text| {
+                Regex::new(argument.as_str().unwrap_or_default()).is_ok_and(|pattern| pattern.is_match(text))
+            }),
+            "$ignoreCase" => actual.and_then(Value::as_str).is_some_and(|text| {
+                argument.as_str().is_some_and(|expected| expected.to_lowercase() == text.to_lowercase())
+            }),
+            "$contains" => elements().is_some_and(|array| array.iter().any(|value| matches(argument, Some(value)))),
+            "$lacks" => elements().is_some_and(|array| !array.iter().any(|value| matches(argument, Some(value)))),
+            "$every" => match actual {
+                Some(Value::Array(array)) => {
+                    for (index, value) in array.iter().enumerate() {
+                        self.inside(&index, |search| search.visit(argument, Some(value)));
+                    }
+                    return;
+                }
+                Some(Value::Object(object)) => {
+                    for (key, value) in object {
+                        self.inside(key, |search| search.visit(argument, Some(value)));
+                    }
+                    return;
+                }
+                _ => false,
+            },
+            "$unordered" => elements().is_some_and(|array| is_permutation(list(argument), array)),
+            "$count" => {
+                let count = match actual {
+                    Some(Value::Array(array)) => Some(array.len()),
+                    Some(Value::Object(object)) => Some(object.len()),
+                    _ => None,
+                };
+                count.is_some_and(|count| matches(argument, Some(&Value::from(count))))
+            }
+            "$keys" => actual.and_then(Value::as_object).is_some_and(|object| {
+                let keys: Vec<Value> = object.keys().map(|key| Value::from(key.as_str())).collect();
+                is_permutation(list(argument), &keys)
+            }),
+            "$above" | "$below" | "$atLeast" | "$atMost" => {
+                actual.and_then(Value::as_f64).zip(argument.as_f64()).is_some_and(|(actual, limit)| match rule {
+                    "$above" => actual > limit,
+                    "$below" => actual < limit,
+                    "$atLeast" => actual >= limit,
+                    _ => actual <= limit,
+                })
+            }
+            "$instant" => actual.and_then(Value::as_str).is_some_and(|text| is_instant(argument, text)),
+            _ => false,
+        };
+        if !is_met {
+            self.wrong(describe(rule, argument), actual);
+        }
+    }
+}
+
+/// The rule of a matcher, if it is one.
+fn rule(map: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let (key, argument) = map.iter().next().filter(|_| map.len() == 1)?;
+    key.starts_with('$').then_some((key.as_str(), argument))
+}
+
+fn list(argument: &Value) -> &[Value] {
+    argument.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn has_type(value: &Value, name: &str) -> bool {
+    match name {
+        "integer" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        "null" => value.is_null(),
+        _ => false,
+    }
+}
+
+/// Whether each matcher can be given a value of its own.
+fn is_permutation(matchers: &[Value], values: &[Value]) -> bool {
+    fn place(matchers: &[Value], values: &[Value], used: &mut [bool]) -> bool {
+        let Some((first, rest)) = matchers.split_first() else { return true };
+        for (index, value) in values.iter().enumerate() {
+            if used.get(index) == Some(&false) && matches(first, Some(value)) {
+                set(used, index, true);
+                if place(rest, values, used) {
+                    return true;
+                }
+                set(used, index, false);
+            }
+        }
+        false
+    }
+    fn set(used: &mut [bool], index: usize, value: bool) {
+        if let Some(slot) = used.get_mut(index) {
+            *slot = value;
+        }
+    }
+    matchers.len() == values.len() && place(matchers, values, &mut vec![false; values.len()])
+}
+
+/// Reads a time: ISO 8601 in UTC, or an HTTP date.
+pub fn parse_instant(text: &str) -> Option<Timestamp> {
+    if text.ends_with('Z') && text.contains('T') {
+        return text.parse().ok();
+    }
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+/// How far apart two times of one event may be, in ms, when a matcher does not say.
+const TOLERANCE: i64 = 2_000;
+
+fn is_instant(argument: &Value, text: &str) -> bool {
+    let Some(actual) = parse_instant(text).map(Timestamp::as_millisecond) else { return false };
+    let time = |key: &str| argument.get(key).and_then(Value::as_str).and_then(parse_instant).map(Timestamp::as_millisecond);
+    let number = |key: &str| argument.get(key).and_then(Value::as_i64);
+    let tolerance = number("tolerance").unwrap_or(TOLERANCE);
+    let Value::Object(arguments) = argument else { return true };
+    arguments.keys().all(|key| match key.as_str() {
+        "from" => time("from").is_some_and(|from| {
+            let expected = from + number("plus").unwrap_or_default();
+            (expected - actual).abs() <= tolerance
+        }),
+        "notBefore" => time("notBefore").is_some_and(|limit| actual >= limit),
+        "notAfter" => time("notAfter").is_some_and(|limit| actual <= limit),
+        _ => true,
+    })
+}
+
+fn describe(rule: &str, argument: &Value) -> String {
+    match rule {
+        "$absent" => "nothing here".to_owned(),
+        "$present" => "a value here".to_owned(),
+        "$equals" => format!("exactly {}", show(Some(argument))),
+        "$instant" if argument.is_boolean() => "a UTC time".to_owned(),
+        "$type" => format!("a value of type {}", argument.as_str().unwrap_or_default()),
+        _ => format!("{} {}", rule.trim_start_matches('$'), show(Some(argument))),
+    }
+}
+
+/// A value as people read it: short, on one line.
+pub fn show(value: Option<&Value>) -> String {
+    const MAX: usize = 400;
+    let Some(value) = value else { return "nothing".to_owned() };
+    let mut text = value.to_string();
+    if text.len() > MAX {
+        let end = (0..=MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+        text.truncate(end);
+        text = format!("{text}... ({})", kind(value));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pointers(matcher: &Value, actual: &Value) -> Vec<String> {
+        find_mismatches(matcher, Some(actual)).into_iter().map(|mismatch| mismatch.pointer).collect()
+    }
+
+    #[test]
+    fn an_object_matches_one_that_has_more() {
+        assert_eq!(pointers(&json!({"a": {"b": 1}}), &json!({"a": {"b": 1.0, "c": 2}, "d": 3})), [""; 0]);
+    }
+
+    #[test]
+    fn every_mismatch_is_found_at_its_pointer() {
+        assert_eq!(pointers(&json!({"a": 1, "b": [1, 2], "c/d": true}), &json!({"a": 2, "b": [1, 3]})), ["/a", "/b/1", "/c~1d"]);
+    }
+
+    #[test]
+    fn large_integers_are_told_apart() {
+        assert!(!equal(&json!(18_446_744_073_709_551_615_u64), &json!(18_446_744_073_709_551_614_u64)));
+    }
+
+    #[test]
+    fn rules_hold_and_fail() {
+        let value = json!({"a": [3, 1], "s": "Ab", "t": "2026-01-01T00:00:30.0000000Z", "f": false});
+        let holds = |matcher: &Value| matches(matcher, Some(&value));
+        assert!(holds(&json!({"x": {"$absent": true}, "a": {"$unordered": [1, 3]}, "s": {"$ignoreCase": "aB"}})));
+        assert!(holds(&json!({"a": {"$contains": {"$above": 2}}})) && !holds(&json!({"a": {"$contains": 2}})));
+        assert!(holds(&json!({"a": {"$count": 2}})) && !holds(&json!({"a": {"$count": 3}})));
+        assert!(holds(&json!({"a": {"$every": {"$type": "integer"}}})) && !holds(&json!({"a": {"$every": 1}})));
+        assert!(holds(&json!({"$keys": ["a", "s", "t", "f"]})) && !holds(&json!({"$keys": ["a"]})));
+        assert!(holds(&json!({"f": {"$anyOf": [false, {"$absent": true}]}})) && !holds(&json!({"f": {"$not": false}})));
+        assert!(holds(&json!({"t": {"$instant": {"from": "2026-01-01T00:00:00Z", "plus": 30000, "tolerance": 0}}})));
+        assert!(!holds(&json!({"t": {"$instant": {"notBefore": "2026-01-01T00:01:00Z"}}})));
+        assert!(holds(&json!({"s": {"$matches": "^A"}})) && !holds(&json!({"s": {"$matches": "^B"}})));
+    }
+
+    #[test]
+    fn an_http_date_is_an_instant() {
+        assert!(parse_instant("Thu, 01 Jan 2026 00:00:30 GMT").is_some());
+    }
+}

@@ -1,0 +1,188 @@
+//! What a conversation's variables stand for.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::suite::case::Case;
+use crate::suite::variable::{self, Scope};
+use crate::target::Target;
+
+/// The variables of one conversation.
+#[derive(Debug)]
+pub(super) struct Variables<'a> {
+    target: &'a Target,
+    template: &'a str,
+    version: u16,
+    sessions: Vec<Session>,
+    values: HashMap<String, Value>,
+    /// All GUIDs of the conversation derive from this one.
+    seed: u128,
+    /// The labels that were used, so that snapshots can name their GUIDs.
+    labels: Mutex<BTreeSet<String>>,
+}
+
+#[derive(Debug)]
+struct Session {
+    key: String,
+    template: String,
+    name: String,
+}
+
+/// Who speaks, and which of several copies it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Speaker<'a> {
+    pub(super) name: &'a str,
+    pub(super) copy: usize,
+}
+
+impl<'a> Variables<'a> {
+    pub(super) fn new(target: &'a Target, case: &'a Case, version: u16) -> Self {
+        let seed = Uuid::new_v4().as_u128();
+        let mut variables = Self {
+            target,
+            template: &case.template,
+            version,
+            sessions: Vec::new(),
+            values: HashMap::new(),
+            seed,
+            labels: Mutex::default(),
+        };
+        let nobody = Speaker { name: "", copy: 1 };
+        let template = |name: &str| target.templates.get(name).cloned().unwrap_or_else(|| name.to_owned());
+        let main = Session { key: "session".to_owned(), template: template(&case.template), name: fresh(seed, "session") };
+        variables.sessions.push(main);
+        for spec in &case.sessions {
+            let name = spec.name.as_ref().map(|name| variables.text(name, nobody));
+            variables.sessions.push(Session {
+                key: spec.key.clone(),
+                template: template(spec.template.as_ref().unwrap_or(&case.template)),
+                name: name.unwrap_or_else(|| fresh(seed, &format!("session {}", spec.key))),
+            });
+        }
+        for (name, value) in &case.lets {
+            let value = variables.json(value, nobody);
+            variables.values.insert(name.clone(), variable::generate(&value).into_owned());
+        }
+        variables
+    }
+
+    /// Keeps a captured value.
+    pub(super) fn set(&mut self, name: &str, value: Value) {
+        self.values.insert(name.to_owned(), value);
+    }
+
+    /// A text with its variables replaced.
+    pub(super) fn text(&self, text: &str, speaker: Speaker<'_>) -> String {
+        let value = |name: &str| self.value(name, speaker);
+        variable::substitute_text(text, Scope { value: &value, is_last: true })
+    }
+
+    /// JSON with its variables replaced.
+    pub(super) fn json(&self, json: &Value, speaker: Speaker<'_>) -> Value {
+        self.resolve(json, speaker).into_owned()
+    }
+
+    /// JSON with its variables replaced, borrowed when it has none.
+    pub(super) fn resolve<'v>(&self, json: &'v Value, speaker: Speaker<'_>) -> std::borrow::Cow<'v, Value> {
+        let value = |name: &str| self.value(name, speaker);
+        variable::resolve(json, Scope { value: &value, is_last: true })
+    }
+
+    fn value(&self, name: &str, speaker: Speaker<'_>) -> Option<Value> {
+        self.plain_value(name, speaker).or_else(|| {
+            let (name, plus) = variable::split_sum(name)?;
+            match self.plain_value(name, speaker)? {
+                Value::Number(number) => number.as_i64()?.checked_add(plus).map(Value::from),
+                Value::String(text) => text.parse::<i64>().ok()?.checked_add(plus).map(|sum| sum.to_string().into()),
+                _ => None,
+            }
+        })
+    }
+
+    fn plain_value(&self, name: &str, speaker: Speaker<'_>) -> Option<Value> {
+        if let Some(value) = self.values.get(name) {
+            return Some(value.clone());
+        }
+        if let Some(label) = name.strip_prefix("uuid:") {
+            self.labels.lock().unwrap_or_else(PoisonError::into_inner).insert(label.to_owned());
+            return Some(fresh(self.seed, name).into());
+        }
+        let session = |key: &str| self.sessions.iter().find(|session| session.key == key);
+        if let Some(session) = session(name) {
+            return Some(self.path(session).into());
+        }
+        match name {
+            "scid" => return Some(self.target.scid.as_str().into()),
+            "template" => return self.target.templates.get(self.template).map(|name| name.as_str().into()),
+            "version" => return Some(self.version.into()),
+            "copy" => return Some(speaker.copy.into()),
+            _ => {}
+        }
+        let (key, field) = name.split_once('.')?;
+        if key == "templates" {
+            return self.target.templates.get(field).map(|name| name.as_str().into());
+        }
+        if let Some(session) = session(key) {
+            return Some(match field {
+                "name" => session.name.as_str().into(),
+                "template" => session.template.as_str().into(),
+                "ref" => json!({ "scid": self.target.scid, "templateName": session.template, "name": session.name }),
+                _ => return None,
+            });
+        }
+        let identity = self.target.identities.get(if key == "me" { speaker.name } else { key })?;
+        match field {
+            "xuid" => identity.xuid.as_deref().map(Value::from),
+            "xuidNumber" => identity.xuid.as_ref()?.parse::<u64>().ok().map(Value::from),
+            "gamertag" => identity.gamertag.as_deref().map(Value::from),
+            "device" => identity.device.as_deref().map(Value::from),
+            "title" => Some(identity.title.as_str().into()),
+            _ => None,
+        }
+    }
+
+    fn path(&self, session: &Session) -> String {
+        let Session { template, name, .. } = session;
+        format!("/serviceconfigs/{}/sessiontemplates/{template}/sessions/{name}", self.target.scid)
+    }
+
+    /// The paths of the case's sessions.
+    pub(super) fn session_paths(&self) -> Vec<String> {
+        self.sessions.iter().map(|session| self.path(session)).collect()
+    }
+
+    /// Values that are fresh or the target's own, with the names that stand for them in snapshots.
+    pub(super) fn known(&self) -> Vec<(String, String)> {
+        let mut known = vec![(self.target.scid.clone(), "scid".to_owned())];
+        for session in &self.sessions {
+            known.push((session.name.clone(), format!("{}.name", session.key)));
+        }
+        for label in self.labels.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let name = format!("uuid:{label}");
+            known.push((fresh(self.seed, &name), name));
+        }
+        for (key, identity) in &self.target.identities {
+            known.extend(identity.xuid.iter().map(|xuid| (xuid.clone(), format!("{key}.xuid"))));
+            known.extend(identity.gamertag.iter().map(|tag| (tag.clone(), format!("{key}.gamertag"))));
+            if !known.iter().any(|(value, _)| *value == identity.title) {
+                known.push((identity.title.clone(), format!("{key}.title")));
+            }
+        }
+        let renamed = self.target.templates.iter().filter(|(ours, theirs)| ours != theirs);
+        known.extend(renamed.map(|(ours, theirs)| (theirs.clone(), format!("templates.{ours}"))));
+        known
+    }
+}
+
+/// The GUID of a label in a conversation: fresh in every run, the same wherever the label is used.
+fn fresh(seed: u128, label: &str) -> String {
+    // FNV-1a, spread over both halves: no need to be hard to guess, only to be different.
+    let hash = label.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let bits = seed ^ (u128::from(hash) << 64) ^ u128::from(hash.rotate_left(29));
+    uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string()
+}

@@ -1,0 +1,131 @@
+//! What came of a conversation.
+
+use serde_json::Value;
+
+use super::client::{WireRequest, WireResponse};
+use crate::suite::clause::Weight;
+
+/// The verdict of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Everything held.
+    Pass,
+    /// The target broke the contract.
+    Fail,
+    /// It failed as the list of deviations says.
+    Deviation,
+    /// It is listed as a deviation, and yet it passed.
+    Fixed,
+    /// The target declares that it lacks what the case needs.
+    NotApplicable,
+    /// It could not be judged: no answer, no connection, throttled to the end.
+    Inconclusive,
+    /// The case itself is at fault.
+    SuiteFault,
+}
+
+impl Verdict {
+    /// All verdicts, in the order of reports.
+    pub const ALL: [Self; 7] = [
+        Self::Pass,
+        Self::Fail,
+        Self::Deviation,
+        Self::Fixed,
+        Self::NotApplicable,
+        Self::Inconclusive,
+        Self::SuiteFault,
+    ];
+
+    /// As reports spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Deviation => "deviation",
+            Self::Fixed => "fixed",
+            Self::NotApplicable => "notApplicable",
+            Self::Inconclusive => "inconclusive",
+            Self::SuiteFault => "suiteFault",
+        }
+    }
+}
+
+/// One thing that did not hold.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// What it amounts to.
+    pub weight: Weight,
+    /// The clauses it counts against.
+    pub clauses: Vec<String>,
+    /// Whether it is about a step that only prepares the case.
+    pub is_setup: bool,
+    /// The exchange it is about, an index into [`Outcome::exchanges`].
+    pub exchange: usize,
+    /// What was asserted: `status`, `header ETag`, `body /members/0`, `schema /branch`, `unchanged`, ...
+    pub assertion: String,
+    /// What was expected.
+    pub expected: String,
+    /// What was found.
+    pub actual: String,
+    /// Where the case says so, a JSON Pointer into its file; empty for what holds everywhere.
+    pub pointer: String,
+}
+
+/// One request and its answer.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The step's number from 1, with what sets it apart: `2`, `2 #3`, `2 before`, `2 after`.
+    pub label: String,
+    /// Who spoke.
+    pub speaker: String,
+    /// What was sent, without the authorization.
+    pub request: WireRequest,
+    /// What came back.
+    pub response: WireResponse,
+    /// The body, if it is JSON.
+    pub json: Option<Value>,
+    /// The schema that the body was validated against.
+    pub schema: Option<String>,
+    /// The schema of the request's body.
+    pub request_schema: Option<String>,
+}
+
+/// What came of one variant of a case.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The variant's id.
+    pub id: String,
+    /// The case's id.
+    pub case: String,
+    /// The contract version it spoke.
+    pub version: u16,
+    /// The clauses it tests.
+    pub clauses: Vec<String>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why there is no pass or fail.
+    pub reason: Option<String>,
+    /// Everything that did not hold.
+    pub findings: Vec<Finding>,
+    /// The whole conversation.
+    pub exchanges: Vec<Exchange>,
+    /// Ledger entries and the readings that the target followed.
+    pub readings: Vec<(String, String)>,
+    /// Clauses that invariants were judged by.
+    pub judged: Vec<String>,
+    /// Values that are fresh or the target's own, with their names.
+    pub known: Vec<(String, String)>,
+    /// The number of assertions made.
+    pub assertions: usize,
+    /// What could not be removed from the target.
+    pub leftovers: Vec<String>,
+    /// How long it took, in ms.
+    pub milliseconds: f64,
+}
+
+impl Outcome {
+    /// The worst of its findings.
+    pub fn worst(&self) -> Option<Weight> {
+        self.findings.iter().map(|finding| finding.weight).max()
+    }
+}

@@ -1,0 +1,774 @@
+//! A case: a conversation that tests one or a few clauses, read from its file.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::json::{Item, Report};
+use super::variable::{Scope, resolve};
+
+/// A case file, with its variants.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Its path under `cases/`, without `.json`.
+    pub id: String,
+    /// What is true of a service that passes.
+    pub title: String,
+    /// The clauses it tests, where a row does not say otherwise.
+    pub clauses: Vec<String>,
+    /// Features that a target may lack.
+    pub needs: Vec<String>,
+    /// The suite's template of `{session}`.
+    pub template: String,
+    /// Further sessions.
+    pub sessions: Vec<SessionSpec>,
+    /// Named values, in order.
+    pub lets: Vec<(String, Value)>,
+    /// Who reads the document for `unchanged`.
+    pub observer: String,
+    /// One for each row and contract version.
+    pub variants: Vec<Variant>,
+}
+
+/// One way of running a case.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// The case's id, then `#row` and `@version` where there are several.
+    pub id: String,
+    /// The clauses it tests.
+    pub clauses: Vec<String>,
+    /// The contract version it speaks.
+    pub version: u16,
+    /// The conversation.
+    pub steps: Arc<[Step]>,
+}
+
+/// A fresh session of a case, besides `{session}`.
+#[derive(Clone, Debug)]
+pub struct SessionSpec {
+    /// What the case calls it.
+    pub key: String,
+    /// The suite's template.
+    pub template: Option<String>,
+    /// Its name; a fresh GUID when absent. May hold variables.
+    pub name: Option<String>,
+}
+
+/// One exchange of a case, or several at once.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What later steps call it.
+    pub name: Option<String>,
+    /// Where it stands in the file, a JSON Pointer.
+    pub pointer: String,
+    /// What it does.
+    pub action: Action,
+    /// Whether it only prepares what the case is about.
+    pub is_setup: bool,
+    /// Time to let pass first, in ms.
+    pub after: Option<u64>,
+    /// Time in which the expectation must come true, in ms.
+    pub within: Option<u64>,
+    /// What is expected of each answer.
+    pub expect: Option<Expectation>,
+    /// How many answers of a simultaneous step have which status.
+    pub tally: Vec<(StatusSet, Value)>,
+    /// What is expected of the answers with a status.
+    pub each: Vec<(StatusSet, Expectation)>,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// One request.
+    Send(Request),
+    /// The request of an earlier step once more.
+    Again(String),
+    /// Several requests at once.
+    Together(Vec<Request>),
+}
+
+/// A request, with its variables in place.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Who speaks.
+    pub speaker: String,
+    /// The verb.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Headers to set or, with an empty list, to leave out.
+    pub headers: Vec<(String, Vec<String>)>,
+    /// The body.
+    pub body: Body,
+}
+
+/// What a request carries.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// Nothing.
+    None,
+    /// JSON, with variables and generators.
+    Json(Value),
+    /// A text sent as it is, with variables and generators.
+    Text(Value),
+    /// Bytes.
+    Bytes(Vec<u8>),
+}
+
+/// A set of status codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusSet(Vec<(u16, u16)>);
+
+/// What kind of body an answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A JSON document.
+    Json,
+    /// Text for people.
+    Text,
+    /// Nothing.
+    None,
+}
+
+/// What is expected of an answer; matchers are JSON, see `cases/README.md`.
+#[derive(Clone, Debug, Default)]
+pub struct Expectation {
+    /// Where it stands in the file, a JSON Pointer.
+    pub pointer: String,
+    /// The status.
+    pub status: Option<StatusSet>,
+    /// Headers and their matchers.
+    pub headers: Vec<(String, Value)>,
+    /// The kind of body.
+    pub content: Option<Content>,
+    /// A matcher for the JSON body.
+    pub body: Option<Value>,
+    /// Matchers for parts of the JSON body.
+    pub at: Vec<(String, Value)>,
+    /// The session that must be as before: a path with variables.
+    pub unchanged: Option<String>,
+    /// The step whose document and `ETag` this answer must have.
+    pub same_as: Option<String>,
+    /// Whether the list of members is walked.
+    pub roster: bool,
+    /// The schema, where it is another than the operation's.
+    pub schema: Option<String>,
+    /// Values to keep for later.
+    pub capture: Vec<(String, Source)>,
+    /// The clauses it counts against, where they are others than the case's.
+    pub clauses: Option<Vec<String>>,
+    /// The readings of a contested clause, by ledger entry.
+    pub reading: Option<(String, Vec<(String, Expectation)>)>,
+}
+
+/// Where a captured value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The status code.
+    Status,
+    /// A header's value.
+    Header(String),
+    /// The body's value at a JSON Pointer.
+    Body(String),
+}
+
+impl StatusSet {
+    /// Whether the set holds a status.
+    pub fn contains(&self, status: u16) -> bool {
+        self.0.iter().any(|(low, high)| (*low..=*high).contains(&status))
+    }
+
+    /// Whether it holds refusals only.
+    pub fn is_refusal(&self) -> bool {
+        self.0.iter().all(|(low, high)| *low >= 400 && *high < 500)
+    }
+
+    /// Whether it holds successes only.
+    pub fn is_success(&self) -> bool {
+        self.0.iter().all(|(low, high)| *low >= 200 && *high < 300)
+    }
+
+    fn parse(text: &str) -> Option<Vec<(u16, u16)>> {
+        match text.strip_suffix("xx").and_then(|class| class.parse::<u16>().ok()) {
+            Some(class @ 1..=5) => Some(vec![(class * 100, class * 100 + 99)]),
+            _ => text
+                .parse()
+                .ok()
+                .filter(|code| (100..600).contains(code))
+                .map(|code| vec![(code, code)]),
+        }
+    }
+}
+
+impl std::fmt::Display for StatusSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, (low, high)) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" or ")?;
+            }
+            if low == high {
+                write!(f, "{low}")?
+            } else {
+                write!(f, "{}xx", low / 100)?
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Expectation {
+    /// The number of things it asserts.
+    pub fn assertions(&self) -> usize {
+        usize::from(self.status.is_some())
+            + self.headers.len()
+            + usize::from(self.content.is_some())
+            + usize::from(self.body.is_some())
+            + self.at.len()
+            + usize::from(self.unchanged.is_some())
+            + usize::from(self.same_as.is_some())
+            + usize::from(self.roster)
+            + usize::from(self.schema.is_some())
+            + usize::from(self.reading.is_some())
+    }
+
+    /// Every matcher in it, with nested readings.
+    pub fn matchers(&self) -> Vec<&Value> {
+        let own = self
+            .headers
+            .iter()
+            .chain(&self.at)
+            .map(|(_, matcher)| matcher)
+            .chain(&self.body);
+        let nested = self
+            .reading
+            .iter()
+            .flat_map(|(_, readings)| readings)
+            .flat_map(|(_, reading)| reading.matchers());
+        own.chain(nested).collect()
+    }
+
+    /// Every capture in it, with nested readings.
+    pub fn captures(&self) -> Vec<&str> {
+        let nested = self
+            .reading
+            .iter()
+            .flat_map(|(_, readings)| readings)
+            .flat_map(|(_, reading)| reading.captures());
+        self.capture
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .chain(nested)
+            .collect()
+    }
+}
+
+impl Step {
+    /// The requests it makes itself.
+    pub fn requests(&self) -> &[Request] {
+        match &self.action {
+            Action::Send(request) => std::slice::from_ref(request),
+            Action::Again(_) => &[],
+            Action::Together(requests) => requests,
+        }
+    }
+
+    /// Everything it expects.
+    pub fn expectations(&self) -> impl Iterator<Item = &Expectation> {
+        self.expect
+            .iter()
+            .chain(self.each.iter().map(|(_, expectation)| expectation))
+    }
+}
+
+const CASE_KEYS: [&str; 12] = [
+    "$schema", "title", "about", "clauses", "versions", "template", "sessions", "needs", "observer", "let", "table",
+    "steps",
+];
+const METHODS: [(&str, &str); 7] = [
+    ("get", "GET"),
+    ("put", "PUT"),
+    ("post", "POST"),
+    ("delete", "DELETE"),
+    ("patch", "PATCH"),
+    ("head", "HEAD"),
+    ("options", "OPTIONS"),
+];
+const REQUEST_KEYS: [&str; 14] = [
+    "as", "get", "put", "post", "delete", "patch", "head", "options", "method", "path", "headers", "body", "text",
+    "base64",
+];
+const STEP_KEYS: [&str; 9] = [
+    "name", "setup", "again", "together", "tally", "each", "after", "within", "expect",
+];
+const EXPECT_KEYS: [&str; 12] = [
+    "status",
+    "headers",
+    "content",
+    "body",
+    "at",
+    "unchanged",
+    "sameAs",
+    "roster",
+    "schema",
+    "capture",
+    "clauses",
+    "reading",
+];
+const CONTENTS: [(&str, Content); 3] = [
+    ("json", Content::Json),
+    ("text", Content::Text),
+    ("none", Content::None),
+];
+
+/// Reads a case file; what is wrong with it goes to the report.
+pub(super) fn read(id: &str, root: &Value, report: &Report<'_>) -> Option<Case> {
+    let file = Item::root(root, report);
+    let fields = file.object(&CASE_KEYS)?;
+    let title = fields.string("title");
+    if !title.is_empty()
+        && !title.ends_with('.')
+        && let Some(item) = fields.get("title")
+    {
+        item.wrong(
+            "a title is one sentence with a period",
+            "a period is missing at the end",
+        );
+    }
+    let clauses = fields
+        .require("clauses")
+        .and_then(|item| item.strings())
+        .unwrap_or_default();
+    let versions = fields
+        .get("versions")
+        .map_or(Some(vec![107]), |item| item.elements(read_version))?;
+    let sessions = fields
+        .get("sessions")
+        .map_or(Some(Vec::new()), |item| item.members(read_session))?;
+    let lets = fields.get("let").map_or(Some(Vec::new()), |item| {
+        item.members(|key, item| Some((key.to_owned(), item.value().clone())))
+    })?;
+    let steps = fields.require("steps")?;
+    let mut case = Case {
+        id: id.to_owned(),
+        title,
+        clauses: clauses.clone(),
+        needs: fields.strings("needs"),
+        template: fields.optional_string("template").unwrap_or_else(|| "open".to_owned()),
+        sessions,
+        lets,
+        observer: fields.optional_string("observer").unwrap_or_default(),
+        variants: Vec::new(),
+    };
+    let rows = fields.get("table").map_or(Some(vec![Row::default()]), read_table)?;
+    let needs_suffix = versions.len() > 1;
+    for row in rows {
+        let value = |name: &str| row.cells.get(name).cloned();
+        let resolved = resolve(
+            steps.value(),
+            Scope {
+                value: &value,
+                is_last: false,
+            },
+        );
+        let pointer = steps.pointer();
+        let steps: Arc<[Step]> = Item::at(&resolved, &pointer, report).elements(read_step)?.into();
+        let clauses = row.clauses.as_ref().unwrap_or(&clauses);
+        for version in row.version.map_or(versions.clone(), |version| vec![version]) {
+            let row = if row.name.is_empty() {
+                String::new()
+            } else {
+                format!("#{}", row.name)
+            };
+            let version_suffix = if needs_suffix {
+                format!("@{version}")
+            } else {
+                String::new()
+            };
+            let variant_id = format!("{id}{row}{version_suffix}");
+            case.variants.push(Variant {
+                id: variant_id,
+                clauses: clauses.clone(),
+                version,
+                steps: Arc::clone(&steps),
+            });
+        }
+        if case.observer.is_empty() {
+            let speaker = case
+                .variants
+                .iter()
+                .flat_map(|variant| variant.steps.iter())
+                .flat_map(Step::requests)
+                .next();
+            case.observer = speaker.map(|request| request.speaker.clone()).unwrap_or_default();
+        }
+    }
+    if case.variants.iter().any(|variant| variant.steps.is_empty()) && report.is_clean() {
+        steps.wrong("a case needs at least one step", "steps go here");
+    }
+    Some(case)
+}
+
+fn read_version(item: Item<'_>) -> Option<u16> {
+    match item.unsigned()? {
+        version @ (104 | 105 | 107) => u16::try_from(version).ok(),
+        other => {
+            item.wrong(format!("unknown contract version {other}"), "expected 104, 105 or 107");
+            None
+        }
+    }
+}
+
+fn read_session(key: &str, item: Item<'_>) -> Option<SessionSpec> {
+    let fields = item.object(&["template", "name"])?;
+    let (template, name) = (fields.optional_string("template"), fields.optional_string("name"));
+    Some(SessionSpec {
+        key: key.to_owned(),
+        template,
+        name,
+    })
+}
+
+#[derive(Default)]
+struct Row {
+    name: String,
+    clauses: Option<Vec<String>>,
+    version: Option<u16>,
+    cells: Map<String, Value>,
+}
+
+fn read_table(item: Item<'_>) -> Option<Vec<Row>> {
+    let fields = item.object(&["columns", "rows"])?;
+    let columns = fields.require("columns")?.strings()?;
+    if columns.first().is_none_or(|first| first != "row") {
+        item.wrong(
+            "the first column of a table is `row`, the row's name",
+            "expected `row` as the first column",
+        );
+        return None;
+    }
+    let mut names = Vec::new();
+    fields.require("rows")?.elements(|row| {
+        let cells = row.value().as_array().map(Vec::as_slice).unwrap_or_default();
+        if cells.len() != columns.len() {
+            let message = format!("expected {} cells, found {}", columns.len(), cells.len());
+            row.wrong(message, format!("one cell for each of `{}`", columns.join("`, `")));
+            return None;
+        }
+        let mut read = Row::default();
+        let mut index = 0;
+        row.elements(|cell| {
+            let column = columns.get(index)?;
+            index += 1;
+            match column.as_str() {
+                "row" => {
+                    read.name = cell.string()?.to_owned();
+                    let is_slug = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+                    if read.name.is_empty() || !read.name.chars().all(is_slug) {
+                        cell.wrong("a row's name is kebab-case", "lower-case letters, digits and hyphens");
+                    }
+                    if names.contains(&read.name) {
+                        cell.wrong(
+                            format!("two rows are named `{}`", read.name),
+                            "a name of its own goes here",
+                        );
+                    }
+                    names.push(read.name.clone());
+                }
+                "clauses" if !cell.value().is_null() => read.clauses = Some(cell.strings()?),
+                "version" if !cell.value().is_null() => read.version = Some(read_version(cell)?),
+                "clauses" | "version" => {}
+                _ => {
+                    read.cells.insert(column.clone(), cell.value().clone());
+                }
+            }
+            Some(())
+        })?;
+        Some(read)
+    })
+}
+
+fn read_step(item: Item<'_>) -> Option<Step> {
+    let keys: Vec<&str> = STEP_KEYS.iter().chain(&REQUEST_KEYS).copied().collect();
+    let fields = item.object(&keys)?;
+    let has_request = METHODS.iter().any(|(key, _)| fields.get(key).is_some()) || fields.get("path").is_some();
+    let together = fields.get("together");
+    let action = match (fields.get("again"), together) {
+        (Some(again), _) => Action::Again(again.string()?.to_owned()),
+        (None, Some(list)) if list.value().is_array() => {
+            Action::Together(list.elements(read_requests)?.into_iter().flatten().collect())
+        }
+        (None, Some(copies)) => {
+            let count = usize::try_from(copies.unsigned()?).unwrap_or(usize::MAX).min(1_000);
+            let requests = read_requests(item)?;
+            Action::Together(requests.iter().cycle().take(requests.len() * count).cloned().collect())
+        }
+        (None, None) if !has_request => {
+            item.wrong(
+                "a step without a request",
+                "a method and path, `again` or `together` go here",
+            );
+            return None;
+        }
+        (None, None) => {
+            let mut requests = read_requests(item)?;
+            if requests.len() == 1 {
+                Action::Send(requests.remove(0))
+            } else {
+                Action::Together(requests)
+            }
+        }
+    };
+    let milliseconds = |key| fields.get(key).map_or(Some(None), |item| item.unsigned().map(Some));
+    let step = Step {
+        name: fields.optional_string("name"),
+        pointer: item.pointer(),
+        action,
+        is_setup: fields.get("setup").map_or(Some(false), |item| item.boolean())?,
+        after: milliseconds("after")?,
+        within: milliseconds("within")?,
+        expect: fields
+            .get("expect")
+            .map_or(Some(None), |item| read_expectation(item).map(Some))?,
+        tally: fields.get("tally").map_or(Some(Vec::new()), |item| {
+            item.members(|key, item| Some((read_status_key(key, item)?, item.value().clone())))
+        })?,
+        each: fields.get("each").map_or(Some(Vec::new()), |item| {
+            item.members(|key, item| Some((read_status_key(key, item)?, read_expectation(item)?)))
+        })?,
+    };
+    let asserts = step.tally.len() + step.expectations().map(Expectation::assertions).sum::<usize>();
+    if asserts == 0 {
+        item.wrong(
+            "a step that expects nothing",
+            "`expect` goes here, with a `status` at least",
+        );
+    }
+    Some(step)
+}
+
+/// Reads a request; a list of speakers makes one for each.
+fn read_requests(item: Item<'_>) -> Option<Vec<Request>> {
+    let keys: Vec<&str> = STEP_KEYS.iter().chain(&REQUEST_KEYS).copied().collect();
+    let fields = item.object(&keys)?;
+    let speakers = match fields.require("as")? {
+        list if list.value().is_array() => list.strings()?,
+        one => vec![one.string()?.to_owned()],
+    };
+    let mut verbs = METHODS
+        .iter()
+        .filter_map(|(key, method)| Some((*method, fields.get(key)?.string()?)));
+    let (method, path) = match (verbs.next(), verbs.next(), fields.get("method")) {
+        (Some((method, path)), None, None) => (method.to_owned(), path.to_owned()),
+        (None, None, Some(method)) => (method.string()?.to_owned(), fields.string("path")),
+        _ => {
+            item.wrong(
+                "expected one verb",
+                "one of `get`, `put`, `post`, `delete`, ... or `method` and `path`",
+            );
+            return None;
+        }
+    };
+    let headers = fields.get("headers").map_or(Some(Vec::new()), |item| {
+        item.members(|name, item| {
+            let values = match item.value() {
+                Value::Null => Vec::new(),
+                Value::Array(_) => item.strings()?,
+                _ => vec![item.string()?.to_owned()],
+            };
+            Some((name.to_owned(), values))
+        })
+    })?;
+    let body = match (fields.get("body"), fields.get("text"), fields.get("base64")) {
+        (None, None, None) => Body::None,
+        (Some(json), None, None) => Body::Json(json.value().clone()),
+        (None, Some(text), None) => Body::Text(text.value().clone()),
+        (None, None, Some(item)) => {
+            use base64::Engine as _;
+            match base64::engine::general_purpose::STANDARD.decode(item.string()?) {
+                Ok(bytes) => Body::Bytes(bytes),
+                Err(error) => {
+                    item.wrong(format!("not base64: {error}"), "base64 with padding goes here");
+                    return None;
+                }
+            }
+        }
+        _ => {
+            item.wrong("a request has one body", "only one of `body`, `text` and `base64`");
+            return None;
+        }
+    };
+    let request = |speaker| Request {
+        speaker,
+        method: method.clone(),
+        path: path.clone(),
+        headers: headers.clone(),
+        body: body.clone(),
+    };
+    Some(speakers.into_iter().map(request).collect())
+}
+
+fn read_status_key(key: &str, item: Item<'_>) -> Option<StatusSet> {
+    let status = StatusSet::parse(key).map(StatusSet);
+    if status.is_none() {
+        item.wrong_key(
+            format!("`{key}` is no status"),
+            "a code such as `200`, or a class such as `4xx`",
+        );
+    }
+    status
+}
+
+/// Reads a status: a code, a class, or a list of both.
+pub(super) fn read_status(item: Item<'_>) -> Option<StatusSet> {
+    let wrong = |item: Item<'_>| {
+        item.wrong(
+            "expected a status",
+            "a code such as `200`, a class such as `\"4xx\"`, or a list of them",
+        );
+        None
+    };
+    let single = |item: Item<'_>| match item.value() {
+        Value::String(text) => StatusSet::parse(text).or_else(|| wrong(item)),
+        Value::Number(code) => StatusSet::parse(&code.to_string()).or_else(|| wrong(item)),
+        _ => wrong(item),
+    };
+    let ranges = match item.value() {
+        Value::Array(_) => item.elements(single)?.concat(),
+        _ => single(item)?,
+    };
+    Some(StatusSet(ranges))
+}
+
+/// Reads what is expected of an answer.
+pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
+    let fields = item.object(&EXPECT_KEYS)?;
+    let matchers = |key| match fields.get(key) {
+        Some(item) => item.members(|name, item| {
+            check_matcher(item);
+            Some((name.to_owned(), item.value().clone()))
+        }),
+        None => Some(Vec::new()),
+    };
+    let unchanged = match fields.get("unchanged") {
+        None => None,
+        Some(item) if item.value().is_boolean() => item.boolean()?.then(|| "{session}".to_owned()),
+        Some(item) => Some(item.string()?.to_owned()),
+    };
+    if let Some(body) = fields.get("body") {
+        check_matcher(body);
+    }
+    Some(Expectation {
+        pointer: item.pointer(),
+        status: fields
+            .get("status")
+            .map_or(Some(None), |item| read_status(item).map(Some))?,
+        headers: matchers("headers")?,
+        content: fields
+            .get("content")
+            .map_or(Some(None), |item| item.one_of(&CONTENTS).map(Some))?,
+        body: fields.get("body").map(|item| item.value().clone()),
+        at: matchers("at")?,
+        unchanged,
+        same_as: fields.optional_string("sameAs"),
+        roster: fields.get("roster").map_or(Some(false), |item| item.boolean())?,
+        schema: fields.optional_string("schema"),
+        capture: fields
+            .get("capture")
+            .map_or(Some(Vec::new()), |item| item.members(read_capture))?,
+        clauses: fields
+            .get("clauses")
+            .map_or(Some(None), |item| item.strings().map(Some))?,
+        reading: fields.get("reading").map_or(Some(None), |item| {
+            let fields = item.object(&["entry", "oneOf"])?;
+            let readings = fields
+                .require("oneOf")?
+                .members(|key, item| Some((key.to_owned(), read_expectation(item)?)))?;
+            Some(Some((fields.string("entry"), readings)))
+        })?,
+    })
+}
+
+fn read_capture(name: &str, item: Item<'_>) -> Option<(String, Source)> {
+    let text = item.string()?;
+    let source = match text.split_once(' ') {
+        None if text == "status" => Some(Source::Status),
+        None if text == "body" => Some(Source::Body(String::new())),
+        Some(("header", header)) => Some(Source::Header(header.to_owned())),
+        Some(("body", pointer)) if pointer.starts_with('/') => Some(Source::Body(pointer.to_owned())),
+        _ => None,
+    };
+    if source.is_none() {
+        item.wrong(
+            format!("cannot capture `{text}`"),
+            "`status`, `header NAME`, `body` or `body /pointer`",
+        );
+    }
+    Some((name.to_owned(), source?))
+}
+
+/// The rules that a matcher may hold.
+pub const MATCHER_RULES: [&str; 19] = [
+    "$absent",
+    "$present",
+    "$equals",
+    "$not",
+    "$anyOf",
+    "$allOf",
+    "$type",
+    "$matches",
+    "$ignoreCase",
+    "$contains",
+    "$lacks",
+    "$every",
+    "$unordered",
+    "$count",
+    "$keys",
+    "$above",
+    "$below",
+    "$atLeast",
+    "$atMost",
+];
+
+/// Reports `$` keys of a matcher that are no rules.
+fn check_matcher(item: Item<'_>) {
+    match item.value() {
+        Value::Array(_) => {
+            item.elements(|element| {
+                check_matcher(element);
+                Some(())
+            });
+        }
+        Value::Object(map) => {
+            let is_rule = map.keys().any(|key| key.starts_with('$'));
+            if is_rule && map.len() > 1 {
+                item.wrong(
+                    "a matcher with a rule has only that",
+                    "one `$` key and no other; `$allOf` joins several",
+                );
+            }
+            item.members(|key, member| {
+                if key == "$equals" || key == "$instant" {
+                    return Some(());
+                }
+                if key.starts_with('$') && !MATCHER_RULES.contains(&key) {
+                    member.wrong_key(
+                        format!("unknown rule `{key}`"),
+                        super::json::expected_one_of(key, &MATCHER_RULES),
+                    );
+                }
+                if key == "$matches"
+                    && let Some(pattern) = member.string()
+                    && super::variable::names(pattern).next().is_none()
+                    && let Err(error) = regex::Regex::new(pattern)
+                {
+                    let message = error.to_string();
+                    member.wrong("not a regular expression", message.lines().last().unwrap_or_default());
+                }
+                check_matcher(member);
+                Some(())
+            });
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,218 @@
+//! What is asked: the chapters and their clauses, the cases, the world they live in, and the schemas.
+
+pub mod case;
+pub mod clause;
+pub mod files;
+pub mod invariant;
+pub mod json;
+mod links;
+pub mod problem;
+pub mod variable;
+pub mod world;
+
+use std::collections::{BTreeMap, HashMap};
+
+use case::Case;
+use clause::{Chapter, Clause, LedgerEntry};
+use files::Files;
+use invariant::Invariant;
+use json::{Item, Report};
+use problem::{Place, Problem};
+use serde_json::Value;
+use world::World;
+
+/// A suite that is sound: every name in it means something.
+#[derive(Debug)]
+pub struct Suite {
+    files: Files,
+    chapters: Vec<Chapter>,
+    clauses: Vec<Clause>,
+    /// Clause ids and aliases to places in `clauses`.
+    clause_index: HashMap<String, usize>,
+    ledger: Vec<LedgerEntry>,
+    world: World,
+    invariants: Vec<Invariant>,
+    cases: Vec<Case>,
+}
+
+impl Suite {
+    /// Reads a suite; all that is wrong with it is found, not only the first.
+    pub fn load(files: Files) -> Result<Self, Box<Broken>> {
+        let mut problems = Vec::new();
+        let mut suite = Self {
+            files: Files::from_texts([]),
+            chapters: Vec::new(),
+            clauses: Vec::new(),
+            clause_index: HashMap::new(),
+            ledger: Vec::new(),
+            world: World::default(),
+            invariants: Vec::new(),
+            cases: Vec::new(),
+        };
+        for (name, text) in files.under("cases/") {
+            let path = name.trim_start_matches("cases/").trim_end_matches(".json");
+            let root = match json::parse(name, text) {
+                Ok(root) => root,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
+            let report = Report::new(name);
+            suite.read_file(path, &root, &report);
+            problems.extend(report.into_problems());
+        }
+        if suite.cases.is_empty() && problems.is_empty() {
+            problems.push(Problem {
+                file: "cases".to_owned(),
+                place: Place::File,
+                message: "no case was found".to_owned(),
+                expected: "a suite has cases in `cases/<chapter>/<name>.json`".to_owned(),
+            });
+        }
+        for (index, clause) in suite.clauses.iter().enumerate() {
+            for id in std::iter::once(&clause.id).chain(&clause.aliases) {
+                if suite.clause_index.insert(id.clone(), index).is_some() {
+                    problems.push(Problem {
+                        file: format!("cases/{}/clauses.json", clause.chapter),
+                        place: Place::File,
+                        message: format!("clause `{id}` is there twice"),
+                        expected: "an id, or an alias, belongs to one clause".to_owned(),
+                    });
+                }
+            }
+        }
+        for case in &suite.cases {
+            links::check(&suite, case, &mut problems);
+        }
+        if problems.is_empty() {
+            suite.files = files;
+            Ok(suite)
+        } else {
+            Err(Box::new(Broken { files, problems }))
+        }
+    }
+
+    fn read_file(&mut self, path: &str, root: &Value, report: &Report<'_>) {
+        let file = Item::root(root, report);
+        match path.rsplit_once('/') {
+            None if path == "world" => {
+                if let Some(mut world) = world::read_world(file) {
+                    world.templates.append(&mut self.world.templates);
+                    self.world = world;
+                }
+            }
+            None if path == "ledger" => self.ledger = clause::read_ledger(file).unwrap_or_default(),
+            None if path == "invariants" => self.invariants = invariant::read_invariants(file).unwrap_or_default(),
+            None => file.wrong(
+                "a file that the suite does not know",
+                "cases belong into a chapter's folder",
+            ),
+            Some((chapter, "clauses")) => {
+                if let Some((chapter, clauses)) = clause::read_chapter(chapter, file) {
+                    self.chapters.push(chapter);
+                    self.clauses.extend(clauses);
+                }
+            }
+            Some((_, "templates")) => {
+                let fields = file.object(&["$schema", "about", "templates"]);
+                let templates = fields.and_then(|fields| world::read_templates(fields.require("templates")?));
+                self.world.templates.extend(templates.unwrap_or_default());
+            }
+            Some(_) => {
+                if let Some(case) = case::read(path, root, report) {
+                    self.cases.push(case);
+                }
+            }
+        }
+    }
+
+    /// Its files.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// The chapters, by name.
+    pub fn chapters(&self) -> &[Chapter] {
+        &self.chapters
+    }
+
+    /// All clauses, in the order of their chapters.
+    pub fn clauses(&self) -> &[Clause] {
+        &self.clauses
+    }
+
+    /// The clause with an id or alias.
+    pub fn clause(&self, id: &str) -> Option<&Clause> {
+        self.clauses.get(*self.clause_index.get(id)?)
+    }
+
+    /// The contradictions between sources.
+    pub fn ledger(&self) -> &[LedgerEntry] {
+        &self.ledger
+    }
+
+    /// The ledger entry with an id or alias.
+    pub fn ledger_entry(&self, id: &str) -> Option<&LedgerEntry> {
+        self.ledger
+            .iter()
+            .find(|entry| entry.id == id || entry.aliases.iter().any(|alias| alias == id))
+    }
+
+    /// What the cases take for granted.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// What must hold for every answer.
+    pub fn invariants(&self) -> &[Invariant] {
+        &self.invariants
+    }
+
+    /// All cases, by id.
+    pub fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+
+    /// The cases that test each clause, by the clause's id.
+    pub fn cases_by_clause(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut index: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for case in &self.cases {
+            for variant in &case.variants {
+                let own = variant
+                    .steps
+                    .iter()
+                    .flat_map(case::Step::expectations)
+                    .filter_map(|e| e.clauses.as_ref());
+                for id in variant.clauses.iter().chain(own.flatten()) {
+                    let Some(clause) = self.clause(id) else { continue };
+                    let cases = index.entry(&clause.id).or_default();
+                    if cases.last() != Some(&case.id.as_str()) {
+                        cases.push(&case.id);
+                    }
+                }
+            }
+        }
+        index
+    }
+}
+
+/// A suite with faults.
+#[derive(Debug)]
+pub struct Broken {
+    files: Files,
+    /// What is wrong, file by file.
+    pub problems: Vec<Problem>,
+}
+
+impl Broken {
+    /// Renders all problems with the text they are about; `styled` adds colour.
+    pub fn render(&self, styled: bool) -> String {
+        let parts: Vec<_> = self
+            .problems
+            .iter()
+            .map(|problem| problem.render(self.files.get(&problem.file), styled))
+            .collect();
+        parts.join("\n\n")
+    }
+}

@@ -1,0 +1,266 @@
+//! The `{variables}` of a case: found in its texts, and replaced by values.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// A piece of a text that may hold variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Text that stands for itself.
+    Text(&'a str),
+    /// The name in `{{name}}`, which stands for the text `{name}`.
+    Escaped(&'a str),
+    /// The name in `{name}`.
+    Variable(&'a str),
+}
+
+/// What variables stand for.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// The value of a name; `None` leaves it as it stands.
+    pub value: &'a dyn Fn(&str) -> Option<Value>,
+    /// Whether this is the last scope to be applied: only then `{{name}}` becomes `{name}`.
+    pub is_last: bool,
+}
+
+impl fmt::Debug for Scope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("is_last", &self.is_last)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Splits a text into pieces; `{{name}}` is the text `{name}`.
+pub fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut from = 0;
+        while let Some(open) = rest.get(from..).and_then(|tail| tail.find('{')).map(|at| at + from) {
+            let escaped = rest[open..].starts_with("{{");
+            let start = open + 1 + usize::from(escaped);
+            let length = name_length(&rest[start..]);
+            let close = if escaped { "}}" } else { "}" };
+            if length == 0 || !rest[start + length..].starts_with(close) {
+                from = open + 1;
+                continue;
+            }
+            if open > 0 {
+                let (text, tail) = rest.split_at(open);
+                rest = tail;
+                return Some(Piece::Text(text));
+            }
+            let end = start + length + close.len();
+            let name = &rest[start..start + length];
+            let piece = if escaped {
+                Piece::Escaped(name)
+            } else {
+                Piece::Variable(name)
+            };
+            rest = &rest[end..];
+            return Some(piece);
+        }
+        Some(Piece::Text(std::mem::take(&mut rest)))
+    })
+}
+
+fn name_length(text: &str) -> usize {
+    if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return 0;
+    }
+    text.find(|c: char| !(c.is_ascii_alphanumeric() || "._:+-".contains(c)))
+        .unwrap_or(text.len())
+}
+
+/// The variables of a text, without what is added to them (`n` for `{n+1}`).
+pub fn names(text: &str) -> impl Iterator<Item = &str> {
+    pieces(text).filter_map(|piece| match piece {
+        Piece::Variable(name) => Some(name),
+        Piece::Text(_) | Piece::Escaped(_) => None,
+    })
+}
+
+/// Splits `n+1` into `n` and `1`, `n-2` into `n` and `-2`.
+pub fn split_sum(name: &str) -> Option<(&str, i64)> {
+    let at = name.rfind(['+', '-'])?;
+    Some((&name[..at], name[at..].parse().ok()?))
+}
+
+/// Replaces the variables of a text; a text that is nothing but a variable takes its type.
+fn substitute(text: &str, scope: Scope<'_>) -> Value {
+    let mut parts = pieces(text);
+    if let (Some(Piece::Variable(name)), None) = (parts.next(), parts.next())
+        && let Some(value) = (scope.value)(name)
+    {
+        return value;
+    }
+    Value::String(substitute_text(text, scope))
+}
+
+/// Replaces the variables of a text by their text form.
+pub fn substitute_text(text: &str, scope: Scope<'_>) -> String {
+    pieces(text).fold(String::with_capacity(text.len()), |mut out, piece| {
+        match piece {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Escaped(name) if scope.is_last => out.extend(["{", name, "}"]),
+            Piece::Escaped(name) => out.extend(["{{", name, "}}"]),
+            Piece::Variable(name) => match (scope.value)(name) {
+                Some(Value::String(value)) => out.push_str(&value),
+                Some(value) => out.push_str(&value.to_string()),
+                None => out.extend(["{", name, "}"]),
+            },
+        }
+        out
+    })
+}
+
+/// Whether any text of a value, keys included, may hold a variable.
+pub fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.contains('{'),
+        Value::Array(values) => values.iter().all(is_plain),
+        Value::Object(map) => map.iter().all(|(key, value)| !key.contains('{') && is_plain(value)),
+        _ => true,
+    }
+}
+
+/// Replaces the variables in all texts of a value, keys included.
+pub fn resolve<'a>(value: &'a Value, scope: Scope<'_>) -> Cow<'a, Value> {
+    if is_plain(value) {
+        return Cow::Borrowed(value);
+    }
+    match value {
+        Value::String(text) => Cow::Owned(substitute(text, scope)),
+        Value::Array(values) => Cow::Owned(values.iter().map(|value| resolve(value, scope).into_owned()).collect()),
+        Value::Object(map) => {
+            let entry = |(key, value): (&String, &Value)| {
+                let key = if key.contains('{') {
+                    substitute_text(key, scope)
+                } else {
+                    key.clone()
+                };
+                (key, resolve(value, scope).into_owned())
+            };
+            Cow::Owned(Value::Object(map.iter().map(entry).collect::<Map<_, _>>()))
+        }
+        _ => Cow::Borrowed(value),
+    }
+}
+
+/// Carries out the generators `$repeat`, `$list` and `$nest` in a body.
+pub fn generate(value: &Value) -> Cow<'_, Value> {
+    if !has_generator(value) {
+        return Cow::Borrowed(value);
+    }
+    let Value::Object(map) = value else {
+        return match value {
+            Value::Array(values) => Cow::Owned(values.iter().map(|value| generate(value).into_owned()).collect()),
+            _ => Cow::Borrowed(value),
+        };
+    };
+    if let Some((name, arguments)) = generator(map) {
+        let count = |key: &str| {
+            arguments
+                .get(key)
+                .and_then(Value::as_u64)
+                .and_then(|n| usize::try_from(n).ok())
+        };
+        let of = || generate(arguments.get("of").unwrap_or(&Value::Null)).into_owned();
+        return Cow::Owned(match name {
+            "$repeat" => {
+                let text = arguments.get("text").and_then(Value::as_str).unwrap_or_default();
+                Value::String(text.repeat(count("times").unwrap_or_default()))
+            }
+            "$list" => Value::Array(vec![of(); count("times").unwrap_or_default()]),
+            _ => {
+                let key = arguments.get("key").and_then(Value::as_str).unwrap_or("a");
+                let nest = |inner, _| Value::Object(Map::from_iter([(key.to_owned(), inner)]));
+                (0..count("depth").unwrap_or_default()).fold(of(), nest)
+            }
+        });
+    }
+    Cow::Owned(Value::Object(
+        map.iter()
+            .map(|(key, value)| (key.clone(), generate(value).into_owned()))
+            .collect(),
+    ))
+}
+
+fn generator(map: &Map<String, Value>) -> Option<(&str, &Map<String, Value>)> {
+    let (name, arguments) = map.iter().next().filter(|_| map.len() == 1)?;
+    let is_known = ["$repeat", "$list", "$nest"].contains(&name.as_str());
+    is_known.then_some((name.as_str(), arguments.as_object()?))
+}
+
+fn has_generator(value: &Value) -> bool {
+    match value {
+        Value::Array(values) => values.iter().any(has_generator),
+        Value::Object(map) => generator(map).is_some() || map.values().any(has_generator),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SCOPE: Scope<'_> = Scope {
+        value: &lookup,
+        is_last: true,
+    };
+
+    fn lookup(name: &str) -> Option<Value> {
+        match name {
+            "n" => Some(json!(7)),
+            "who" => Some(json!("alice")),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_nothing_but_a_variable_takes_its_type() {
+        assert_eq!(
+            *resolve(&json!({"a": ["{n}", "{who}"]}), SCOPE),
+            json!({"a": [7, "alice"]})
+        );
+    }
+
+    #[test]
+    fn variables_inside_a_text_and_in_keys_are_spliced() {
+        assert_eq!(
+            *resolve(&json!({"k-{n}": "x{who}y{n}"}), SCOPE),
+            json!({"k-7": "xalicey7"})
+        );
+    }
+
+    #[test]
+    fn doubled_braces_stand_for_themselves() {
+        assert_eq!(*resolve(&json!("{{who}} {who}"), SCOPE), json!("{who} alice"));
+    }
+
+    #[test]
+    fn braces_that_hold_no_name_are_text() {
+        assert_eq!(
+            *resolve(&json!("{\"a\": {}} {1} { {"), SCOPE),
+            json!("{\"a\": {}} {1} { {")
+        );
+    }
+
+    #[test]
+    fn generators_make_long_deep_and_many() {
+        let made =
+            generate(&json!({"a": {"$repeat": {"text": "ab", "times": 2}}, "b": [{"$list": {"of": 1, "times": 2}}]}));
+        assert_eq!(made, Cow::<Value>::Owned(json!({"a": "abab", "b": [[1, 1]]})));
+        assert_eq!(
+            *generate(&json!({"$nest": {"depth": 2, "key": "k", "of": 1}})),
+            json!({"k": {"k": 1}})
+        );
+    }
+}

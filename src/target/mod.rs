@@ -1,0 +1,66 @@
+//! Who is asked: an endpoint, the identities it knows, and what it is provisioned with.
+
+pub mod file;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// An endpoint under test.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// What reports call it.
+    pub name: String,
+    /// Scheme, host and port, without a slash at the end.
+    pub base_url: String,
+    /// The service config that the cases use.
+    pub scid: String,
+    /// The suite's template names, with the names they have on the target.
+    pub templates: BTreeMap<String, String>,
+    /// Who can speak.
+    pub identities: BTreeMap<String, Identity>,
+    /// Features of the suite's world that it declares to lack.
+    pub lacks: BTreeSet<String>,
+    /// The request header that moves a conversation's clock ahead, in ms; without one the run waits.
+    pub advance_header: Option<String>,
+    /// The most conversations at a time; `None` leaves it to the run.
+    pub in_flight: Option<usize>,
+    /// Whether the service is thrown away after the run, so that nothing needs to be cleaned up.
+    pub is_disposable: bool,
+}
+
+/// Someone the target knows.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// A user's xuid, decimal; absent for a service principal.
+    pub xuid: Option<String>,
+    /// The gamertag claim.
+    pub gamertag: Option<String>,
+    /// The id of the title it runs, decimal.
+    pub title: String,
+    /// The device it is signed in on.
+    pub device: Option<String>,
+    /// The value of its `Authorization` header.
+    pub authorization: Secret,
+}
+
+/// A value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a value.
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The value, for the wire only.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
