@@ -1,0 +1,27 @@
+//! What the process says to its caller when it ends.
+
+use std::process::ExitCode;
+
+/// The exit codes; documented in the README.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// Conforms, apart from listed deviations.
+    Conforms = 0,
+    /// Nonconformance, or a stale or unmatched deviation.
+    Nonconformance = 1,
+    /// Usage, or a fault in the suite's or the user's own files.
+    Fault = 2,
+    /// Nothing was executed.
+    NothingExecuted = 3,
+    /// The target could not be reached, or refused every identity.
+    Unreachable = 4,
+    /// Nothing failed, but something could not be judged.
+    Inconclusive = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,124 @@
+//! The command line: one file a command, and the only place that prints or ends the process.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
+
+mod check;
+mod embedded;
+mod exit;
+mod explain;
+mod list;
+mod run;
+mod selection;
+mod serve;
+mod validate;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anstream::{eprintln, println};
+use clap::{Parser, Subcommand};
+use exit::Exit;
+
+use crate::suite::Suite;
+use crate::suite::files::Files;
+
+/// The executable contract of the Multiplayer Session Directory (MPSD).
+///
+/// Without a command, replays the whole suite against the embedded reference service.
+#[derive(Debug, Parser)]
+#[command(name = "mpsd-conformance", version, max_term_width = 110, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay cases against a target, or against the embedded reference.
+    Run(run::Run),
+    /// Run the reference as a service.
+    Serve(serve::Serve),
+    /// List chapters, cases, clauses, templates, identities or features.
+    List(list::List),
+    /// Tell all about one clause, case, ledger entry, schema field or status code.
+    Explain(explain::Explain),
+    /// Lint the suite itself.
+    Check(check::Check),
+    /// Validate JSON documents against one of the suite's schemas.
+    Validate(validate::Validate),
+}
+
+/// Where the suite is read from.
+#[derive(Clone, Debug, clap::Args)]
+struct SuiteSource {
+    /// Read cases, schemas and snapshots from this folder instead of the ones in the binary.
+    #[arg(long, value_name = "DIR", global = true)]
+    suite: Option<PathBuf>,
+}
+
+impl SuiteSource {
+    /// Reads the suite; its faults are printed.
+    fn load(&self) -> Result<Suite, Exit> {
+        let files = match &self.suite {
+            None => Files::embedded(),
+            Some(root) => Files::load(root).map_err(|error| fault(&anyhow::Error::new(error)))?,
+        };
+        Suite::load(files).map_err(|broken| {
+            eprintln!("{}", broken.render(true));
+            let count = broken.problems.len();
+            eprintln!("\nthe suite has {count} {}; nothing was sent", if count == 1 { "fault" } else { "faults" });
+            Exit::Fault
+        })
+    }
+}
+
+/// Parses the arguments and carries out the command.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let exit = match arguments.command {
+        None => run::Run::all(arguments.run).execute(),
+        Some(Command::Run(command)) => command.execute(),
+        Some(Command::Serve(command)) => command.execute(),
+        Some(Command::List(command)) => command.execute(),
+        Some(Command::Explain(command)) => command.execute(),
+        Some(Command::Check(command)) => command.execute(),
+        Some(Command::Validate(command)) => command.execute(),
+    };
+    exit.unwrap_or_else(|exit| exit).into()
+}
+
+/// Tells of a fault in what the user gave, with its causes.
+fn fault(error: &anyhow::Error) -> Exit {
+    eprintln!("{}: {error:#}", style_error("error"));
+    Exit::Fault
+}
+
+fn style_error(text: &str) -> String {
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    format!("{style}{text}{style:#}")
+}
+
+/// Reads a file that the user named.
+fn read_file(path: &Path) -> Result<String, Exit> {
+    use anyhow::Context as _;
+    std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display())).map_err(|e| fault(&e))
+}
+
+/// Writes a file that the user named.
+fn write_file(path: &Path, text: &str) -> Result<(), Exit> {
+    use anyhow::Context as _;
+    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display())).map_err(|e| fault(&e))
+}
+
+/// Prints to standard output, where a closed pipe is no reason to fail.
+fn print(text: &str) {
+    println!("{}", text.trim_end());
+}
+
+/// A runtime that all requests of the process share.
+fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|error| fault(&anyhow::Error::new(error).context("cannot start the runtime")))
+}
