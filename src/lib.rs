@@ -1,3 +1,5 @@
 //! The executable contract of the Multiplayer Session Directory (MPSD).
 
 pub mod reference;
+pub mod snapshot;
+pub mod suite;
