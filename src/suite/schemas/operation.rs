@@ -149,7 +149,7 @@ impl Operations {
     }
 }
 
-fn responses<'a>(here: String, by_status: &'a BTreeMap<u16, Vec<String>>) -> impl Iterator<Item = (String, &'a str)> {
+fn responses(here: String, by_status: &BTreeMap<u16, Vec<String>>) -> impl Iterator<Item = (String, &str)> {
     by_status.iter().flat_map(move |(status, names)| {
         let here = format!("{here}/responses/{status}");
         let names = names.iter().enumerate();

@@ -57,11 +57,11 @@ pub(super) struct Shape {
     kind: Option<VolatileKind>,
     spellings: Vec<String>,
     clause: Option<String>,
-    properties: Vec<(String, Shape)>,
-    patterns: Vec<(Regex, Shape)>,
-    additional: Option<Box<Shape>>,
-    prefix: Vec<Shape>,
-    items: Option<Box<Shape>>,
+    properties: Vec<(String, Self)>,
+    patterns: Vec<(Regex, Self)>,
+    additional: Option<Box<Self>>,
+    prefix: Vec<Self>,
+    items: Option<Box<Self>>,
 }
 
 impl Shape {
@@ -241,7 +241,7 @@ impl Shape {
                 .map(|(_, shape)| shape);
             if let Some(shape) = named.or(matched).or(self.additional.as_deref()) {
                 descend(pointer, &vocabulary::escape(key), |pointer| {
-                    shape.walk(value, pointer, found)
+                    shape.walk(value, pointer, found);
                 });
             }
         }

@@ -70,6 +70,10 @@ pub(super) fn tell<'e>(
     for error in errors {
         teller.tell(&error);
     }
+    // The validator's order is its own; reports are compared, so theirs is fixed.
+    teller
+        .told
+        .sort_by(|a, b| (&a.pointer, &a.keyword, &a.message).cmp(&(&b.pointer, &b.keyword, &b.message)));
     teller.told
 }
 
@@ -225,6 +229,15 @@ impl<'a> Teller<'_, 'a> {
             at = next;
             way.look(at);
         }
+        // A schema that only restricts another one speaks with the other's clause and title.
+        let own = |keyword: &str| at.get(keyword).and_then(Value::as_str);
+        if let (None, Some(reference)) = (own(vocabulary::CLAUSE), own("$ref"))
+            && let Some(target) = follow(self.documents, name, reference)
+        {
+            let other = |keyword: &str| target.value.get(keyword).and_then(Value::as_str);
+            way.clause = other(vocabulary::CLAUSE).or(way.clause);
+            way.title = way.title.or(other("title"));
+        }
         way
     }
 }
@@ -233,7 +246,8 @@ impl<'a> Way<'a> {
     fn look(&mut self, at: &'a Value) {
         let text = |keyword: &str| at.get(keyword).and_then(Value::as_str);
         self.clause = text(vocabulary::CLAUSE).or(self.clause);
-        self.title = text("title");
+        // A file's title is the name of a document, not a kind of value.
+        self.title = text("title").filter(|_| at.get("$id").is_none());
         self.schema = Some(at);
     }
 }
