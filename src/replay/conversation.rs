@@ -252,20 +252,21 @@ impl<'a> Conversation<'a> {
 
     fn record(&mut self, label: String, speaker: &str, mut request: WireRequest, response: WireResponse) {
         request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
-        let json = serde_json::from_slice(&response.body).ok();
-        let schemas = &self.replay.schemas;
+        let kind = response.header("content-type").unwrap_or_default();
+        let is_json = kind.contains("json") || matches!(response.body.first(), Some(b'{' | b'['));
+        let json = is_json.then(|| serde_json::from_slice(&response.body).ok()).flatten();
+        let schemas = self.replay.suite.schemas();
         let operation = schemas.operation(&request.method, &request.path);
-        let body = match (&json, response.body.is_empty()) {
-            (_, true) => schemas::Body::Empty,
-            (Some(json), false) => schemas::Body::Json(json),
-            (None, false) => schemas::Body::Text(""),
+        let text = if json.is_none() { String::from_utf8_lossy(&response.body) } else { Cow::Borrowed("") };
+        let body = match &json {
+            _ if response.body.is_empty() => schemas::Body::Empty,
+            Some(json) => schemas::Body::Json(json),
+            None => schemas::Body::Text(&text),
         };
-        let text = String::from_utf8_lossy(&response.body);
-        let body = if matches!(body, schemas::Body::Text(_)) { schemas::Body::Text(&text) } else { body };
         let judgement = operation.map(|operation| schemas.judge(&operation, response.status, self.variant.version, body));
         let judgement = judgement.unwrap_or_default();
         let (name, request_schema) = match &operation {
-            Some(operation) => (Some(operation.id().to_owned()), operation.request_schema().map(str::to_owned)),
+            Some(operation) => (Some(operation.path().id.clone()), operation.request_schema().map(str::to_owned)),
             None => (None, None),
         };
         drop(text);
@@ -347,7 +348,7 @@ impl<'a> Conversation<'a> {
         self.assertions += expectation.assertions();
         let mut violations = Vec::new();
         if let (Some(schema), Some(json)) = (&expectation.schema, &exchange.json) {
-            for violation in self.replay.schemas.validate(schema, self.variant.version, json) {
+            for violation in self.replay.suite.schemas().validate(schema, self.variant.version, json) {
                 let assertion = format!("schema {}", violation.pointer);
                 let actual = matching::show(json.pointer(&violation.pointer));
                 let pointer = format!("{}/schema", expectation.pointer);

@@ -14,7 +14,6 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::suite::Suite;
-use crate::suite::schemas::Schemas;
 use crate::target::Target;
 use client::{Client, WireError};
 use verdict::Outcome;
@@ -23,7 +22,6 @@ use verdict::Outcome;
 #[derive(Debug)]
 pub struct Replay {
     suite: Arc<Suite>,
-    schemas: Arc<Schemas>,
     target: Arc<Target>,
     client: Client,
     options: Options,
@@ -64,14 +62,9 @@ pub struct Selected {
 
 impl Replay {
     /// Makes ready; no request is sent yet.
-    pub fn new(
-        suite: Arc<Suite>,
-        schemas: Arc<Schemas>,
-        target: Arc<Target>,
-        options: Options,
-    ) -> Result<Self, WireError> {
+    pub fn new(suite: Arc<Suite>, target: Arc<Target>, options: Options) -> Result<Self, WireError> {
         let client = Client::new(&target.base_url, options.exchange_limit)?;
-        Ok(Self { suite, schemas, target, client, options })
+        Ok(Self { suite, target, client, options })
     }
 
     /// The suite that is replayed.

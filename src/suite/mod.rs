@@ -5,8 +5,10 @@ pub mod clause;
 pub mod files;
 pub mod invariant;
 pub mod json;
+pub mod lint;
 mod links;
 pub mod problem;
+pub mod schemas;
 pub mod variable;
 pub mod world;
 
@@ -18,6 +20,7 @@ use files::Files;
 use invariant::Invariant;
 use json::{Item, Report};
 use problem::{Place, Problem};
+use schemas::Schemas;
 use serde_json::Value;
 use world::World;
 
@@ -33,12 +36,23 @@ pub struct Suite {
     world: World,
     invariants: Vec<Invariant>,
     cases: Vec<Case>,
+    schemas: Schemas,
 }
 
 impl Suite {
     /// Reads a suite; all that is wrong with it is found, not only the first.
     pub fn load(files: Files) -> Result<Self, Box<Broken>> {
         let mut problems = Vec::new();
+        let named = files.under("schemas/").map(|(name, text)| (name.trim_start_matches("schemas/"), text));
+        let schemas = Schemas::new(named).unwrap_or_else(|error| {
+            problems.extend(error.faults().iter().map(|fault| Problem {
+                file: format!("schemas/{}", fault.file),
+                place: Place::Value(fault.pointer.clone()),
+                message: fault.message.clone(),
+                expected: String::new(),
+            }));
+            Schemas::default()
+        });
         let mut suite = Self {
             files: Files::from_texts([]),
             chapters: Vec::new(),
@@ -48,6 +62,7 @@ impl Suite {
             world: World::default(),
             invariants: Vec::new(),
             cases: Vec::new(),
+            schemas,
         };
         for (name, text) in files.under("cases/") {
             let path = name.trim_start_matches("cases/").trim_end_matches(".json");
@@ -167,6 +182,11 @@ impl Suite {
     /// What must hold for every answer.
     pub fn invariants(&self) -> &[Invariant] {
         &self.invariants
+    }
+
+    /// The schemas of the contract's documents.
+    pub fn schemas(&self) -> &Schemas {
+        &self.schemas
     }
 
     /// All cases, by id.

@@ -1,0 +1,34 @@
+//! `check`: lints the suite itself.
+
+use anstream::{eprintln, println};
+use clap::Args;
+
+use super::SuiteSource;
+use super::exit::Exit;
+use crate::suite::lint;
+
+/// Lint the suite.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    suite: SuiteSource,
+}
+
+impl Check {
+    /// Carries out the command.
+    pub(super) fn execute(self) -> Result<Exit, Exit> {
+        let suite = self.suite.load()?;
+        let problems = lint::check(&suite);
+        for problem in &problems {
+            eprintln!("{}\n", problem.render(suite.files().get(&problem.file), true));
+        }
+        let variants: usize = suite.cases().iter().map(|case| case.variants.len()).sum();
+        let counts = format!("{} clauses, {} case files, {variants} cases", suite.clauses().len(), suite.cases().len());
+        if problems.is_empty() {
+            println!("sound: {counts}");
+            return Ok(Exit::Conforms);
+        }
+        println!("{} problems: {counts}", problems.len());
+        Ok(Exit::Fault)
+    }
+}

@@ -1,0 +1,80 @@
+//! `validate`: any JSON document against one of the suite's schemas.
+
+use std::path::PathBuf;
+
+use anstream::{eprintln, println};
+use clap::Args;
+use serde_json::Value;
+
+use super::exit::Exit;
+use super::{SuiteSource, read_file, style_error};
+use crate::suite::json::expected_one_of;
+use crate::suite::problem::{line_column, locate};
+use crate::suite::schemas::Severity;
+
+/// Validate documents.
+#[derive(Debug, Args)]
+pub(super) struct Validate {
+    /// The schema's name, such as `session`, `session-request` or `handle`.
+    schema: String,
+    /// The documents; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The contract version that the document is of; without it, the document's own `contractVersion`, or 107.
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u16).range(100..))]
+    contract_version: Option<u16>,
+    #[command(flatten)]
+    suite: SuiteSource,
+}
+
+impl Validate {
+    /// Carries out the command.
+    pub(super) fn execute(self) -> Result<Exit, Exit> {
+        let suite = self.suite.load()?;
+        let schemas = suite.schemas();
+        if schemas.resolve(&self.schema, 107).is_none() {
+            let names: Vec<&str> = schemas.names().collect();
+            let expected = expected_one_of(&self.schema, &names);
+            eprintln!("{}: unknown schema `{}`; {expected}", style_error("error"), self.schema);
+            return Ok(Exit::Fault);
+        }
+        let mut exit = Exit::Conforms;
+        for path in &self.files {
+            let name = path.to_string_lossy();
+            let text = if name == "-" {
+                std::io::read_to_string(std::io::stdin()).map_err(|error| super::fault(&error.into()))?
+            } else {
+                read_file(path)?
+            };
+            let value: Value = match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+                Ok(value) => value,
+                Err(error) => {
+                    eprintln!("{}: {name}:{}:{}: not JSON: {error}", style_error("error"), error.line(), error.column());
+                    exit = exit.max(Exit::Fault);
+                    continue;
+                }
+            };
+            let own = value.get("contractVersion").and_then(Value::as_u64).and_then(|version| u16::try_from(version).ok());
+            let version = self.contract_version.or(own).unwrap_or(107);
+            let mut violations = 0;
+            for violation in schemas.validate(&self.schema, version, &value) {
+                let place = locate(&text, &violation.pointer, false).map(|range| line_column(&text, range.start));
+                let (line, column) = place.unwrap_or((1, 1));
+                let clause = violation.clause.as_ref().map_or(String::new(), |clause| format!(" ({clause})"));
+                let pointer = if violation.pointer.is_empty() { "the document" } else { &violation.pointer };
+                let kind = match violation.severity {
+                    Severity::Remark => "remark",
+                    _ => "wrong",
+                };
+                println!("{name}:{line}:{column}: {kind}: {pointer}: {}{clause}", violation.message);
+                violations += usize::from(violation.severity > Severity::Remark);
+            }
+            if violations == 0 {
+                println!("{name}: valid {}", schemas.resolve(&self.schema, version).unwrap_or(&self.schema));
+            } else {
+                exit = exit.max(Exit::Nonconformance);
+            }
+        }
+        Ok(exit)
+    }
+}

@@ -1,0 +1,163 @@
+//! The suite's own lint: what loads and yet is not as it should be.
+
+use std::collections::BTreeSet;
+
+use super::Suite;
+use super::case::{Action, Body, Case, Step, Variant};
+use super::clause::Level;
+use super::problem::{Place, Problem};
+use super::variable;
+
+/// Everything that is wrong with a suite that loads.
+pub fn check(suite: &Suite) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    check_schemas(suite, &mut problems);
+    check_clauses(suite, &mut problems);
+    for case in suite.cases() {
+        let mut seen = BTreeSet::new();
+        for variant in &case.variants {
+            for step in variant.steps.iter() {
+                check_step(suite, case, variant, step, &mut |pointer, message, expected| {
+                    if seen.insert((pointer.clone(), message.clone())) {
+                        let file = format!("cases/{}.json", case.id);
+                        problems.push(Problem { file, place: Place::Value(pointer), message, expected });
+                    }
+                });
+            }
+        }
+    }
+    check_snapshots(suite, &mut problems);
+    problems
+}
+
+fn check_schemas(suite: &Suite, problems: &mut Vec<Problem>) {
+    if let Err(error) = suite.schemas().compile_all() {
+        problems.extend(error.faults().iter().map(|fault| Problem {
+            file: format!("schemas/{}", fault.file),
+            place: Place::Value(fault.pointer.clone()),
+            message: fault.message.clone(),
+            expected: String::new(),
+        }));
+    }
+    let files = suite.files();
+    for (name, text) in files.under("cases/") {
+        let Ok(root) = super::json::parse(name, text) else { continue };
+        let path: Vec<&str> = name.split('/').collect();
+        let schema = match path.as_slice() {
+            ["cases", file] => file.trim_end_matches(".json"),
+            ["cases", _, "clauses.json"] => "clauses",
+            ["cases", _, "templates.json"] => "templates",
+            _ => "case",
+        };
+        for violation in suite.schemas().validate(schema, 107, &root) {
+            problems.push(Problem {
+                file: name.to_owned(),
+                place: Place::Value(violation.pointer),
+                message: format!("against schemas/{schema}.schema.json: {}", violation.message),
+                expected: violation.keyword,
+            });
+        }
+    }
+}
+
+/// Clauses without a case, and contested ones that the ledger does not know.
+fn check_clauses(suite: &Suite, problems: &mut Vec<Problem>) {
+    let cases = suite.cases_by_clause();
+    let ids = |ids: &[String]| ids.iter().filter_map(|id| suite.clause(id)).map(|clause| clause.id.clone()).collect::<Vec<_>>();
+    let judged: BTreeSet<String> = suite.invariants().iter().flat_map(|invariant| ids(&invariant.clauses)).collect();
+    for clause in suite.clauses() {
+        let mut wrong = |message: String, expected: &str| {
+            let file = format!("cases/{}/clauses.json", clause.chapter);
+            let index = suite.clauses().iter().filter(|other| other.chapter == clause.chapter).position(|c| c.id == clause.id);
+            let place = Place::Value(format!("/clauses/{}/id", index.unwrap_or_default()));
+            problems.push(Problem { file, place, message, expected: expected.to_owned() });
+        };
+        if let Some(entry) = &clause.contested
+            && suite.ledger_entry(entry).is_none()
+        {
+            wrong(format!("`{}` is contested by `{entry}`, which is not in the ledger", clause.id), "an entry of the ledger");
+        }
+        let is_tested = cases.contains_key(clause.id.as_str()) || judged.contains(&clause.id);
+        if !is_tested && clause.untestable.is_none() && clause.level > Level::May {
+            wrong(
+                format!("{} clause `{}` has no case", clause.level.name(), clause.id),
+                "a case whose `clauses` names it, or `untestable` with the reason",
+            );
+        }
+    }
+}
+
+fn check_step(
+    suite: &Suite,
+    case: &Case,
+    variant: &Variant,
+    step: &Step,
+    wrong: &mut dyn FnMut(String, String, String),
+) {
+    let Some(expectation) = &step.expect else { return };
+    let requests = step.requests();
+    let is_read = requests.iter().all(|request| matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS"));
+    if let Some(status) = &expectation.status
+        && status.is_refusal()
+        && expectation.unchanged.is_none()
+        && !is_read
+        && matches!(step.action, Action::Send(_))
+        && !follows_unchanged(variant, step)
+    {
+        wrong(
+            format!("{}/expect", step.pointer),
+            "a refusal that does not say that nothing changed".to_owned(),
+            "`\"unchanged\": true`, or a later step with `sameAs`".to_owned(),
+        );
+    }
+    let is_accepted = expectation.status.as_ref().is_some_and(super::case::StatusSet::is_success);
+    for request in requests.iter().filter(|_| is_accepted) {
+        let path = variable::substitute_text(&request.path, variable::Scope { value: &placeholder, is_last: true });
+        let operation = suite.schemas().operation(&request.method, &path);
+        let schema = operation.and_then(|operation| operation.request_schema());
+        let (Some(schema), Body::Json(body)) = (schema, &request.body) else { continue };
+        let body = variable::generate(body);
+        if !variable::is_plain(&body) {
+            continue;
+        }
+        for violation in suite.schemas().validate(schema, variant.version, &body) {
+            wrong(
+                format!("{}/body{}", step.pointer, violation.pointer),
+                format!("`{}` expects success for what `{schema}` forbids: {}", case.id, violation.message),
+                "the schema or the case is wrong".to_owned(),
+            );
+        }
+    }
+}
+
+/// Whether a later step compares a document with an earlier one.
+fn follows_unchanged(variant: &Variant, step: &Step) -> bool {
+    let later = variant.steps.iter().skip_while(|other| other.pointer != step.pointer).skip(1);
+    later.flat_map(Step::expectations).any(|expectation| expectation.same_as.is_some())
+}
+
+/// What stands for a variable when only the shape of a path matters.
+fn placeholder(name: &str) -> Option<serde_json::Value> {
+    let is_session = !name.contains('.') && !matches!(name, "scid" | "template");
+    let text = if is_session { "/serviceconfigs/s/sessiontemplates/t/sessions/n" } else { "x" };
+    Some(text.into())
+}
+
+/// Snapshots without a case, and cases without a snapshot.
+fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
+    let mut wrong = |file: String, message: String, expected: &str| {
+        problems.push(Problem { file, place: Place::File, message, expected: expected.to_owned() });
+    };
+    let cases: BTreeSet<&str> = suite.cases().iter().map(|case| case.id.as_str()).collect();
+    let mut recorded = BTreeSet::new();
+    for (name, _) in suite.files().under("snapshots/") {
+        let id = name.trim_start_matches("snapshots/").trim_end_matches(".snap");
+        recorded.insert(id);
+        if !cases.contains(id) {
+            wrong(name.to_owned(), format!("no case is called `{id}`"), "delete it, or rename it with its case");
+        }
+    }
+    for id in cases.difference(&recorded) {
+        wrong(format!("snapshots/{id}.snap"), format!("case `{id}` has no snapshot"), "`run --snapshots record` writes it");
+    }
+}
