@@ -2,10 +2,20 @@
 //!
 //! A house of its own: nothing here knows the suite, and the suite knows nothing of it. They meet over HTTP only.
 
+pub mod auth;
 pub mod clock;
+pub mod config;
+mod failure;
+mod handle;
+pub mod http;
+mod json;
 pub mod principal;
+mod provisions;
+mod rate;
 pub mod rules;
+pub mod server;
 pub mod session;
 pub mod session_ref;
 pub mod social;
+mod store;
 pub mod template;

@@ -1,0 +1,301 @@
+//! Handles: documents that name a session and say why.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::config::decimal;
+use super::failure::Failure;
+use super::principal::Principal;
+use super::session::time_text;
+use super::session_ref::SessionRef;
+
+/// How long an invite can be accepted (HDL-INV-003 asks for some time in the future).
+const INVITE_LIFE: SignedDuration = SignedDuration::from_hours(24);
+/// The longest `context` of an invite, in characters once it is URI-encoded (HDL-INV-005).
+const CONTEXT_LENGTH: usize = 256;
+/// The longest name of a session, in characters (SES-ADDR-006).
+const NAME_LENGTH: usize = 100;
+
+/// A stored handle. Nothing of it ever changes (HDL-GEN-002).
+#[derive(Debug)]
+pub(super) struct Handle {
+    pub(super) id: Uuid,
+    pub(super) at: SessionRef,
+    pub(super) created: Timestamp,
+    /// Who made it; `None` for a service.
+    pub(super) creator: Option<u64>,
+    /// The title it was made in.
+    pub(super) title: u32,
+    pub(super) kind: HandleKind,
+}
+
+/// What a handle is for, with what only that kind has.
+#[derive(Debug)]
+pub(super) enum HandleKind {
+    /// What the owner is doing now.
+    Activity { owner: u64 },
+    /// A user is asked to join.
+    Invite {
+        invited: u64,
+        attributes: Map<String, Value>,
+        expires: Timestamp,
+    },
+    /// Members of the origin may join the session that the handle names.
+    Transfer { origin: SessionRef },
+}
+
+impl Handle {
+    /// Reads the body of POST /handles.
+    pub(super) fn from_request(body: &Value, caller: &Principal, now: Timestamp) -> Result<Self, Failure> {
+        let malformed = |what: &str| Failure::Malformed(format!("{what}."));
+        let body = body
+            .as_object()
+            .ok_or_else(|| malformed("The body is not a JSON object"))?;
+        if body.get("version").is_some_and(|version| version.as_u64() != Some(1)) {
+            return Err(malformed("`version` is not 1"));
+        }
+        let kind = body
+            .get("type")
+            .and_then(Value::as_str)
+            .ok_or_else(|| malformed("`type` is missing or no string"))?;
+        let kind = match kind {
+            "activity" => HandleKind::Activity {
+                // HDL-ACT-011
+                owner: caller
+                    .xuid()
+                    .ok_or_else(|| Failure::Forbidden("Only a user can set an activity.".to_owned()))?,
+            },
+            "invite" => HandleKind::Invite {
+                invited: xuid(body, "invitedXuid")?,
+                attributes: invite_attributes(body.get("inviteAttributes"), caller)?,
+                expires: now.saturating_add(INVITE_LIFE).unwrap_or(Timestamp::MAX),
+            },
+            "transfer" => HandleKind::Transfer {
+                origin: session_ref(body, "originSessionRef", false)?,
+            },
+            "search" => return Err(Failure::NotOffered("Search handles are not offered yet.")),
+            _ => {
+                return Err(malformed(
+                    "`type` is none of `activity`, `invite`, `search`, `transfer`",
+                ));
+            }
+        };
+        // HDL-ACT-002: the name of an activity's session may be left to the service.
+        let unnamed = matches!(kind, HandleKind::Activity { .. });
+        Ok(Self {
+            id: Uuid::new_v4(),
+            at: session_ref(body, "sessionRef", unnamed)?,
+            created: now,
+            creator: caller.xuid(),
+            title: caller.title_id,
+            kind,
+        })
+    }
+
+    /// When it ceases to be, if ever.
+    pub(super) fn expires(&self) -> Option<Timestamp> {
+        match &self.kind {
+            HandleKind::Invite { expires, .. } => Some(*expires),
+            HandleKind::Activity { .. } | HandleKind::Transfer { .. } => None,
+        }
+    }
+
+    /// Whether `caller` may delete it (HDL-ACT-008).
+    pub(super) fn is_deletable_by(&self, caller: &Principal) -> bool {
+        match &self.kind {
+            HandleKind::Activity { owner } => caller.xuid() == Some(*owner) && caller.title_id == self.title,
+            HandleKind::Invite { invited, .. } => {
+                caller.xuid() == self.creator || caller.xuid() == Some(*invited) || caller.is_server()
+            }
+            HandleKind::Transfer { .. } => caller.xuid() == self.creator || caller.is_server(),
+        }
+    }
+
+    /// The document, without what is included on request.
+    pub(super) fn to_json(&self) -> Map<String, Value> {
+        let mut document = Map::new();
+        let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
+        put("id", json!(self.id.to_string()));
+        put("version", json!(1));
+        match &self.kind {
+            HandleKind::Activity { owner } => {
+                put("type", json!("activity"));
+                put("sessionRef", self.at.to_json());
+                put("ownerXuid", json!(owner.to_string()));
+                put("titleId", json!(self.title.to_string()));
+                put("createTime", json!(time_text(self.created)));
+            }
+            HandleKind::Invite {
+                invited,
+                attributes,
+                expires,
+            } => {
+                put("type", json!("invite"));
+                put("sessionRef", self.at.to_json());
+                put("invitedXuid", json!(invited.to_string()));
+                if let Some(sender) = self.creator {
+                    put("senderXuid", json!(sender.to_string()));
+                }
+                put("inviteAttributes", Value::Object(attributes.clone()));
+                put("titleId", json!(self.title.to_string()));
+                put("createTime", json!(time_text(self.created)));
+                put("expiration", json!(time_text(*expires)));
+            }
+            // LIVE-003: the request and the id, nothing more.
+            HandleKind::Transfer { origin } => {
+                put("type", json!("transfer"));
+                put("sessionRef", self.at.to_json());
+                put("originSessionRef", origin.to_json());
+            }
+        }
+        document
+    }
+}
+
+/// Checks the name of a session: 1 to 100 characters, none of which would end or split its address.
+pub(super) fn check_session_name(name: &str) -> Result<(), Failure> {
+    if name.is_empty() || name.chars().count() > NAME_LENGTH {
+        let message = format!("A session's name has 1 to {NAME_LENGTH} characters.");
+        return Err(Failure::Malformed(message));
+    }
+    if name
+        .chars()
+        .any(|letter| letter.is_control() || matches!(letter, '/' | '\\' | '~'))
+    {
+        let message = "A session's name has no control characters, slashes or tildes.";
+        return Err(Failure::Malformed(message.to_owned()));
+    }
+    Ok(())
+}
+
+fn session_ref(body: &Map<String, Value>, member: &str, unnamed: bool) -> Result<SessionRef, Failure> {
+    let Some(found) = body.get(member).and_then(Value::as_object) else {
+        return Err(Failure::Malformed(format!("`{member}` is missing or no object.")));
+    };
+    let part = |name: &str| match found.get(name) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
+        _ => Err(Failure::Malformed(format!(
+            "`{member}.{name}` is missing or no string."
+        ))),
+    };
+    let name = if unnamed && found.get("name").is_none_or(Value::is_null) {
+        Uuid::new_v4().to_string()
+    } else {
+        part("name")?
+    };
+    check_session_name(&name)?;
+    Ok(SessionRef {
+        scid: part("scid")?,
+        template_name: part("templateName")?,
+        name,
+    })
+}
+
+fn xuid(body: &Map<String, Value>, member: &str) -> Result<u64, Failure> {
+    let found = body.get(member).and_then(Value::as_str).and_then(decimal);
+    found.ok_or_else(|| Failure::Malformed(format!("`{member}` is missing or no decimal string.")))
+}
+
+fn invite_attributes(given: Option<&Value>, caller: &Principal) -> Result<Map<String, Value>, Failure> {
+    let malformed = |what: &str| Failure::Malformed(format!("`inviteAttributes{what}."));
+    let empty = Map::new();
+    let given = match given {
+        None => &empty,
+        Some(given) => given.as_object().ok_or_else(|| malformed("` is no object"))?,
+    };
+    // HDL-INV-008
+    let title = match given.get("titleId") {
+        None => u64::from(caller.title_id),
+        Some(Value::String(text)) => decimal(text).ok_or_else(|| malformed(".titleId` is no decimal number"))?,
+        Some(number) => number
+            .as_u64()
+            .ok_or_else(|| malformed(".titleId` is no decimal number"))?,
+    };
+    let mut attributes = Map::new();
+    attributes.insert("titleId".to_owned(), json!(title.to_string()));
+    for name in ["context", "contextString", "senderString"] {
+        match given.get(name) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) => {
+                attributes.insert(name.to_owned(), json!(text));
+            }
+            Some(_) => return Err(malformed(&format!(".{name}` is no string"))),
+        }
+    }
+    let context = attributes.get("context").and_then(Value::as_str).unwrap_or_default();
+    if encoded_length(context) > CONTEXT_LENGTH {
+        return Err(malformed(&format!(
+            ".context` is longer than {CONTEXT_LENGTH} characters once URI-encoded"
+        )));
+    }
+    // HDL-INV-007
+    if attributes.contains_key("senderString") && !caller.is_server() {
+        return Err(malformed(".senderString` is only for services"));
+    }
+    Ok(attributes)
+}
+
+fn encoded_length(text: &str) -> usize {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    text.bytes().map(|byte| if is_plain(byte) { 1 } else { 3 }).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::principal::{PrincipalKind, User};
+
+    fn alice() -> Principal {
+        Principal {
+            name: "alice".to_owned(),
+            title_id: 5,
+            kind: PrincipalKind::User(User {
+                xuid: 7,
+                gamertag: None,
+                device_id: None,
+                may_play_multiplayer: true,
+                has_title_identity: true,
+            }),
+        }
+    }
+
+    fn read(body: &Value) -> Result<Handle, Failure> {
+        Handle::from_request(body, &alice(), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn an_activity_without_a_session_name_gets_one() {
+        let body = json!({"version": 1, "type": "activity", "sessionRef": {"scid": "s", "templateName": "t"}});
+        let document = read(&body).unwrap().to_json();
+        assert!(Uuid::try_parse(document["sessionRef"]["name"].as_str().unwrap()).is_ok());
+        assert_eq!(document["ownerXuid"], "7");
+        assert_eq!(document["titleId"], "5");
+    }
+
+    #[test]
+    fn an_invite_says_who_and_until_when() {
+        let session = json!({"scid": "s", "templateName": "t", "name": "n"});
+        let mut body = json!({"version": 1, "type": "invite", "sessionRef": session, "invitedXuid": "8",
+            "inviteAttributes": {"titleId": 5, "context": "x"}});
+        let document = read(&body).unwrap().to_json();
+        assert_eq!(document["inviteAttributes"]["titleId"], "5");
+        assert_eq!(document["expiration"], "1970-01-02T00:00:00.0000000Z");
+        body["inviteAttributes"]["context"] = json!("é".repeat(43));
+        assert!(
+            matches!(read(&body), Err(Failure::Malformed(_))),
+            "258 characters once encoded"
+        );
+        body["invitedXuid"] = Value::Null;
+        assert!(matches!(read(&body), Err(Failure::Malformed(_))));
+    }
+
+    #[test]
+    fn a_transfer_answers_with_the_request_and_the_id() {
+        let session = json!({"scid": "s", "templateName": "t", "name": "n"});
+        let body = json!({"version": 1, "type": "transfer", "sessionRef": session, "originSessionRef": session});
+        let mut document = read(&body).unwrap().to_json();
+        assert!(document.shift_remove("id").is_some());
+        assert_eq!(Value::Object(document), body);
+    }
+}

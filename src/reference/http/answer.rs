@@ -1,0 +1,187 @@
+//! Answers: documents, messages, and the one place where a failure gets its status.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::super::failure::Failure;
+use super::super::json;
+use super::super::rate::Window;
+use super::super::rules::{OtherMediaType, Rules, UnsupportedVersion};
+use super::super::session_ref::SessionRef;
+use super::super::store::Document;
+use super::path::location;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// LIVE-005
+const CACHE_SESSION: HeaderValue = HeaderValue::from_static("max-age=0, must-revalidate");
+/// LIVE-005
+const CACHE_PRECONDITION: HeaderValue = HeaderValue::from_static("no-cache, no-store");
+
+/// An answer of nothing but a status.
+pub(super) fn empty(status: StatusCode) -> Response {
+    with_status(status, Body::empty())
+}
+
+/// A JSON document that is no session.
+pub(super) fn document(status: StatusCode, value: &Value) -> Response {
+    let mut answer = with_status(status, Body::from(json::bytes(value)));
+    answer.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    answer
+}
+
+/// A session.
+pub(super) fn session(status: StatusCode, document: Document) -> Response {
+    let mut answer = with_status(status, Body::from(document.body));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(header::CACHE_CONTROL, CACHE_SESSION);
+    let mut put = |name: HeaderName, value: Option<HeaderValue>| value.map(|value| headers.insert(name, value));
+    put(
+        header::ETAG,
+        document.etag.and_then(|etag| HeaderValue::try_from(etag).ok()),
+    );
+    // HDR-012
+    put(header::EXPIRES, document.expires.and_then(http_date));
+    answer
+}
+
+/// Tells the path of the session that an answer shows or belongs to (LIVE-011).
+pub(super) fn name_session(answer: &mut Response, at: &SessionRef) {
+    if let Ok(path) = HeaderValue::try_from(location(at)) {
+        answer.headers_mut().insert(header::CONTENT_LOCATION, path);
+    }
+}
+
+/// A new handle, and where it is (LIVE-001).
+pub(super) fn created_handle(value: &Value, id: Uuid) -> Response {
+    let mut answer = document(StatusCode::CREATED, value);
+    if let Ok(path) = HeaderValue::try_from(format!("/handles/{id}")) {
+        answer.headers_mut().insert(header::LOCATION, path.clone());
+        answer.headers_mut().insert(header::CONTENT_LOCATION, path);
+    }
+    answer
+}
+
+/// A part of a session, with the session's entity tag.
+pub(super) fn element(value: &Value, etag: Option<&str>) -> Response {
+    let mut answer = document(StatusCode::OK, value);
+    if let Some(etag) = etag {
+        tag(&mut answer, etag);
+    }
+    answer
+}
+
+/// 304 for a caller who knows the state `etag`.
+pub(super) fn not_modified(etag: &str) -> Response {
+    let mut answer = empty(StatusCode::NOT_MODIFIED);
+    tag(&mut answer, etag);
+    answer
+}
+
+fn tag(answer: &mut Response, etag: &str) {
+    let headers = answer.headers_mut();
+    headers.insert(header::CACHE_CONTROL, CACHE_SESSION);
+    if let Ok(etag) = HeaderValue::from_str(etag) {
+        headers.insert(header::ETAG, etag);
+    }
+}
+
+/// A time as headers write it, in whole seconds.
+pub(super) fn http_date(time: Timestamp) -> Option<HeaderValue> {
+    let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()?;
+    HeaderValue::try_from(text).ok()
+}
+
+fn with_status(status: StatusCode, body: Body) -> Response {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer
+}
+
+fn text(status: StatusCode, message: impl Into<Bytes>) -> Response {
+    let mut answer = with_status(status, Body::from(message.into()));
+    answer.headers_mut().insert(header::CONTENT_TYPE, TEXT);
+    answer
+}
+
+/// A failure on its way out.
+pub(super) struct ApiError<'r>(pub(super) Failure, pub(super) &'r Rules);
+
+impl IntoResponse for ApiError<'_> {
+    fn into_response(self) -> Response {
+        let Self(failure, rules) = self;
+        match failure {
+            Failure::Unauthenticated(why) => {
+                let mut answer = text(StatusCode::UNAUTHORIZED, why.to_string());
+                let scheme = HeaderValue::from_static("XBL3.0");
+                answer.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+                answer
+            }
+            Failure::UnknownPath => text(StatusCode::NOT_FOUND, "The path names nothing that this service knows."),
+            Failure::UnsupportedVerb { allowed } => {
+                let message = format!("The path does not know this verb, only {allowed}.");
+                let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, message);
+                answer
+                    .headers_mut()
+                    .insert(header::ALLOW, HeaderValue::from_static(allowed));
+                answer
+            }
+            Failure::UnsupportedVersion(message) => match rules.unsupported_version {
+                UnsupportedVersion::BadRequest => text(StatusCode::BAD_REQUEST, message),
+                UnsupportedVersion::NotAcceptable => text(StatusCode::NOT_ACCEPTABLE, message),
+            },
+            Failure::Malformed(message) => text(StatusCode::BAD_REQUEST, message),
+            Failure::MediaType(message) => match rules.other_media_type {
+                OtherMediaType::BadRequest => text(StatusCode::BAD_REQUEST, message),
+                OtherMediaType::Unsupported => text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message),
+            },
+            Failure::BodyTooLong { limit } => text(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("The body is longer than {limit} bytes."),
+            ),
+            Failure::HeadersTooLong { limit } => {
+                let message = format!("The headers are longer than {limit} bytes.");
+                text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message)
+            }
+            Failure::TooSlow => text(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."),
+            Failure::NotFound(message) => text(StatusCode::NOT_FOUND, message),
+            Failure::Forbidden(message) => text(StatusCode::FORBIDDEN, message),
+            Failure::Unwritable(document) => session(StatusCode::FORBIDDEN, document),
+            Failure::Conflict(message) => text(StatusCode::CONFLICT, message),
+            Failure::Precondition(document) => {
+                let status = StatusCode::PRECONDITION_FAILED;
+                let mut answer = document.map_or_else(|| empty(status), |document| session(status, document));
+                answer.headers_mut().insert(header::CACHE_CONTROL, CACHE_PRECONDITION);
+                answer
+            }
+            Failure::Throttled(throttled) => {
+                let kind = match throttled.window {
+                    Window::Burst => "burst",
+                    Window::Sustain => "sustain",
+                };
+                // RATE-008
+                let body = json!({
+                    "version": 1,
+                    "currentRequests": throttled.current,
+                    "maxRequests": throttled.limit,
+                    "periodInSeconds": throttled.window.seconds(),
+                    "type": kind,
+                });
+                let mut answer = document(StatusCode::TOO_MANY_REQUESTS, &body);
+                answer
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from(throttled.retry_after));
+                answer
+            }
+            Failure::NotOffered(message) => text(StatusCode::NOT_IMPLEMENTED, message),
+            Failure::Fault => text(StatusCode::INTERNAL_SERVER_ERROR, "The service has a fault."),
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! The HTTP edge: from a request to an answer.
+//!
+//! The order of checks is the same everywhere: header size, principal, path and verb, contract version, rate, then the
+//! service config, its template, the session's read access, the precondition, and the body last.
+
+mod answer;
+mod conditions;
+mod handles;
+mod path;
+mod queries;
+mod sessions;
+mod templates;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::HttpBody;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, header};
+use axum::response::{IntoResponse, Response};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures_util::FutureExt;
+use http_body_util::BodyExt;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use self::path::{Element, Resource};
+use super::auth::Authority;
+use super::clock::Clock;
+use super::config::{Config, ConfigError, Limits, RateLimits, decimal};
+use super::failure::Failure;
+use super::handle::check_session_name;
+use super::json;
+use super::principal::Principal;
+use super::provisions::Provisions;
+use super::rate::{Counter, Rates};
+use super::rules::EmptyBody;
+use super::session::{Access, ContractVersion, Grant};
+use super::session_ref::SessionRef;
+use super::store::{Moment, Store};
+
+/// The request header that says how many milliseconds ahead of the service's clock a request happens.
+const ADVANCE: &str = "x-mpsd-advance-ms";
+const CONTRACT_VERSION: &str = "x-xbl-contract-version";
+
+/// The service, ready to answer; clones share it. It knows nothing of sockets: see [`super::server`].
+#[derive(Clone, Debug)]
+pub struct Service(Arc<Edge>);
+
+struct Edge {
+    authority: Authority,
+    provisions: Provisions,
+    store: Store,
+    clock: Clock,
+    clock_control: bool,
+    limits: Limits,
+    rates: Option<Rates>,
+}
+
+/// What is known of a request once it may be answered.
+struct Call<'s> {
+    edge: &'s Edge,
+    caller: &'s Principal,
+    version: ContractVersion,
+    now: Timestamp,
+    headers: &'s HeaderMap,
+    query: &'s str,
+}
+
+/// The body of a request, or what is wrong with it: told only once everything else is in order.
+type Body = Result<Value, Failure>;
+
+impl Service {
+    /// A service with nothing stored.
+    pub fn new(config: &Config, clock: Clock) -> Result<Self, ConfigError> {
+        if !(1..=127).contains(&config.limits.nesting_depth) {
+            return Err(ConfigError::new("limits.nestingDepth", "expected 1 to 127"));
+        }
+        Ok(Self(Arc::new(Edge {
+            authority: Authority::new(config)?,
+            provisions: Provisions::new(config)?,
+            store: Store::default(),
+            clock,
+            clock_control: config.clock_control,
+            limits: config.limits,
+            rates: (config.rate_limits == RateLimits::Documented).then(Rates::default),
+        })))
+    }
+
+    /// The limits that requests are held to.
+    pub(super) fn limits(&self) -> Limits {
+        self.0.limits
+    }
+
+    /// Answers a request. A fault of the service is answered with 500, and ends with the request.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response
+    where
+        B: HttpBody,
+        B::Data: Buf,
+    {
+        let (parts, body) = request.into_parts();
+        let (now, answer) = match self.0.now(&parts.headers) {
+            Ok(now) => {
+                let answer = AssertUnwindSafe(self.0.respond(&parts, body, now)).catch_unwind().await;
+                (now, answer.unwrap_or(Err(Failure::Fault)))
+            }
+            Err(failure) => (self.0.clock.now(), Err(failure)),
+        };
+        let mut answer =
+            answer.unwrap_or_else(|failure| answer::ApiError(failure, &self.0.provisions.rules).into_response());
+        // HDR-011; hyper would tell the time of the wall clock.
+        if let Some(date) = answer::http_date(now) {
+            answer.headers_mut().insert(header::DATE, date);
+        }
+        answer
+    }
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edge")
+            .field("authority", &self.authority)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Edge {
+    /// The time of a request: the clock's, unless the caller may move it and does.
+    fn now(&self, headers: &HeaderMap) -> Result<Timestamp, Failure> {
+        let now = self.clock.now();
+        let Some(advance) = headers.get(ADVANCE).filter(|_| self.clock_control) else {
+            return Ok(now);
+        };
+        let millis = advance
+            .to_str()
+            .ok()
+            .and_then(decimal)
+            .and_then(|millis| i64::try_from(millis).ok());
+        millis
+            .and_then(|millis| now.checked_add(SignedDuration::from_millis(millis)).ok())
+            .ok_or_else(|| Failure::Malformed(format!("{ADVANCE} is no number of milliseconds.")))
+    }
+
+    async fn respond<B>(&self, parts: &Parts, body: B, now: Timestamp) -> Result<Response, Failure>
+    where
+        B: HttpBody,
+        B::Data: Buf,
+    {
+        let limit = self.limits.header_bytes;
+        let line = parts.uri.path().len() + parts.uri.query().map_or(0, str::len);
+        let lengths = parts
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4);
+        if line + lengths.sum::<usize>() > limit {
+            return Err(Failure::HeadersTooLong { limit });
+        }
+        let authorization = parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        let caller = self.authority.authenticate(authorization)?;
+        let resource = Resource::find(parts.uri.path()).ok_or(Failure::UnknownPath)?;
+        let allowed = resource.verbs();
+        if !allowed.split(", ").any(|verb| verb == parts.method.as_str()) {
+            return Err(Failure::UnsupportedVerb { allowed });
+        }
+        let call = Call {
+            edge: self,
+            caller,
+            version: contract_version(&parts.headers)?,
+            now,
+            headers: &parts.headers,
+            query: parts.uri.query().unwrap_or_default(),
+        };
+        call.count(Counter::General)?;
+        let body = match parts.method {
+            Method::PUT | Method::POST => self.body(&parts.headers, body).await,
+            _ => Ok(Value::Null),
+        };
+        call.dispatch(resource, &parts.method, body)
+    }
+
+    async fn body<B>(&self, headers: &HeaderMap, body: B) -> Body
+    where
+        B: HttpBody,
+        B::Data: Buf,
+    {
+        let patience = Duration::from_millis(self.limits.request_millis);
+        let received = tokio::time::timeout(patience, received(body, self.limits.body_bytes)).await;
+        self.parse(headers, &received.unwrap_or(Err(Failure::TooSlow))?)
+    }
+
+    fn parse(&self, headers: &HeaderMap, bytes: &Bytes) -> Body {
+        let rules = &self.provisions.rules;
+        if bytes.is_empty() {
+            return match rules.empty_body {
+                EmptyBody::Empty => Ok(Value::Object(Map::new())),
+                EmptyBody::BadRequest => Err(Failure::Malformed("The body is empty.".to_owned())),
+            };
+        }
+        if let Some(given) = headers.get(header::CONTENT_TYPE) {
+            let essence = given
+                .to_str()
+                .unwrap_or_default()
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim();
+            if !essence.eq_ignore_ascii_case("application/json") {
+                let message = format!("The body is declared as `{essence}`; expected `application/json`.");
+                return Err(Failure::MediaType(message));
+            }
+        }
+        if let Some(coding) = headers
+            .get(header::CONTENT_ENCODING)
+            .filter(|coding| *coding != "identity")
+        {
+            let coding = String::from_utf8_lossy(coding.as_bytes()).into_owned();
+            return Err(Failure::MediaType(format!(
+                "The body is encoded as `{coding}`; expected no encoding."
+            )));
+        }
+        json::parse(bytes, self.limits.nesting_depth, false)
+            .map_err(|error| Failure::Malformed(format!("The body is not JSON as expected: {error}.")))
+    }
+}
+
+/// All bytes of a body. One that is too long is read on for a while, because a client that still sends does not listen.
+async fn received<B>(body: B, limit: usize) -> Result<Bytes, Failure>
+where
+    B: HttpBody,
+    B::Data: Buf,
+{
+    let mut body = pin!(body);
+    let mut bytes = BytesMut::new();
+    let mut length = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Failure::Malformed("The body did not arrive whole.".to_owned()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length = length.saturating_add(data.remaining());
+        if length <= limit {
+            bytes.put(data);
+        } else if length / 16 > limit {
+            break;
+        }
+    }
+    if length > limit {
+        return Err(Failure::BodyTooLong { limit });
+    }
+    Ok(bytes.freeze())
+}
+
+/// HDR-001 to HDR-004.
+fn contract_version(headers: &HeaderMap) -> Result<ContractVersion, Failure> {
+    let malformed = |what: &str| Failure::Malformed(format!("The X-Xbl-Contract-Version header {what}; expected 107."));
+    let given = headers.get(CONTRACT_VERSION).ok_or_else(|| malformed("is missing"))?;
+    let number = given
+        .to_str()
+        .ok()
+        .and_then(decimal)
+        .ok_or_else(|| malformed("is not a number"))?;
+    if number < 104 {
+        return Err(malformed("is below 104"));
+    }
+    let supported = u16::try_from(number)
+        .ok()
+        .and_then(|number| ContractVersion::try_from(number).ok());
+    supported.ok_or_else(|| {
+        Failure::UnsupportedVersion(format!(
+            "Contract version {number} is not supported; expected 104, 105 or 107."
+        ))
+    })
+}
+
+impl Call<'_> {
+    fn count(&self, counter: Counter) -> Result<(), Failure> {
+        let (Some(rates), Some(xuid)) = (&self.edge.rates, self.caller.xuid()) else {
+            return Ok(());
+        };
+        rates
+            .count(xuid, self.caller.title_id, counter, self.now)
+            .map_err(Failure::Throttled)
+    }
+
+    /// What the caller may do, with what a handle brought it.
+    fn access(&self, grant: Grant) -> Access<'_> {
+        Access {
+            caller: self.caller,
+            version: self.version,
+            now: self.now,
+            grant,
+            rules: &self.edge.provisions.rules,
+            social: &self.edge.provisions.social,
+            connections: self.moment().connections,
+        }
+    }
+
+    /// What timers are judged by. There are no connections, as long as the service offers none.
+    fn moment(&self) -> Moment<'_> {
+        Moment {
+            now: self.now,
+            connections: &(),
+            rules: &self.edge.provisions.rules,
+        }
+    }
+
+    /// The value of a query parameter; the last one counts.
+    fn parameter(&self, name: &str) -> Option<String> {
+        let given = path::parameters(self.query).filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        given.last().map(|(_, value)| value)
+    }
+
+    /// A query parameter that is `true` or `false`; absent is false (QRY-010).
+    fn flag(&self, name: &str) -> Result<bool, Failure> {
+        match self.parameter(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Failure::Malformed(format!(
+                "The query parameter `{name}` is neither true nor false."
+            ))),
+        }
+    }
+
+    fn dispatch(&self, resource: Resource<'_>, method: &Method, body: Body) -> Result<Response, Failure> {
+        match resource {
+            Resource::Templates { scid } => self.list_templates(&scid),
+            Resource::Template { scid, template } => self.get_template(&scid, &template),
+            Resource::Sessions { scid, template } => self.query_sessions(&scid, template.as_deref()),
+            Resource::Batch { scid, template } => self.query_batch(&scid, template.as_deref(), &body?),
+            Resource::Handles => self.post_handle(&body?),
+            Resource::HandleQuery => self.query_handles(&body?),
+            Resource::Handle(id) if method == Method::GET => self.get_handle(id),
+            Resource::Handle(id) => self.delete_handle(id),
+            Resource::HandleSession(id) if method == Method::GET => self.get_session_by_handle(id),
+            Resource::HandleSession(id) => self.put_session_by_handle(id, body),
+            Resource::Session {
+                scid,
+                template,
+                name,
+                element,
+            } => {
+                check_session_name(&name)?;
+                let at = SessionRef {
+                    scid: scid.into_owned(),
+                    template_name: template.into_owned(),
+                    name: name.into_owned(),
+                };
+                let get = method == Method::GET;
+                match element {
+                    Element::Whole if get => self.get_session(&at, Grant::None),
+                    Element::Whole => self.put_session(&at, Grant::None, body),
+                    Element::Properties if get => self.get_element(&at, &["properties"]),
+                    Element::Properties => self.put_properties(&at, body),
+                    Element::Constants => self.get_element(&at, &["constants"]),
+                    Element::Members => self.get_element(&at, &["members"]),
+                    Element::Servers => self.get_element(&at, &["servers"]),
+                    Element::Me if get => self.get_element(&at, &["members", "me"]),
+                    Element::Member(index) if get => self.get_element(&at, &["members", &index.to_string()]),
+                    Element::Server(name) if get => self.get_element(&at, &["servers", &name]),
+                    Element::Me => self.delete_element(&at, |session, access| session.remove_me(access)),
+                    Element::Member(index) => {
+                        self.delete_element(&at, |session, access| session.remove_member(index, access))
+                    }
+                    Element::Server(name) => {
+                        self.delete_element(&at, |session, access| session.remove_server(&name, access))
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Finding sessions and activities.
+
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Map, Value, json};
+
+use super::super::config::decimal;
+use super::super::failure::Failure;
+use super::super::provisions::folded;
+use super::super::session::{Restriction, Session, Status, Visibility, time_text};
+use super::super::session_ref::SessionKey;
+use super::handles::{Include, effective_visibility};
+use super::{Call, answer};
+
+/// The most results of any query (QRY-004, HDL-QRY-017).
+const MOST_RESULTS: usize = 100;
+
+/// What a query for sessions asks.
+#[derive(Debug)]
+struct Query<'q> {
+    scid: &'q str,
+    template: Option<&'q str>,
+    keyword: Option<String>,
+    private: bool,
+    reservations: bool,
+    inactive: bool,
+    visibility: Option<String>,
+    /// The highest major version of a session.
+    version: Option<u64>,
+    take: usize,
+}
+
+impl Call<'_> {
+    /// GET .../sessions
+    pub(super) fn query_sessions(&self, scid: &str, template: Option<&str>) -> Result<Response, Failure> {
+        let query = self.query(scid, template)?;
+        let xuid = match self.parameter("xuid") {
+            None => None,
+            Some(text) => {
+                let malformed = || Failure::Malformed("The query parameter `xuid` is no decimal number.".to_owned());
+                Some(decimal(&text).ok_or_else(malformed)?)
+            }
+        };
+        if xuid.is_none() && query.keyword.is_none() {
+            // QRY-003
+            let message = "The query has neither the parameter `keyword` nor `xuid`.";
+            return Err(Failure::Malformed(message.to_owned()));
+        }
+        if xuid.is_none() && (query.reservations || query.inactive) {
+            // QRY-017
+            let message =
+                "`reservations` and `inactive` say which sessions of a user to find; expected `xuid` as well.";
+            return Err(Failure::Malformed(message.to_owned()));
+        }
+        self.check_insight(&query, xuid.as_slice())?;
+        let mut results = Vec::new();
+        match (xuid, &query.keyword) {
+            (Some(xuid), _) => self.find_of(xuid, &query, &mut results),
+            (None, Some(keyword)) => self.find_about(keyword, &query, &mut results),
+            (None, None) => {}
+        }
+        Ok(answer::document(StatusCode::OK, &json!({ "results": results })))
+    }
+
+    /// POST .../batch
+    pub(super) fn query_batch(&self, scid: &str, template: Option<&str>, body: &Value) -> Result<Response, Failure> {
+        let query = self.query(scid, template)?;
+        let malformed = || Failure::Malformed("The body has no `xuids`, a list of decimal strings.".to_owned());
+        let xuids = match body.get("xuids") {
+            None if query.keyword.is_some() => Vec::new(),
+            None => return Err(malformed()),
+            Some(xuids) => xuid_list(xuids).ok_or_else(malformed)?,
+        };
+        if xuids.is_empty() && query.keyword.is_none() {
+            return Err(malformed()); // QRY-043
+        }
+        self.check_insight(&query, &xuids)?;
+        let mut results = Vec::new();
+        if let ([], Some(keyword)) = (xuids.as_slice(), &query.keyword) {
+            self.find_about(keyword, &query, &mut results);
+        }
+        // QRY-034, QRY-036
+        let mut seen = BTreeSet::new();
+        for xuid in xuids {
+            if seen.insert(xuid) {
+                self.find_of(xuid, &query, &mut results);
+            }
+        }
+        Ok(answer::document(StatusCode::OK, &json!({ "results": results })))
+    }
+
+    /// Reads the parameters that all queries for sessions have.
+    fn query<'q>(&self, scid: &'q str, template: Option<&'q str>) -> Result<Query<'q>, Failure> {
+        let config = self.edge.provisions.service_config(scid, self.caller)?;
+        if let Some(template) = template {
+            config.template(template)?;
+        }
+        let malformed = |what: &str| Failure::Malformed(format!("The query parameter {what}."));
+        let private = self.flag("private")?;
+        let visibility = self.parameter("visibility");
+        match visibility.as_deref() {
+            None | Some("open" | "visible" | "full") => {}
+            Some("private") if private => {}
+            // QRY-019
+            Some("private") => return Err(malformed("`visibility` is private, which needs `private=true`")),
+            Some(_) => return Err(malformed("`visibility` is none of open, private, visible, full")),
+        }
+        // QRY-022
+        let newest = u64::from(self.version.number() % 100);
+        let version = match self.parameter("version") {
+            None => None,
+            Some(text) => {
+                let number = decimal(&text).filter(|number| (1..=newest).contains(number));
+                Some(number.ok_or_else(|| malformed(&format!("`version` is no number from 1 to {newest}")))?)
+            }
+        };
+        // QRY-023
+        let take = match self.parameter("take") {
+            None => MOST_RESULTS,
+            Some(text) => {
+                let number = decimal(&text).and_then(|number| usize::try_from(number).ok());
+                let number = number.filter(|number| *number <= MOST_RESULTS);
+                number.ok_or_else(|| malformed(&format!("`take` is no number from 0 to {MOST_RESULTS}")))?
+            }
+        };
+        Ok(Query {
+            scid,
+            template,
+            keyword: self.parameter("keyword").filter(|keyword| !keyword.is_empty()),
+            private,
+            reservations: self.flag("reservations")?,
+            inactive: self.flag("inactive")?,
+            visibility,
+            version,
+            take,
+        })
+    }
+
+    /// Private sessions and reservations are for the user itself and for services to see (QRY-011 to QRY-015).
+    fn check_insight(&self, query: &Query<'_>, xuids: &[u64]) -> Result<(), Failure> {
+        let own = !xuids.is_empty() && xuids.iter().all(|xuid| self.caller.xuid() == Some(*xuid));
+        if (query.private || query.reservations) && !own && !self.caller.is_server() {
+            let message = "`private` and `reservations` can be asked only by the user they are about, or by a service.";
+            return Err(Failure::Forbidden(message.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn find_of(&self, xuid: u64, query: &Query<'_>, results: &mut Vec<Value>) {
+        self.find(self.edge.store.sessions_of(xuid), query, results, |session| {
+            let member = session.member(xuid)?;
+            let status = match member.status {
+                Status::Active => "active",
+                Status::Reserved if query.reservations => "reserved",
+                // QRY-007
+                Status::Ready | Status::Inactive if query.inactive => "inactive",
+                Status::Reserved | Status::Ready | Status::Inactive => return None,
+            };
+            let mut found = Map::new();
+            found.insert("xuid".to_owned(), json!(xuid.to_string()));
+            found.insert("status".to_owned(), json!(status));
+            if member.in_turn {
+                found.insert("myTurn".to_owned(), json!(true));
+            }
+            Some(found)
+        });
+    }
+
+    fn find_about(&self, keyword: &str, query: &Query<'_>, results: &mut Vec<Value>) {
+        let candidates = self.edge.store.sessions_about(query.scid, keyword);
+        self.find(candidates, query, results, |_| Some(Map::new()));
+    }
+
+    /// Adds those of `candidates` that the query matches, timers applied (QRY-045). `select` may leave a session out, and
+    /// says what the result tells of the user.
+    fn find(
+        &self,
+        candidates: Vec<SessionKey>,
+        query: &Query<'_>,
+        results: &mut Vec<Value>,
+        select: impl Fn(&Session) -> Option<Map<String, Value>>,
+    ) {
+        for key in candidates {
+            if results.len() >= query.take {
+                return;
+            }
+            let found = self.edge.store.read(&key, self.moment(), |live| {
+                let session = live.session();
+                query
+                    .matches(session)
+                    .then(|| select(session))?
+                    .map(|about| item(session, about))
+            });
+            results.extend(found.flatten());
+        }
+    }
+
+    /// POST /handles/query
+    pub(super) fn query_handles(&self, body: &Value) -> Result<Response, Failure> {
+        let malformed = |what: &str| Failure::Malformed(format!("{what}."));
+        match body.get("type").and_then(Value::as_str) {
+            Some("activity") => {}
+            Some("search") => return Err(Failure::NotOffered("Search handles are not offered yet.")),
+            _ => return Err(malformed("`type` is neither `activity` nor `search`")),
+        }
+        let provisions = &self.edge.provisions;
+        let scids: Vec<&str> = match body.get("scid") {
+            None | Some(Value::Null) => provisions.scids(self.caller).collect(),
+            Some(Value::String(scid)) => vec![&provisions.service_config(scid, self.caller)?.scid],
+            Some(_) => return Err(malformed("`scid` is no string")),
+        };
+        let owners = body.get("owners").and_then(Value::as_object);
+        let owners = owners.ok_or_else(|| malformed("`owners` is missing or no object"))?;
+        let xuids = match (owners.get("xuids"), owners.get("people")) {
+            (Some(xuids), None) => {
+                xuid_list(xuids).ok_or_else(|| malformed("`owners.xuids` is no list of decimal strings"))?
+            }
+            (None, Some(people)) => self.people(people)?,
+            // HDL-QRY-006, HDL-QRY-007
+            _ => return Err(malformed("`owners` has not exactly one of `xuids` and `people`")),
+        };
+        let include = Include::parse(&self.parameter("include").unwrap_or_default());
+        let mut seen = BTreeSet::new();
+        let mut results = Vec::new();
+        for xuid in xuids.into_iter().filter(|xuid| seen.insert(*xuid)) {
+            for scid in &scids {
+                if results.len() >= MOST_RESULTS {
+                    break;
+                }
+                let found = self.edge.store.handles().activity(xuid, scid);
+                // Timers may end the activity while it is described.
+                let described = found.and_then(|handle| Some((handle.id, self.described(&handle, include)?)));
+                let current = described.filter(|(id, _)| self.edge.store.handles().get(*id, self.now).is_some());
+                results.extend(current.map(|(_, document)| Value::Object(document)));
+            }
+        }
+        Ok(answer::document(StatusCode::OK, &json!({ "results": results })))
+    }
+
+    /// The social group that `people` names (HDL-QRY-004), in the order of xuids.
+    fn people(&self, people: &Value) -> Result<Vec<u64>, Failure> {
+        let malformed = |what: &str| Failure::Malformed(format!("`owners.people.{what}."));
+        let who = people.get("monikerXuid").and_then(Value::as_str).and_then(decimal);
+        let who = who.ok_or_else(|| malformed("monikerXuid` is missing or no decimal string"))?;
+        let social = &self.edge.provisions.social;
+        let moniker = people.get("moniker").and_then(Value::as_str).unwrap_or_default();
+        let relation = match moniker.to_ascii_lowercase().as_str() {
+            "people" => &social.follows,
+            "favorites" => &social.favorites,
+            _ => return Err(malformed("moniker` is neither `people` nor `favorites`")),
+        };
+        let mut xuids: Vec<_> = relation
+            .iter()
+            .filter(|(one, _)| *one == who)
+            .map(|(_, other)| *other)
+            .collect();
+        xuids.sort_unstable();
+        Ok(xuids)
+    }
+}
+
+impl Query<'_> {
+    fn matches(&self, session: &Session) -> bool {
+        let same = |one: &str, other: &str| folded(one) == folded(other);
+        same(&session.at().scid, self.scid)
+            && self
+                .template
+                .is_none_or(|template| same(&session.at().template_name, template))
+            && self
+                .keyword
+                .as_ref()
+                .is_none_or(|keyword| session.keywords().iter().any(|other| same(keyword, other)))
+            && (self.private || session.visibility() != Visibility::Private)
+            && self
+                .visibility
+                .as_ref()
+                .is_none_or(|visibility| visibility == effective_visibility(session))
+            && self.version.is_none_or(|version| session.major_version() <= version)
+    }
+}
+
+/// One result (QRY-026 to QRY-033).
+fn item(session: &Session, about: Map<String, Value>) -> Value {
+    let mut item = Map::new();
+    let visibility = effective_visibility(session);
+    item.insert("sessionRef".to_owned(), session.at().to_json());
+    item.insert("startTime".to_owned(), json!(time_text(session.start_time())));
+    item.extend(about);
+    item.insert("visibility".to_owned(), json!(visibility));
+    // QRY-030
+    if session.visibility() == Visibility::Open && session.join_restriction() != Restriction::None {
+        item.insert("joinRestriction".to_owned(), json!(session.join_restriction().name()));
+    }
+    if !session.keywords().is_empty() {
+        item.insert("keywords".to_owned(), json!(session.keywords()));
+    }
+    item.insert("accepted".to_owned(), json!(session.accepted()));
+    Value::Object(item)
+}
+
+/// A list of xuids; `None` if it is none.
+fn xuid_list(list: &Value) -> Option<Vec<u64>> {
+    let xuids = list.as_array()?.iter();
+    xuids.map(|xuid| xuid.as_str().and_then(decimal)).collect()
+}

@@ -1,0 +1,198 @@
+//! Reading and writing sessions and their elements.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::super::failure::Failure;
+use super::super::rules::{ElementAnswer, ElementRemoval, MissingSession};
+use super::super::session::{Access, Grant, Outcome, Refusal, RefusalKind, Session};
+use super::super::session_ref::SessionRef;
+use super::super::store::{Document, Live, Visit};
+use super::conditions::{Conditions, Verdict};
+use super::{Body, Call, answer};
+
+impl Call<'_> {
+    pub(super) fn get_session(&self, at: &SessionRef, grant: Grant) -> Result<Response, Failure> {
+        self.edge
+            .provisions
+            .template(&at.scid, &at.template_name, self.caller)?;
+        let conditions = Conditions::of(self.headers);
+        let access = self.access(grant);
+        let found = self.edge.store.read(&at.key(), self.moment(), |live| {
+            live.session().may_read(&access)?;
+            match conditions.judge(Some(live.etag())) {
+                Verdict::Hold => Ok(answer::session(StatusCode::OK, live.document(&access))),
+                Verdict::Known => Ok(answer::not_modified(live.etag())),
+                // COND-013
+                Verdict::Stale => Err(Failure::Precondition(None)),
+            }
+        });
+        if let Some(answer) = found {
+            return answer;
+        }
+        if conditions.judge(None) == Verdict::Stale {
+            return Err(Failure::Precondition(None));
+        }
+        match self.edge.provisions.rules.missing_session {
+            MissingSession::NoContent => Ok(answer::empty(StatusCode::NO_CONTENT)),
+            MissingSession::NotFound => Err(no_session()),
+        }
+    }
+
+    pub(super) fn put_session(&self, at: &SessionRef, grant: Grant, body: Body) -> Result<Response, Failure> {
+        let template = self
+            .edge
+            .provisions
+            .template(&at.scid, &at.template_name, self.caller)?;
+        let dry = self.flag("nocommit")?;
+        let access = self.access(grant);
+        self.edge.store.write(&at.key(), self.moment(), |visit| {
+            self.check_writable(visit, &access)?;
+            let body = body?;
+            let outcome = match visit.live() {
+                Some(live) => live
+                    .session()
+                    .write(template, &body, &access)
+                    .map_err(|error| refused(error, live, &access))?,
+                None => Session::create(at, template, visit.former(), &body, &access)?,
+            };
+            Ok(match self.settle(visit, outcome, &access, dry) {
+                Some((status, document)) => answer::session(status, document),
+                None => answer::empty(StatusCode::NO_CONTENT),
+            })
+        })
+    }
+
+    pub(super) fn put_properties(&self, at: &SessionRef, body: Body) -> Result<Response, Failure> {
+        let template = self
+            .edge
+            .provisions
+            .template(&at.scid, &at.template_name, self.caller)?;
+        let dry = self.flag("nocommit")?;
+        let access = self.access(Grant::None);
+        self.edge.store.write(&at.key(), self.moment(), |visit| {
+            self.check_there(visit)?;
+            self.check_writable(visit, &access)?;
+            let body = body?;
+            // COND-017
+            let live = visit.live().ok_or_else(no_session)?;
+            let written = live.session().write_properties(template, &body, &access);
+            let outcome = written.map_err(|error| refused(error, live, &access))?;
+            let element = match (&outcome, self.edge.provisions.rules.element_answer) {
+                (Outcome::Created(session) | Outcome::Changed(session), ElementAnswer::Element) => {
+                    session.element(&["properties"], &access)
+                }
+                (Outcome::Unchanged, ElementAnswer::Element) => live.session().element(&["properties"], &access),
+                (_, ElementAnswer::Session) | (Outcome::Gone, _) => None,
+            };
+            Ok(match (self.settle(visit, outcome, &access, dry), element) {
+                (None, _) => answer::empty(StatusCode::NO_CONTENT),
+                (Some((_, document)), Some(element)) => answer::element(&element, document.etag.as_deref()),
+                (Some((status, document)), None) => answer::session(status, document),
+            })
+        })
+    }
+
+    pub(super) fn get_element(&self, at: &SessionRef, path: &[&str]) -> Result<Response, Failure> {
+        self.edge
+            .provisions
+            .template(&at.scid, &at.template_name, self.caller)?;
+        let conditions = Conditions::of(self.headers);
+        let access = self.access(Grant::None);
+        let found = self.edge.store.read(&at.key(), self.moment(), |live| {
+            live.session().may_read(&access)?;
+            match conditions.judge(Some(live.etag())) {
+                Verdict::Hold => Ok(match live.session().element(path, &access) {
+                    Some(element) => answer::element(&element, Some(live.etag())),
+                    // STAT-005
+                    None => answer::empty(StatusCode::NO_CONTENT),
+                }),
+                Verdict::Known => Ok(answer::not_modified(live.etag())),
+                Verdict::Stale => Err(Failure::Precondition(None)),
+            }
+        });
+        // STAT-006
+        found.unwrap_or_else(|| Err(no_session()))
+    }
+
+    pub(super) fn delete_element(
+        &self,
+        at: &SessionRef,
+        remove: impl FnOnce(&Session, &Access<'_>) -> Result<Outcome, Refusal>,
+    ) -> Result<Response, Failure> {
+        self.edge
+            .provisions
+            .template(&at.scid, &at.template_name, self.caller)?;
+        let access = self.access(Grant::None);
+        self.edge.store.write(&at.key(), self.moment(), |visit| {
+            self.check_there(visit)?;
+            self.check_writable(visit, &access)?;
+            let live = visit.live().ok_or_else(no_session)?;
+            let outcome = remove(live.session(), &access).map_err(|error| refused(error, live, &access))?;
+            let settled = self.settle(visit, outcome, &access, false);
+            Ok(match (settled, self.edge.provisions.rules.element_removal) {
+                (Some((status, document)), ElementRemoval::Session) => answer::session(status, document),
+                (None, _) | (_, ElementRemoval::NoContent) => answer::empty(StatusCode::NO_CONTENT),
+            })
+        })
+    }
+
+    /// A write to an element needs the session (STAT-006); a missing one is told before any precondition.
+    fn check_there(&self, visit: &mut Visit<'_>) -> Result<(), Failure> {
+        visit.live().map(drop).ok_or_else(no_session)
+    }
+
+    /// Read access and preconditions of a write, in this order. They are judged after timers (COND-026).
+    fn check_writable(&self, visit: &mut Visit<'_>, access: &Access<'_>) -> Result<(), Failure> {
+        let live = visit.live();
+        if let Some(live) = &live {
+            live.session().may_read(access)?;
+        }
+        match Conditions::of(self.headers).judge(live.as_ref().map(|live| live.etag())) {
+            Verdict::Hold => Ok(()),
+            Verdict::Stale => Err(Failure::Precondition(live.map(|live| live.document(access)))),
+            // COND-014
+            Verdict::Known => Err(Failure::Precondition(None)),
+        }
+    }
+
+    /// Stores what a write led to, unless it is only tried. What the caller sees; `None`: the session is gone.
+    fn settle(
+        &self,
+        visit: &mut Visit<'_>,
+        outcome: Outcome,
+        access: &Access<'_>,
+        dry: bool,
+    ) -> Option<(StatusCode, Document)> {
+        let (status, session) = match outcome {
+            Outcome::Created(session) => (StatusCode::CREATED, session),
+            Outcome::Changed(session) => (StatusCode::OK, session),
+            Outcome::Unchanged => return visit.live().map(|live| (StatusCode::OK, live.document(access))),
+            Outcome::Gone => {
+                if !dry {
+                    visit.end();
+                }
+                return None;
+            }
+        };
+        if dry {
+            // HDR-017: the tag stays that of the stored state, which is what a condition is judged by.
+            let etag = visit.live().map(|live| live.etag().to_owned());
+            return Some((status, Document::of(&session, etag, access)));
+        }
+        Some((status, visit.commit(session).document(access)))
+    }
+}
+
+/// A refused write to a session that is there: who may read it is shown it (STAT-014).
+fn refused(refusal: Refusal, live: &mut Live, access: &Access<'_>) -> Failure {
+    match refusal.kind {
+        RefusalKind::Unwritable => Failure::Unwritable(live.document(access)),
+        _ => refusal.into(),
+    }
+}
+
+/// ERR-002
+fn no_session() -> Failure {
+    Failure::NotFound("The requested session wasn't found.".to_owned())
+}

@@ -1,0 +1,40 @@
+//! Reading session templates (TPL-001, TPL-002).
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Map, Value, json};
+
+use super::super::failure::Failure;
+use super::super::template::Template;
+use super::{Call, answer};
+
+impl Call<'_> {
+    pub(super) fn list_templates(&self, scid: &str) -> Result<Response, Failure> {
+        let config = self.edge.provisions.service_config(scid, self.caller)?;
+        let named = |template: &Template| {
+            let mut document = Map::new();
+            document.insert("name".to_owned(), json!(template.name));
+            document.extend(body(template));
+            Value::Object(document)
+        };
+        let results: Vec<_> = config.templates().into_iter().map(named).collect();
+        Ok(answer::document(StatusCode::OK, &json!({ "results": results })))
+    }
+
+    pub(super) fn get_template(&self, scid: &str, name: &str) -> Result<Response, Failure> {
+        let template = self.edge.provisions.template(scid, name, self.caller)?;
+        Ok(answer::document(StatusCode::OK, &Value::Object(body(template))))
+    }
+}
+
+/// What a PUT could say, and nothing more (TPL-003).
+fn body(template: &Template) -> Map<String, Value> {
+    let part = |name: &str| template.constants.get(name).cloned().unwrap_or_else(|| json!({}));
+    let mut document = Map::new();
+    let constants = json!({ "system": part("system"), "custom": part("custom") });
+    document.insert("constants".to_owned(), constants);
+    if !template.role_types.is_null() {
+        document.insert("roleTypes".to_owned(), template.role_types.clone());
+    }
+    document
+}

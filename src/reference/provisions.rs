@@ -1,0 +1,210 @@
+//! The configuration in the form that requests are answered from.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use super::config::{Config, ConfigError, ServiceConfig, SocialConfig, TemplateConfig, decimal};
+use super::failure::Failure;
+use super::principal::Principal;
+use super::rules::Rules;
+use super::social::Social;
+use super::template::Template;
+
+/// What does not change while the service runs.
+#[derive(Debug)]
+pub(super) struct Provisions {
+    service_configs: HashMap<String, Provisioned>,
+    pub(super) social: Social,
+    pub(super) rules: Rules,
+}
+
+/// A service config, ready for use.
+#[derive(Debug)]
+pub(super) struct Provisioned {
+    pub(super) scid: String,
+    titles: Option<HashSet<u32>>,
+    templates: HashMap<String, Template>,
+}
+
+impl Provisions {
+    pub(super) fn new(config: &Config) -> Result<Self, ConfigError> {
+        let mut service_configs = HashMap::new();
+        for (scid, configured) in &config.service_configs {
+            let provisioned = Provisioned::new(scid, configured)?;
+            if service_configs.insert(folded(scid).into_owned(), provisioned).is_some() {
+                let path = format!("serviceConfigs.{scid}");
+                return Err(ConfigError::new(
+                    path,
+                    "another service config has the same id in another case",
+                ));
+            }
+        }
+        let mut rules = Rules::default();
+        for (id, reading) in &config.rules {
+            let told = |error: &dyn std::fmt::Display| ConfigError::new(format!("rules.{id}"), error.to_string());
+            rules.set(id, reading).map_err(|error| told(&error))?;
+        }
+        Ok(Self {
+            service_configs,
+            social: social(config)?,
+            rules,
+        })
+    }
+
+    /// The service config `scid`, if `caller` has access to it.
+    pub(super) fn service_config(&self, scid: &str, caller: &Principal) -> Result<&Provisioned, Failure> {
+        let Some(found) = self.service_configs.get(&*folded(scid)) else {
+            // ERR-001
+            return Err(Failure::NotFound(
+                "The requested service config is either invalid or not configured for sessions.".to_owned(),
+            ));
+        };
+        if found.serves(caller) {
+            return Ok(found);
+        }
+        // ERR-003
+        Err(Failure::Forbidden(
+            "The requested service config cannot be accessed.".to_owned(),
+        ))
+    }
+
+    /// The template `name` of the service config `scid`, if `caller` has access to it.
+    pub(super) fn template(&self, scid: &str, name: &str, caller: &Principal) -> Result<&Template, Failure> {
+        self.service_config(scid, caller)?.template(name)
+    }
+
+    /// The ids of the service configs that `caller` has access to.
+    pub(super) fn scids(&self, caller: &Principal) -> impl Iterator<Item = &str> {
+        let served = self
+            .service_configs
+            .values()
+            .filter(move |config| config.serves(caller));
+        served.map(|config| config.scid.as_str())
+    }
+}
+
+impl Provisioned {
+    fn new(scid: &str, configured: &ServiceConfig) -> Result<Self, ConfigError> {
+        let mut templates = HashMap::new();
+        for (name, configured) in &configured.templates {
+            let path = format!("serviceConfigs.{scid}.templates.{name}");
+            let template = template(name, configured, &path)?;
+            if templates.insert(folded(name).into_owned(), template).is_some() {
+                return Err(ConfigError::new(
+                    path,
+                    "another template has the same name in another case",
+                ));
+            }
+        }
+        let ids = |titles: &Vec<super::config::Title>| titles.iter().map(|title| title.0).collect();
+        Ok(Self {
+            scid: scid.to_owned(),
+            titles: configured.titles.as_ref().map(ids),
+            templates,
+        })
+    }
+
+    fn serves(&self, caller: &Principal) -> bool {
+        self.titles
+            .as_ref()
+            .is_none_or(|titles| titles.contains(&caller.title_id))
+    }
+
+    /// The template `name`.
+    pub(super) fn template(&self, name: &str) -> Result<&Template, Failure> {
+        let found = self.templates.get(&*folded(name));
+        found.ok_or_else(|| Failure::NotFound(format!("The service config has no session template `{name}`.")))
+    }
+
+    /// All templates, by name.
+    pub(super) fn templates(&self) -> Vec<&Template> {
+        let mut templates: Vec<_> = self.templates.values().collect();
+        templates.sort_by(|one, two| one.name.cmp(&two.name));
+        templates
+    }
+}
+
+fn template(name: &str, configured: &TemplateConfig, path: &str) -> Result<Template, ConfigError> {
+    if name.is_empty() || name.chars().count() > 100 {
+        return Err(ConfigError::new(
+            path,
+            "a template's name has 1 to 100 characters (SES-ADDR-006)",
+        ));
+    }
+    if !matches!(configured.contract_version, 104 | 105 | 107) {
+        return Err(ConfigError::new(
+            format!("{path}.contractVersion"),
+            "expected 104, 105 or 107",
+        ));
+    }
+    if !configured.constants.is_object() {
+        return Err(ConfigError::new(format!("{path}.constants"), "expected an object"));
+    }
+    if !(configured.role_types.is_object() || configured.role_types.is_null()) {
+        return Err(ConfigError::new(format!("{path}.roleTypes"), "expected an object"));
+    }
+    Ok(Template {
+        name: name.to_owned(),
+        contract_version: configured.contract_version,
+        constants: configured.constants.clone(),
+        role_types: configured.role_types.clone(),
+    })
+}
+
+fn social(config: &Config) -> Result<Social, ConfigError> {
+    let SocialConfig {
+        follows,
+        favorites,
+        blocks,
+    } = &config.social;
+    let xuid = |kind: &str, who: &str| {
+        let named = config.principals.get(who).and_then(|principal| principal.xuid);
+        named.map(|xuid| xuid.0).or_else(|| decimal(who)).ok_or_else(|| {
+            let reason = format!("`{who}` is neither the name of a configured user nor a decimal xuid");
+            ConfigError::new(format!("social.{kind}"), reason)
+        })
+    };
+    let pairs = |kind: &str, relation: &std::collections::BTreeMap<String, Vec<String>>| {
+        let mut pairs = HashSet::new();
+        for (who, whom) in relation {
+            for other in whom {
+                pairs.insert((xuid(kind, who)?, xuid(kind, other)?));
+            }
+        }
+        Ok(pairs)
+    };
+    Ok(Social {
+        follows: pairs("follows", follows)?,
+        favorites: pairs("favorites", favorites)?,
+        blocks: pairs("blocks", blocks)?,
+    })
+}
+
+/// A text for comparison: the case of letters does not matter (LIVE-025).
+pub(super) fn folded(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relations_name_users_by_name_or_xuid() {
+        let text = r#"{"principals": {"alice": {"xuid": "7", "title": 1}}, "social": {"follows": {"alice": ["8"]}}}"#;
+        let provisions = Provisions::new(&Config::parse(text).unwrap()).unwrap();
+        assert!(provisions.social.follows(7, 8));
+        let text = r#"{"social": {"blocks": {"nobody": ["8"]}}}"#;
+        let error = Provisions::new(&Config::parse(text).unwrap()).unwrap_err();
+        assert_eq!(error.path(), "social.blocks");
+    }
+
+    #[test]
+    fn a_template_of_an_unknown_contract_version_is_refused() {
+        let text = r#"{"serviceConfigs": {"s": {"templates": {"t": {"contractVersion": 106}}}}}"#;
+        assert!(Provisions::new(&Config::parse(text).unwrap()).is_err());
+    }
+}

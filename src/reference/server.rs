@@ -1,0 +1,151 @@
+//! The service on a socket: HTTP/1.1, and HTTP/2 without TLS.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::clock::Clock;
+use super::config::{Config, ConfigError};
+use super::http::Service;
+
+/// How long a connection may be silent, or take to send the head of a request.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// How long requests may take to end once the server stops.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long to wait before accepting again when the system has no more connections to give.
+const BREATHER: Duration = Duration::from_millis(50);
+
+/// A running server. Dropping it leaves it running until the runtime ends; [`Server::stop`] ends it.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+/// Why a server does not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration cannot be used.
+    #[error("invalid configuration")]
+    Config(#[from] ConfigError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Server {
+    /// Starts the service that `config` describes on `address`; port 0 takes a free one. Needs a tokio runtime.
+    pub async fn start(config: &Config, clock: Clock, address: SocketAddr) -> Result<Self, StartError> {
+        let service = Service::new(config, clock)?;
+        let listen = |source| StartError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        Self::serve(service, listener).map_err(listen)
+    }
+
+    /// Serves an existing service on an existing listener. Needs a tokio runtime.
+    pub fn serve(service: Service, listener: TcpListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let accepting = tokio::spawn(accept(service, listener, stopped));
+        Ok(Self {
+            address,
+            stop,
+            accepting,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://` and the address.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Accepts no more connections, lets requests under way end, and returns when they have or after 10 s.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        // The task does not panic, and nobody aborts it.
+        drop(self.accepting.await);
+    }
+}
+
+async fn accept(service: Service, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+    let connections = GracefulShutdown::new();
+    let builder = builder(&service);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            // A server that was dropped without being stopped goes on.
+            Ok(_) = stopped.wait_for(|stop| *stop) => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(BREATHER).await;
+            continue;
+        };
+        converse(&service, &builder, &connections, stream);
+    }
+    drop(listener);
+    // Whoever does not end in time is cut off with the runtime.
+    drop(tokio::time::timeout(GRACE, connections.shutdown()).await);
+}
+
+fn builder(service: &Service) -> auto::Builder<TokioExecutor> {
+    let limit = service.limits().header_bytes;
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // The service itself refuses long headers, with a message; beyond that there is no telling.
+    let http1 = limit.saturating_mul(2).max(1 << 16);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(http1);
+    let http2 = u32::try_from(http1).unwrap_or(u32::MAX);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(http2);
+    builder
+}
+
+fn converse(
+    service: &Service,
+    builder: &auto::Builder<TokioExecutor>,
+    connections: &GracefulShutdown,
+    stream: TcpStream,
+) {
+    // Answers are small and awaited; a socket that does not take the option still works.
+    drop(stream.set_nodelay(true));
+    let service = service.clone();
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(service.answer(request).await) }
+    });
+    let connection = builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), answer)
+        .into_owned();
+    let connection = connections.watch(connection);
+    tokio::spawn(async move {
+        // A connection that breaks is the client's to notice.
+        drop(connection.await);
+    });
+}

@@ -1,0 +1,170 @@
+//! Who may read a session, join it and create it.
+
+use super::capabilities::Capability;
+use super::constants::Visibility;
+use super::member::Status;
+use super::properties::Restriction;
+use super::{Access, Grant, Refusal, RefusalKind, Session};
+use crate::reference::principal::User;
+use crate::reference::rules::{FullJoin, InviteScope, ReadRestrictionScope, VisibleJoin};
+
+fn refusal(kind: RefusalKind, message: &str) -> Refusal {
+    Refusal {
+        kind,
+        message: message.to_owned(),
+    }
+}
+
+/// Refuses a user of a platform without a strong title identity, unless the session is made for them (AUTH-019).
+fn check_title_identity(session: &Session, user: &User) -> Result<(), Refusal> {
+    if user.has_title_identity || session.constants.has(Capability::UserAuthorizationStyle) {
+        return Ok(());
+    }
+    Err(refusal(
+        RefusalKind::Forbidden,
+        "a title without a strong identity has access only to sessions with userAuthorizationStyle",
+    ))
+}
+
+fn check_privilege(user: &User) -> Result<(), Refusal> {
+    if user.may_play_multiplayer {
+        Ok(())
+    } else {
+        Err(refusal(
+            RefusalKind::Forbidden,
+            "the user does not have the multiplayer privilege",
+        ))
+    }
+}
+
+/// Refuses the caller who may not see the session.
+pub(super) fn may_read(session: &Session, access: &Access<'_>) -> Result<(), Refusal> {
+    let Some(user) = access.caller.user() else {
+        return Ok(());
+    };
+    check_title_identity(session, user)?;
+    let is_viewer = session
+        .constants
+        .broadcast_viewers
+        .contains(&u64::from(access.caller.title_id));
+    if session.members.by_xuid(user.xuid).is_some() || is_viewer {
+        return Ok(());
+    }
+    let unreadable = |why: &str| Err(refusal(RefusalKind::Unreadable, why));
+    match session.constants.visibility {
+        Visibility::Private if invite_lifts_visibility(access) => Ok(()),
+        Visibility::Private => unreadable("the session is private, and the user is not a member of it"),
+        Visibility::Visible if access.rules.read_restriction_scope == ReadRestrictionScope::Open => Ok(()),
+        Visibility::Visible | Visibility::Open => {
+            let restriction = session.properties.read_restriction(&session.constants);
+            if lifts_restrictions(session, access) || meets(session, restriction, user, access) {
+                Ok(())
+            } else {
+                unreadable("the readRestriction of the session keeps the user out")
+            }
+        }
+    }
+}
+
+/// Refuses the user, who is no member and has no reservation, a place in the session.
+pub(super) fn may_join(session: &Session, user: &User, access: &Access<'_>) -> Result<(), Refusal> {
+    may_read(session, access)?;
+    check_privilege(user)?;
+    let unwritable = |why: &str| Err(refusal(RefusalKind::Unwritable, why));
+    if is_blocked_by_owner(session, user, access) {
+        return unwritable("an owner of the session has blocked the user");
+    }
+    match session.constants.visibility {
+        Visibility::Open => {}
+        _ if invite_lifts_visibility(access) => {}
+        Visibility::Visible if access.rules.visible_join == VisibleJoin::Malformed => {
+            return Err(refusal(
+                RefusalKind::Malformed,
+                "a visible session is joined by reserved users only",
+            ));
+        }
+        Visibility::Visible | Visibility::Private => {
+            return unwritable("only reserved users join a session that is not open");
+        }
+    }
+    if session.properties.system.closed && !may_come_back(session, user.xuid) {
+        return unwritable("the session is closed");
+    }
+    if session.constants.visibility == Visibility::Open {
+        let restriction = session.properties.join_restriction(&session.constants);
+        if !lifts_restrictions(session, access) && !meets(session, restriction, user, access) {
+            return unwritable("the joinRestriction of the session keeps the user out");
+        }
+    }
+    has_room(session, access)
+}
+
+/// Refuses the creation by a user who may not create sessions.
+pub(super) fn may_create(session: &Session, access: &Access<'_>) -> Result<(), Refusal> {
+    let Some(user) = access.caller.user() else {
+        return Ok(());
+    };
+    check_privilege(user)?;
+    check_title_identity(session, user)
+}
+
+/// Refuses one more member when every place is taken; reservations take places too (SES-SIZE-006).
+pub(super) fn has_room(session: &Session, access: &Access<'_>) -> Result<(), Refusal> {
+    if !session.is_full() {
+        return Ok(());
+    }
+    let kind = match access.rules.full_join {
+        FullJoin::Forbidden => RefusalKind::Unwritable,
+        FullJoin::Malformed => RefusalKind::Malformed,
+    };
+    let max = session.constants.max_members;
+    Err(Refusal {
+        kind,
+        message: format!("the session is full, it has places for {max} members"),
+    })
+}
+
+/// Whether a member of before may take a place again although the session is closed (SES-RESTR-019).
+pub(super) fn may_come_back(session: &Session, xuid: u64) -> bool {
+    session.properties.system.locked && session.members.has_left(xuid)
+}
+
+/// Whether the user meets a restriction: followed admits local users as well (SES-RESTR-003..006).
+fn meets(session: &Session, restriction: Restriction, user: &User, access: &Access<'_>) -> bool {
+    let is_local = || {
+        user.device_id.is_some()
+            && session
+                .members
+                .iter()
+                .any(|member| member.status == Status::Active && member.device_id == user.device_id)
+    };
+    let is_followed = || {
+        let mut accepted = session.members.iter().filter(|member| member.is_accepted());
+        accepted.any(|member| access.social.follows(member.xuid, user.xuid))
+    };
+    match restriction {
+        Restriction::None => true,
+        Restriction::Local => is_local(),
+        Restriction::Followed => is_followed() || is_local(),
+    }
+}
+
+/// Whether the handle by which the caller came opens what restrictions close (HDL-INV-011, HDL-TRF-002, SES-HND-004).
+fn lifts_restrictions(session: &Session, access: &Access<'_>) -> bool {
+    match access.grant {
+        Grant::Invite | Grant::Transfer => true,
+        Grant::Search => session.constants.has(Capability::UserAuthorizationStyle),
+        Grant::None | Grant::Activity => false,
+    }
+}
+
+fn invite_lifts_visibility(access: &Access<'_>) -> bool {
+    access.grant == Grant::Invite && access.rules.invite_scope == InviteScope::VisibilityToo
+}
+
+/// SES-OWN-011.
+fn is_blocked_by_owner(session: &Session, user: &User, access: &Access<'_>) -> bool {
+    let owners = &session.properties.system.owners;
+    let mut owners = owners.iter().filter_map(|index| session.members.by_index(*index));
+    owners.any(|owner| access.social.blocks(owner.xuid, user.xuid))
+}

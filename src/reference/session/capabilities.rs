@@ -1,0 +1,157 @@
+//! Capabilities of a session, and which of them go together.
+
+use serde_json::{Map, Value};
+
+use super::Refusal;
+use super::field::At;
+
+macro_rules! capabilities {
+    ($( $Name:ident = $text:literal: $meaning:literal, )+) => {
+        /// What a session can be made capable of by its constants.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Capability {
+            $( #[doc = $meaning] $Name, )+
+        }
+
+        impl Capability {
+            pub(super) const ALL: &[(&str, Capability)] = &[ $( ($text, Capability::$Name), )+ ];
+
+            /// The key in `constants.system.capabilities`.
+            pub const fn name(self) -> &'static str {
+                match self { $( Self::$Name => $text, )+ }
+            }
+        }
+    };
+}
+
+capabilities! {
+    Connectivity = "connectivity": "Members exchange secure device addresses and measure their network.",
+    SuppressPresenceActivityCheck = "suppressPresenceActivityCheck": "Absent users stay active.",
+    Gameplay = "gameplay": "The session counts for recent players and reputation.",
+    Large = "large": "Up to 10000 members, of whom each sees only itself.",
+    ConnectionRequiredForActiveMembers = "connectionRequiredForActiveMembers": "Active members need a live connection.",
+    CloudCompute = "cloudCompute": "Deprecated.",
+    AutoPopulateServerCandidates = "autoPopulateServerCandidates": "The service ranks the servers that members measured.",
+    UserAuthorizationStyle = "userAuthorizationStyle": "Open to platforms without a strong title identity.",
+    CrossPlay = "crossPlay": "PC and console play together.",
+    Broadcast = "broadcast": "A broadcaster and its viewers.",
+    Team = "team": "A team of a tournament.",
+    Arbitration = "arbitration": "A match of a tournament.",
+    HasOwners = "hasOwners": "Some members own the session.",
+    Searchable = "searchable": "Search handles may lead here.",
+    ClientMatchmaking = "clientMatchmaking": "Clients report the state of matchmaking.",
+}
+
+/// The set of capabilities that are true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Capabilities(u16);
+
+impl Capabilities {
+    pub(super) const fn has(self, capability: Capability) -> bool {
+        self.0 & (1 << capability as u16) != 0
+    }
+
+    pub(super) const fn add(&mut self, capability: Capability) {
+        self.0 |= 1 << capability as u16;
+    }
+
+    /// Reads `constants.system.capabilities`; a name that does not exist is refused (SES-CAP-017).
+    pub(super) fn read(value: &Value, at: &At<'_>) -> Result<Self, Refusal> {
+        let mut capabilities = Self::default();
+        for (name, value) in at.object(value)? {
+            let at = at.then(name);
+            let Some((_, capability)) = Capability::ALL.iter().find(|(known, _)| known == name) else {
+                let known: Vec<_> = Capability::ALL.iter().map(|(known, _)| *known).collect();
+                return Err(at.unknown(&known));
+            };
+            if !value.is_null() && at.boolean(value)? {
+                capabilities.add(*capability);
+            }
+        }
+        Ok(capabilities)
+    }
+
+    /// The object shown in documents: only what is true (SES-CAP-002).
+    pub(super) fn to_json(self) -> Map<String, Value> {
+        Capability::ALL
+            .iter()
+            .filter(|(_, capability)| self.has(*capability))
+            .map(|(name, _)| ((*name).to_owned(), Value::Bool(true)))
+            .collect()
+    }
+
+    /// Refuses capabilities that exclude or lack one another (TPL-015, SES-CAP-005..007, SES-OWN-012).
+    pub(super) fn check(self, at: &At<'_>) -> Result<(), Refusal> {
+        use Capability as C;
+        const EXCLUSIONS: &[(Capability, Capability)] = &[
+            (C::Large, C::Connectivity),
+            (C::Large, C::AutoPopulateServerCandidates),
+            (C::Large, C::UserAuthorizationStyle),
+            (C::Large, C::Team),
+            (C::Large, C::Arbitration),
+            (C::Team, C::Gameplay),
+        ];
+        const NEEDS: &[(Capability, Capability)] = &[(C::Broadcast, C::Large), (C::Arbitration, C::Gameplay)];
+        for (one, other) in EXCLUSIONS {
+            if self.has(*one) && self.has(*other) {
+                return Err(at.refuse(format_args!("{} and {} exclude each other", one.name(), other.name())));
+            }
+        }
+        for (one, other) in NEEDS {
+            if self.has(*one) && !self.has(*other) {
+                return Err(at.refuse(format_args!("{} needs {}", one.name(), other.name())));
+            }
+        }
+        if self.has(C::Searchable) && self.has(C::UserAuthorizationStyle) && !self.has(C::HasOwners) {
+            return Err(at.refuse("searchable with userAuthorizationStyle needs hasOwners"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: &Value) -> Result<Capabilities, Refusal> {
+        let capabilities = Capabilities::read(value, &At::ROOT)?;
+        capabilities.check(&At::ROOT).map(|()| capabilities)
+    }
+
+    #[test]
+    fn only_true_capabilities_are_shown() {
+        let capabilities = read(&json!({"gameplay": true, "large": false})).unwrap();
+        assert_eq!(Value::Object(capabilities.to_json()), json!({"gameplay": true}));
+    }
+
+    #[test]
+    fn unknown_names_and_wrong_types_are_refused() {
+        assert!(read(&json!({"crossplay": true})).is_err());
+        assert!(read(&json!({"gameplay": 1})).is_err());
+        assert!(read(&json!([])).is_err());
+    }
+
+    #[test]
+    fn pairs_that_exclude_or_need_each_other_are_checked() {
+        for wrong in [
+            json!({"large": true, "connectivity": true}),
+            json!({"team": true, "gameplay": true}),
+            json!({"team": true, "large": true}),
+            json!({"broadcast": true}),
+            json!({"arbitration": true}),
+            json!({"searchable": true, "userAuthorizationStyle": true}),
+        ] {
+            assert!(read(&wrong).is_err(), "{wrong}");
+        }
+        for right in [
+            json!({"searchable": true}),
+            json!({"searchable": true, "userAuthorizationStyle": true, "hasOwners": true}),
+            json!({"broadcast": true, "large": true}),
+            json!({"arbitration": true, "gameplay": true}),
+        ] {
+            assert!(read(&right).is_ok(), "{right}");
+        }
+    }
+}

@@ -1,0 +1,861 @@
+//! The constants of a session: the template's and the creator's, fixed for the session's life.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::capabilities::{Capabilities, Capability};
+use super::field::{At, decimal, integer};
+use super::merge::same;
+use super::properties::SYSTEM_FIELDS;
+use super::request::Bag;
+use super::version::{self, ContractVersion, TIMEOUTS};
+use super::{Access, Refusal, RefusalKind};
+use crate::reference::rules::{
+    DefaultsOf, ForeignNames, ImpliedGameplay, InviteProtocols, LargeLimit, LateConstant, NeededToStart, Rules,
+};
+use crate::reference::session_ref::SessionRef;
+use crate::reference::template::Template;
+
+/// Who may see and join a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Visibility {
+    /// Only members and reserved users see and join it.
+    Private,
+    /// Everyone sees it, only reserved users join it.
+    Visible,
+    /// Everyone sees and joins it, unless a restriction says otherwise.
+    #[default]
+    Open,
+}
+
+impl Visibility {
+    const ALL: &[(&str, Self)] = &[
+        ("private", Self::Private),
+        ("visible", Self::Visible),
+        ("open", Self::Open),
+    ];
+
+    /// The value in documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Visible => "visible",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// A time limit of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timeout {
+    Never,
+    /// After so many milliseconds.
+    After(u64),
+}
+
+impl Timeout {
+    fn read(value: &Value, at: &At<'_>) -> Result<Self, Refusal> {
+        match value {
+            Value::Null => Ok(Self::Never),
+            _ => match integer(value) {
+                Some(milliseconds) => Ok(Self::After(milliseconds)),
+                None => Err(at.wrong(value, "a number of milliseconds from 0, or null for no limit")),
+            },
+        }
+    }
+
+    /// When the limit that started to run at `start` is reached; `None` if never.
+    pub(super) fn due(self, start: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Never => None,
+            Self::After(milliseconds) => {
+                let span = SignedDuration::from_millis(i64::try_from(milliseconds).ok()?);
+                start.checked_add(span).ok()
+            }
+        }
+    }
+
+    fn to_json(self) -> Value {
+        match self {
+            Self::Never => Value::Null,
+            Self::After(milliseconds) => json!(milliseconds),
+        }
+    }
+}
+
+/// The four timeouts of a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    pub(super) reserved: Timeout,
+    pub(super) inactive: Timeout,
+    pub(super) ready: Timeout,
+    pub(super) session_empty: Timeout,
+}
+
+/// Who becomes the owner when the last one leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Migration {
+    /// The member of the longest standing.
+    Oldest,
+    /// Nobody: the session ends.
+    #[default]
+    EndSession,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct OwnershipPolicies {
+    pub(super) migration: Migration,
+    pub(super) allow_non_owner_invite_handles: bool,
+    pub(super) non_owner_fields: Vec<String>,
+}
+
+/// What members measure of their network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four metrics, each measured or not")]
+pub(super) struct Metrics {
+    pub(super) latency: bool,
+    pub(super) bandwidth_down: bool,
+    pub(super) bandwidth_up: bool,
+    pub(super) custom: bool,
+}
+
+impl Metrics {
+    pub(super) fn any(self) -> bool {
+        self.latency || self.bandwidth_down || self.bandwidth_up || self.custom
+    }
+}
+
+/// How members are initialized; the defaults are those of 107 (INIT-029).
+#[derive(Clone, Copy, Debug)]
+#[expect(
+    dead_code,
+    reason = "what initialization needs is read and checked before there is initialization"
+)]
+pub(super) struct MemberInitialization {
+    pub(super) join_timeout: Timeout,
+    pub(super) measurement_timeout: Timeout,
+    pub(super) evaluation_timeout: Timeout,
+    pub(super) external_evaluation: bool,
+    pub(super) members_needed_to_start: u64,
+}
+
+/// The effective constants of one session.
+#[derive(Clone, Debug)]
+pub(super) struct Constants {
+    /// `constants.system` as 107 shows it, defaults included.
+    pub(super) system: Map<String, Value>,
+    /// The same in the names of 104 and 105.
+    pub(super) old_system: Map<String, Value>,
+    pub(super) custom: Value,
+    pub(super) major_version: u64,
+    pub(super) max_members: u64,
+    pub(super) visibility: Visibility,
+    pub(super) invite_protocol: Option<String>,
+    pub(super) initiators: Option<Vec<u64>>,
+    pub(super) timeouts: Timeouts,
+    pub(super) capabilities: Capabilities,
+    pub(super) metrics: Metrics,
+    pub(super) member_initialization: Option<MemberInitialization>,
+    pub(super) ownership: OwnershipPolicies,
+    pub(super) broadcast_viewers: Vec<u64>,
+}
+
+const SYSTEM: &[&str] = &[
+    "version",
+    "maxMembersCount",
+    "visibility",
+    "inviteProtocol",
+    "initiators",
+    "reservedRemovalTimeout",
+    "inactiveRemovalTimeout",
+    "readyRemovalTimeout",
+    "sessionEmptyTimeout",
+    "capabilities",
+    "metrics",
+    "memberInitialization",
+    "peerToPeerRequirements",
+    "peerToHostRequirements",
+    "measurementServerAddresses",
+    "cloudComputePackage",
+    "arbitration",
+    "broadcastViewerTitleIds",
+    "ownershipPolicies",
+];
+
+/// What one bag of constants gives, typed; nothing is defaulted.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "which optional parts are there")]
+struct Given {
+    version: Option<u64>,
+    max_members: Option<u64>,
+    visibility: Option<Visibility>,
+    invite_protocol: Option<String>,
+    initiators: Option<Vec<u64>>,
+    timeouts: [Option<Timeout>; 4],
+    capabilities: Capabilities,
+    metrics: Option<Metrics>,
+    required: Metrics,
+    has_requirements: bool,
+    initialization: Option<Initialization>,
+    has_measurement_servers: bool,
+    has_cloud_compute_package: bool,
+    has_arbitration: bool,
+    broadcast_viewers: Vec<u64>,
+    ownership: Option<OwnershipPolicies>,
+}
+
+#[derive(Debug, Default)]
+struct Initialization {
+    join: Option<Timeout>,
+    measurement: Option<Timeout>,
+    evaluation: Option<Timeout>,
+    external: bool,
+    needed: Option<u64>,
+}
+
+impl Constants {
+    /// The constants of a new session: the template's, and what the creator adds to them (TPL-006).
+    pub(super) fn create(template: &Template, asked: Option<Bag<'_>>, access: &Access<'_>) -> Result<Self, Refusal> {
+        let rules = access.rules;
+        let version = ContractVersion::try_from(template.contract_version)
+            .map_err(|error| At::ROOT.then("template").refuse(error))?;
+        let place = At::ROOT.then("template");
+        let place = place.then("constants");
+        let fixed = Bag::read(&template.constants, &place)?;
+
+        let system_at = place.then("system");
+        let nothing = Map::new();
+        let fixed_system = version::upgrade(fixed.system.unwrap_or(&nothing), version, false, &system_at)?;
+        Given::read(&fixed_system, &system_at, rules)?;
+        let mut system = fixed_system.into_owned();
+        let mut custom = fixed.custom.cloned().unwrap_or_else(|| json!({}));
+
+        if let Some(asked) = asked {
+            let at = At::ROOT.then("constants");
+            if let Some(bag) = asked.system {
+                let at = at.then("system");
+                let bag = read_request(bag, access, &at)?;
+                add_system(&mut system, &bag, &at)?;
+            }
+            if let Some(bag) = asked.custom {
+                add_custom(&mut custom, bag, &at.then("custom"))?;
+            }
+        }
+
+        let defaults = match rules.defaults_of {
+            DefaultsOf::Template => version,
+            DefaultsOf::Request => access.version,
+        };
+        let initialization_is_old = match fixed.system {
+            Some(fixed) if fixed.contains_key("managedInitialization") => true,
+            Some(fixed) if fixed.contains_key("memberInitialization") => false,
+            _ => access.version.has_old_names(),
+        };
+        if let (true, Some(Value::Object(bag))) = (initialization_is_old, system.get_mut("memberInitialization")) {
+            version::fill_old_initialization(bag);
+        }
+        if defaults.has_old_names() && rules.implied_gameplay == ImpliedGameplay::Implied {
+            imply_gameplay(&mut system);
+        }
+
+        let at = At::ROOT.then("constants");
+        let at = at.then("system");
+        let given = Given::read(&system, &at, rules)?;
+        given.check(&at, rules)?;
+        Ok(given.settle(system, custom, defaults))
+    }
+
+    /// Refuses constants of a later write that differ from the session's (SES-CONST-001, SES-CONST-006).
+    pub(super) fn check_later(&self, asked: Bag<'_>, access: &Access<'_>) -> Result<(), Refusal> {
+        let at = At::ROOT.then("constants");
+        if let Some(bag) = asked.system {
+            let at = at.then("system");
+            let bag = read_request(bag, access, &at)?;
+            for (key, value) in bag.as_ref() {
+                check_equal(
+                    self.system.get(key),
+                    value,
+                    key == "capabilities",
+                    access.rules,
+                    &at.then(key),
+                )?;
+            }
+        }
+        if let Some(asked) = asked.custom {
+            let at = at.then("custom");
+            match (&self.custom, asked) {
+                (Value::Object(fixed), Value::Object(asked)) => {
+                    for (key, value) in asked {
+                        check_equal_value(fixed.get(key), value, access.rules, &at.then(key))?;
+                    }
+                }
+                (fixed, asked) => check_equal_value(Some(fixed), asked, access.rules, &at)?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn has(&self, capability: Capability) -> bool {
+        self.capabilities.has(capability)
+    }
+
+    /// Refuses a creation that the constants do not allow to this caller under this name.
+    pub(super) fn check_creation(&self, at: &SessionRef, access: &Access<'_>) -> Result<(), Refusal> {
+        let place = At::ROOT.then("constants");
+        let place = place.then("system");
+        if let (Some(initiators), Some(xuid)) = (&self.initiators, access.caller.xuid())
+            && !initiators.contains(&xuid)
+        {
+            return Err(place.then("initiators").refuse_as(
+                RefusalKind::Forbidden,
+                "the caller is not among those who may create the session",
+            ));
+        }
+        let capabilities = place.then("capabilities");
+        if self.has(Capability::Broadcast) {
+            let named_for = decimal(&at.name);
+            let right = match access.caller.xuid() {
+                Some(xuid) => named_for == Some(xuid),
+                None => named_for.is_some(),
+            };
+            if !right {
+                return Err(capabilities
+                    .then("broadcast")
+                    .refuse("a broadcast session must have the broadcaster's xuid as its name"));
+            }
+        }
+        if self.has(Capability::Arbitration) && !access.caller.is_server() {
+            return Err(capabilities.then("arbitration").refuse_as(
+                RefusalKind::Forbidden,
+                "only a server principal creates an arbitrated session",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Brings constants of a request into the names of 107 and refuses what is malformed.
+fn read_request<'v>(
+    bag: &'v Map<String, Value>,
+    access: &Access<'_>,
+    at: &At<'_>,
+) -> Result<std::borrow::Cow<'v, Map<String, Value>>, Refusal> {
+    let strict = access.rules.foreign_names == ForeignNames::Refused;
+    let bag = version::upgrade(bag, access.version, strict, at)?;
+    Given::read(&bag, at, access.rules)?;
+    Ok(bag)
+}
+
+/// Adds what the creator asks to what the template fixes; a different value is a conflict (TPL-007..010).
+fn add_system(fixed: &mut Map<String, Value>, asked: &Map<String, Value>, at: &At<'_>) -> Result<(), Refusal> {
+    for (key, value) in asked {
+        let at = at.then(key);
+        let Some(own) = fixed.get_mut(key) else {
+            fixed.insert(key.clone(), value.clone());
+            continue;
+        };
+        match (&mut *own, value) {
+            (Value::Object(own), Value::Object(asked)) => {
+                for (name, value) in asked {
+                    match own.get(name) {
+                        Some(own) if same(own, value) => {}
+                        Some(own) => return Err(at.then(name).conflict(value, Some(own))),
+                        // A template that has the object closes it against further capabilities (TPL-010).
+                        None if key == "capabilities" => {
+                            if value == &Value::Bool(true) {
+                                return Err(at.then(name).conflict(value, Some(&Value::Bool(false))));
+                            }
+                        }
+                        None => {
+                            own.insert(name.clone(), value.clone());
+                        }
+                    }
+                }
+            }
+            (own, value) if same(own, value) => {}
+            // Null in the template pins the constant unset (TPL-009).
+            (own, value) => return Err(at.conflict(value, Some(own))),
+        }
+    }
+    Ok(())
+}
+
+fn add_custom(fixed: &mut Value, asked: &Value, at: &At<'_>) -> Result<(), Refusal> {
+    match (&mut *fixed, asked) {
+        (Value::Object(fixed), Value::Object(asked)) => {
+            for (key, value) in asked {
+                match fixed.get(key) {
+                    None if value.is_null() => {}
+                    None => {
+                        fixed.insert(key.clone(), value.clone());
+                    }
+                    Some(own) if same(own, value) => {}
+                    Some(own) => return Err(at.then(key).conflict(value, Some(own))),
+                }
+            }
+            Ok(())
+        }
+        (_, Value::Null) => Ok(()),
+        (Value::Object(own), asked) if own.is_empty() => {
+            *fixed = asked.clone();
+            Ok(())
+        }
+        (own, asked) if same(own, asked) => Ok(()),
+        (own, asked) => Err(at.conflict(asked, Some(own))),
+    }
+}
+
+/// Compares a constant of a later write with the effective one; objects may be repeated in part.
+fn check_equal(fixed: Option<&Value>, asked: &Value, flags: bool, rules: &Rules, at: &At<'_>) -> Result<(), Refusal> {
+    let unset = Value::Object(Map::new());
+    match (fixed, asked) {
+        (fixed, Value::Object(asked)) if flags || matches!(fixed, Some(Value::Object(_))) => {
+            for (name, value) in asked {
+                let own = fixed.unwrap_or(&unset).get(name);
+                // A capability that is absent is false.
+                if !(flags && own.is_none() && value != &Value::Bool(true)) {
+                    check_equal_value(own, value, rules, &at.then(name))?;
+                }
+            }
+            Ok(())
+        }
+        (fixed, asked) => check_equal_value(fixed, asked, rules, at),
+    }
+}
+
+fn check_equal_value(fixed: Option<&Value>, asked: &Value, rules: &Rules, at: &At<'_>) -> Result<(), Refusal> {
+    match fixed {
+        Some(fixed) if same(fixed, asked) => Ok(()),
+        None if asked.is_null() || rules.late_constant == LateConstant::Ignored => Ok(()),
+        fixed => Err(at.conflict(asked, fixed)),
+    }
+}
+
+/// Before 107 every session counted as gameplay (VER-013); a team cannot.
+fn imply_gameplay(system: &mut Map<String, Value>) {
+    let capabilities = system.entry("capabilities").or_insert_with(|| json!({}));
+    if let Value::Object(capabilities) = capabilities
+        && !capabilities.contains_key("gameplay")
+        && capabilities.get("team") != Some(&Value::Bool(true))
+    {
+        capabilities.insert("gameplay".to_owned(), Value::Bool(true));
+    }
+}
+
+impl Given {
+    fn read(system: &Map<String, Value>, at: &At<'_>, rules: &Rules) -> Result<Self, Refusal> {
+        let mut given = Self::default();
+        for (key, value) in system {
+            let at = &at.then(key);
+            if let Some(position) = TIMEOUTS.iter().position(|(_, name)| name == key) {
+                given.timeouts[position] = Some(Timeout::read(value, at)?);
+                continue;
+            }
+            if value.is_null() {
+                if !SYSTEM.contains(&key.as_str()) {
+                    return Err(at.unknown(SYSTEM));
+                }
+                continue;
+            }
+            match key.as_str() {
+                "version" => given.version = Some(at.integer(value, 1..=u64::MAX)?),
+                "maxMembersCount" => given.max_members = Some(at.integer(value, 1..=large_limit(rules))?),
+                "visibility" => given.visibility = Some(at.choice(value, Visibility::ALL, rules)?),
+                "inviteProtocol" => given.invite_protocol = Some(read_invite_protocol(value, at, rules)?),
+                "initiators" => given.initiators = Some(at.each(value, |at, xuid| at.xuid(xuid, rules))?),
+                "capabilities" => given.capabilities = Capabilities::read(value, at)?,
+                "metrics" => given.metrics = Some(read_metrics(value, at)?),
+                "memberInitialization" => given.initialization = Some(Initialization::read(value, at)?),
+                "peerToPeerRequirements" | "peerToHostRequirements" => {
+                    given.has_requirements = true;
+                    read_requirements(value, key == "peerToHostRequirements", &mut given.required, at, rules)?;
+                }
+                "measurementServerAddresses" => {
+                    given.has_measurement_servers = true;
+                    read_measurement_servers(value, at)?;
+                }
+                "cloudComputePackage" => {
+                    given.has_cloud_compute_package = true;
+                    for (name, value) in at.object(value)? {
+                        let at = at.then(name);
+                        match name.as_str() {
+                            "titleId" | "gsiSet" | "variant" => {
+                                if !value.is_number() {
+                                    at.text(value)?;
+                                }
+                            }
+                            "crossSandbox" => {
+                                at.boolean(value)?;
+                            }
+                            _ => return Err(at.unknown(&["titleId", "gsiSet", "variant", "crossSandbox"])),
+                        }
+                    }
+                }
+                "arbitration" => {
+                    given.has_arbitration = true;
+                    read_arbitration(value, at)?;
+                }
+                "broadcastViewerTitleIds" => {
+                    given.broadcast_viewers = at.each(value, |at, title| {
+                        title
+                            .as_str()
+                            .and_then(decimal)
+                            .ok_or_else(|| at.wrong(title, "a title id, a decimal string"))
+                    })?;
+                }
+                "ownershipPolicies" => given.ownership = Some(read_ownership(value, at, rules)?),
+                _ => return Err(at.unknown(SYSTEM)),
+            }
+        }
+        Ok(given)
+    }
+
+    /// The rules across fields.
+    fn check(&self, at: &At<'_>, rules: &Rules) -> Result<(), Refusal> {
+        let has = |capability| self.capabilities.has(capability);
+        self.capabilities.check(&at.then("capabilities"))?;
+
+        let max = self.max_members.unwrap_or(100);
+        if max > 100 && !has(Capability::Large) {
+            let at = at.then("maxMembersCount");
+            return Err(at.refuse(format_args!(
+                "found {max}, expected at most 100 without the capability large"
+            )));
+        }
+        if has(Capability::Large) {
+            for (set, key) in [
+                (self.initialization.is_some(), "memberInitialization"),
+                (self.has_measurement_servers, "measurementServerAddresses"),
+            ] {
+                if set {
+                    return Err(at.then(key).refuse("a large session cannot have it"));
+                }
+            }
+        }
+        if !has(Capability::Connectivity) {
+            if self.metrics.is_some_and(Metrics::any) {
+                return Err(at.then("metrics").refuse("it needs the capability connectivity"));
+            }
+            if self.has_requirements {
+                return Err(at.refuse("network requirements need the capability connectivity"));
+            }
+        }
+        if let Some(metrics) = self.metrics {
+            for (needed, has, name) in [
+                (self.required.latency, metrics.latency, "latency"),
+                (self.required.bandwidth_down, metrics.bandwidth_down, "bandwidthDown"),
+                (self.required.bandwidth_up, metrics.bandwidth_up, "bandwidthUp"),
+            ] {
+                if needed && !has {
+                    return Err(at
+                        .then("metrics")
+                        .then(name)
+                        .refuse("the network requirements need this metric"));
+                }
+            }
+        }
+        if let Some(initialization) = &self.initialization {
+            initialization.check(max, rules, &at.then("memberInitialization"))?;
+        }
+        for (set, key, capability) in [
+            (
+                self.has_cloud_compute_package,
+                "cloudComputePackage",
+                Capability::CloudCompute,
+            ),
+            (self.has_arbitration, "arbitration", Capability::Arbitration),
+            (self.ownership.is_some(), "ownershipPolicies", Capability::HasOwners),
+        ] {
+            if set && !has(capability) {
+                return Err(at
+                    .then(key)
+                    .refuse(format_args!("it needs the capability {}", capability.name())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the defaults in and makes the constants what documents show.
+    fn settle(self, mut system: Map<String, Value>, custom: Value, defaults: ContractVersion) -> Constants {
+        let inactive = if defaults.has_old_names() { 7_200_000 } else { 0 };
+        let [reserved, inactive, ready, session_empty] = {
+            let [reserved, given_inactive, ready, session_empty] = self.timeouts;
+            [
+                (reserved, 30_000),
+                (given_inactive, inactive),
+                (ready, 180_000),
+                (session_empty, 0),
+            ]
+            .map(|(given, default)| given.unwrap_or(Timeout::After(default)))
+        };
+        let visibility = self.visibility.unwrap_or_default();
+        let max_members = self.max_members.unwrap_or(100);
+
+        // A constant that is pinned to null is not shown, except for timeouts, where null is a value (TPL-009).
+        let pinned = |system: &Map<String, Value>, key: &str| system.get(key).is_some_and(Value::is_null);
+        for (key, value) in [
+            ("maxMembersCount", json!(max_members)),
+            ("visibility", json!(visibility.name())),
+        ] {
+            if !pinned(&system, key) {
+                system.insert(key.to_owned(), value);
+            }
+        }
+        if let Some(protocol) = &self.invite_protocol {
+            system.insert("inviteProtocol".to_owned(), json!(protocol));
+        }
+        if let Some(initiators) = &self.initiators {
+            let texts = initiators.iter().map(|xuid| Value::String(xuid.to_string())).collect();
+            system.insert("initiators".to_owned(), Value::Array(texts));
+        }
+        if system.get("capabilities").is_some_and(Value::is_object) {
+            system.insert("capabilities".to_owned(), Value::Object(self.capabilities.to_json()));
+        }
+        for ((_, key), timeout) in TIMEOUTS.iter().zip([reserved, inactive, ready, session_empty]) {
+            system.insert((*key).to_owned(), timeout.to_json());
+        }
+        let is_timeout = |key: &str| TIMEOUTS.iter().any(|(_, name)| *name == key);
+        system.retain(|key, value| !value.is_null() || is_timeout(key));
+
+        Constants {
+            old_system: version::downgrade(&system),
+            system,
+            custom,
+            major_version: self.version.unwrap_or(1),
+            max_members,
+            visibility,
+            invite_protocol: self.invite_protocol,
+            initiators: self.initiators,
+            timeouts: Timeouts {
+                reserved,
+                inactive,
+                ready,
+                session_empty,
+            },
+            capabilities: self.capabilities,
+            metrics: self.metrics.unwrap_or(self.required),
+            member_initialization: self.initialization.map(|initialization| initialization.settle()),
+            ownership: self.ownership.unwrap_or_default(),
+            broadcast_viewers: self.broadcast_viewers,
+        }
+    }
+}
+
+impl Initialization {
+    fn read(value: &Value, at: &At<'_>) -> Result<Self, Refusal> {
+        let mut read = Self::default();
+        for (name, value) in at.object(value)? {
+            let at = at.then(name);
+            if value.is_null() && name == "externalEvaluation" {
+                continue;
+            }
+            match name.as_str() {
+                "joinTimeout" => read.join = Some(Timeout::read(value, &at)?),
+                "measurementTimeout" => read.measurement = Some(Timeout::read(value, &at)?),
+                "evaluationTimeout" => read.evaluation = Some(Timeout::read(value, &at)?),
+                "externalEvaluation" => read.external = at.boolean(value)?,
+                "membersNeededToStart" => read.needed = Some(at.integer(value, 0..=10_000)?),
+                _ => {
+                    return Err(at.unknown(&[
+                        "joinTimeout",
+                        "measurementTimeout",
+                        "evaluationTimeout",
+                        "externalEvaluation",
+                        "membersNeededToStart",
+                    ]));
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    fn check(&self, max_members: u64, rules: &Rules, at: &At<'_>) -> Result<(), Refusal> {
+        if self.evaluation.is_some() && !self.external {
+            return Err(at.then("evaluationTimeout").refuse("it needs external evaluation"));
+        }
+        let least = u64::from(rules.needed_to_start == NeededToStart::FromOne);
+        match self.needed {
+            Some(needed) if !(least..=max_members).contains(&needed) => Err(at.then("membersNeededToStart").refuse(
+                format_args!("found {needed}, expected {least} to maxMembersCount, which is {max_members}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn settle(&self) -> MemberInitialization {
+        MemberInitialization {
+            join_timeout: self.join.unwrap_or(Timeout::After(10_000)),
+            measurement_timeout: self.measurement.unwrap_or(Timeout::After(30_000)),
+            evaluation_timeout: self.evaluation.unwrap_or(Timeout::After(5000)),
+            external_evaluation: self.external,
+            members_needed_to_start: self.needed.unwrap_or(1),
+        }
+    }
+}
+
+fn large_limit(rules: &Rules) -> u64 {
+    match rules.large_limit {
+        LargeLimit::TenThousand => 10_000,
+        LargeLimit::OneThousand => 1000,
+    }
+}
+
+fn read_invite_protocol(value: &Value, at: &At<'_>, rules: &Rules) -> Result<String, Refusal> {
+    const LISTED: &[(&str, &str)] = &[
+        ("game", "game"),
+        ("tournamentgame", "tournamentgame"),
+        ("chat", "chat"),
+        ("gameparty", "gameparty"),
+    ];
+    match rules.invite_protocols {
+        InviteProtocols::Listed => at.choice(value, LISTED, rules).map(str::to_owned),
+        InviteProtocols::Any => at.text(value).map(str::to_owned),
+    }
+}
+
+fn read_metrics(value: &Value, at: &At<'_>) -> Result<Metrics, Refusal> {
+    let mut metrics = Metrics::default();
+    for (name, value) in at.object(value)? {
+        let at = at.then(name);
+        let flag = !value.is_null() && at.boolean(value)?;
+        match name.as_str() {
+            "latency" => metrics.latency = flag,
+            "bandwidthDown" => metrics.bandwidth_down = flag,
+            "bandwidthUp" => metrics.bandwidth_up = flag,
+            "custom" => metrics.custom = flag,
+            _ => return Err(at.unknown(&["latency", "bandwidthDown", "bandwidthUp", "custom"])),
+        }
+    }
+    Ok(metrics)
+}
+
+/// Reads network requirements and adds the metrics they need; latency is needed by all (SES-QOS-002).
+fn read_requirements(
+    value: &Value,
+    to_host: bool,
+    needed: &mut Metrics,
+    at: &At<'_>,
+    rules: &Rules,
+) -> Result<(), Refusal> {
+    #[derive(Clone, Copy)]
+    enum Preferred {
+        Up,
+        Down,
+        Both,
+        Latency,
+    }
+    const PREFERRED: &[(&str, Preferred)] = &[
+        ("bandwidthup", Preferred::Up),
+        ("bandwidthdown", Preferred::Down),
+        ("bandwidth", Preferred::Both),
+        ("latency", Preferred::Latency),
+    ];
+    needed.latency = true;
+    for (name, value) in at.object(value)? {
+        let at = at.then(name);
+        match (name.as_str(), to_host) {
+            ("latencyMaximum", _) => {
+                at.integer(value, 0..=u64::MAX)?;
+            }
+            ("bandwidthMinimum", false) => {
+                at.integer(value, 0..=u64::MAX)?;
+                needed.bandwidth_down = true;
+                needed.bandwidth_up = true;
+            }
+            ("bandwidthDownMinimum", true) => {
+                at.integer(value, 0..=u64::MAX)?;
+                needed.bandwidth_down = true;
+            }
+            ("bandwidthUpMinimum", true) => {
+                at.integer(value, 0..=u64::MAX)?;
+                needed.bandwidth_up = true;
+            }
+            ("hostSelectionMetric", true) => match at.choice(value, PREFERRED, rules)? {
+                Preferred::Up => needed.bandwidth_up = true,
+                Preferred::Down => needed.bandwidth_down = true,
+                Preferred::Both => {
+                    needed.bandwidth_up = true;
+                    needed.bandwidth_down = true;
+                }
+                Preferred::Latency => {}
+            },
+            (_, false) => return Err(at.unknown(&["latencyMaximum", "bandwidthMinimum"])),
+            (_, true) => {
+                return Err(at.unknown(&[
+                    "latencyMaximum",
+                    "bandwidthDownMinimum",
+                    "bandwidthUpMinimum",
+                    "hostSelectionMetric",
+                ]));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_measurement_servers(value: &Value, at: &At<'_>) -> Result<(), Refusal> {
+    for (name, server) in at.object(value)? {
+        let at = at.then(name);
+        if name.chars().any(char::is_uppercase) {
+            return Err(at.refuse("the name of a measurement server must be in lower case"));
+        }
+        for (key, address) in at.object(server)? {
+            let at = at.then(key);
+            if key != "secureDeviceAddress" {
+                return Err(at.unknown(&["secureDeviceAddress"]));
+            }
+            at.base64(address)?;
+        }
+    }
+    Ok(())
+}
+
+fn read_arbitration(value: &Value, at: &At<'_>) -> Result<(), Refusal> {
+    let (mut forfeit, mut arbitration) = (60_000, 300_000);
+    for (name, value) in at.object(value)? {
+        let at = at.then(name);
+        match name.as_str() {
+            "forfeitTimeout" => forfeit = at.integer(value, 0..=u64::MAX)?,
+            "arbitrationTimeout" => arbitration = at.integer(value, 0..=u64::MAX)?,
+            _ => return Err(at.unknown(&["forfeitTimeout", "arbitrationTimeout"])),
+        }
+    }
+    if arbitration < forfeit {
+        return Err(at.then("arbitrationTimeout").refuse(format_args!(
+            "found {arbitration}, expected at least the forfeitTimeout, which is {forfeit}"
+        )));
+    }
+    Ok(())
+}
+
+fn read_ownership(value: &Value, at: &At<'_>, rules: &Rules) -> Result<OwnershipPolicies, Refusal> {
+    let mut policies = OwnershipPolicies::default();
+    for (name, value) in at.object(value)? {
+        let at = at.then(name);
+        match name.as_str() {
+            "migration" => {
+                let choices = [("oldest", Migration::Oldest), ("endsession", Migration::EndSession)];
+                policies.migration = at.choice(value, &choices, rules)?;
+            }
+            "allowNonOwnerInviteHandles" => policies.allow_non_owner_invite_handles = at.boolean(value)?,
+            "nonOwnerModifiableSystemProperties" => {
+                policies.non_owner_fields = at.each(value, |at, field| {
+                    let name = at.text(field)?;
+                    if SYSTEM_FIELDS.contains(&name) {
+                        Ok(name.to_owned())
+                    } else {
+                        Err(at.wrong(field, "the name of a field of properties.system"))
+                    }
+                })?;
+            }
+            _ => {
+                return Err(at.unknown(&[
+                    "migration",
+                    "allowNonOwnerInviteHandles",
+                    "nonOwnerModifiableSystemProperties",
+                ]));
+            }
+        }
+    }
+    Ok(policies)
+}

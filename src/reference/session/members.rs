@@ -1,0 +1,98 @@
+//! The roster: members in the order of their indices, which are never used twice.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::member::{Member, Status};
+
+/// The members of a session. Clones share the members themselves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Members {
+    list: Vec<Arc<Member>>,
+    next: u32,
+    /// The users who were members and left: they may come back to a locked session (SES-RESTR-019).
+    left: Arc<BTreeSet<u64>>,
+}
+
+impl Members {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Member> + ExactSizeIterator {
+        self.list.iter().map(AsRef::as_ref)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The index of the first member; `next` if there is none (SES-RESP-010).
+    pub(super) fn first(&self) -> u32 {
+        self.list.first().map_or(self.next, |member| member.index)
+    }
+
+    /// The index that the next new member gets.
+    pub(super) fn next(&self) -> u32 {
+        self.next
+    }
+
+    pub(super) fn accepted(&self) -> usize {
+        self.iter().filter(|member| member.is_accepted()).count()
+    }
+
+    pub(super) fn active(&self) -> usize {
+        self.iter().filter(|member| member.status == Status::Active).count()
+    }
+
+    pub(super) fn at(&self, position: usize) -> Option<&Member> {
+        self.list.get(position).map(AsRef::as_ref)
+    }
+
+    pub(super) fn position_of_xuid(&self, xuid: u64) -> Option<usize> {
+        self.list.iter().position(|member| member.xuid == xuid)
+    }
+
+    pub(super) fn position_of_index(&self, index: u32) -> Option<usize> {
+        self.list.binary_search_by_key(&index, |member| member.index).ok()
+    }
+
+    pub(super) fn by_xuid(&self, xuid: u64) -> Option<&Member> {
+        self.position_of_xuid(xuid).and_then(|position| self.at(position))
+    }
+
+    pub(super) fn by_index(&self, index: u32) -> Option<&Member> {
+        self.position_of_index(index).and_then(|position| self.at(position))
+    }
+
+    pub(super) fn has_left(&self, xuid: u64) -> bool {
+        self.left.contains(&xuid)
+    }
+
+    /// Appends a member, whose index must be [`next`](Self::next), and says where it stands.
+    pub(super) fn push(&mut self, member: Member) -> usize {
+        self.next = self.next.max(member.index.saturating_add(1));
+        self.list.push(Arc::new(member));
+        self.list.len() - 1
+    }
+
+    pub(super) fn replace(&mut self, position: usize, member: Member) {
+        if let Some(slot) = self.list.get_mut(position) {
+            *slot = Arc::new(member);
+        }
+    }
+
+    /// Removes the members that `goes` picks, and says whether there were any.
+    pub(super) fn remove_where(&mut self, mut goes: impl FnMut(&Member) -> bool) -> bool {
+        let before = self.list.len();
+        let left = &mut self.left;
+        self.list.retain(|member| {
+            let goes = goes(member);
+            if goes && member.is_accepted() {
+                Arc::make_mut(left).insert(member.xuid);
+            }
+            !goes
+        });
+        self.list.len() != before
+    }
+}

@@ -1,0 +1,367 @@
+//! The properties of a session: what members may change at any time.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::capabilities::Capability;
+use super::constants::{Constants, Visibility};
+use super::field::At;
+use super::merge;
+use super::request::Bag;
+use super::{Refusal, RefusalKind};
+use crate::reference::rules::Rules;
+
+/// Who may join or read an open session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Restriction {
+    /// Users on the device of an active member.
+    Local,
+    /// Users whom an accepted member follows, and local ones.
+    Followed,
+    /// Everyone.
+    #[default]
+    None,
+}
+
+impl Restriction {
+    const ALL: &[(&str, Self)] = &[
+        ("none", Self::None),
+        ("local", Self::Local),
+        ("followed", Self::Followed),
+    ];
+
+    /// The value in documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Local => "local",
+            Self::Followed => "followed",
+        }
+    }
+}
+
+/// The fields of `properties.system`.
+pub(super) const SYSTEM_FIELDS: &[&str] = &[
+    "keywords",
+    "turn",
+    "joinRestriction",
+    "readRestriction",
+    "closed",
+    "locked",
+    "host",
+    "initializationSucceeded",
+    "serverConnectionStringCandidates",
+    "matchmaking",
+    "matchmakingResubmit",
+    "allocateCloudCompute",
+    "owners",
+    "description",
+    "searchHandleVisibility",
+];
+
+/// The properties of a session; `custom` is shared by all states that have the same.
+#[derive(Clone, Debug)]
+pub(super) struct Properties {
+    pub(super) system: Arc<SystemProperties>,
+    pub(super) custom: Arc<Value>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct SystemProperties {
+    pub(super) keywords: Option<Vec<String>>,
+    pub(super) turn: Vec<u32>,
+    pub(super) join_restriction: Option<Restriction>,
+    pub(super) read_restriction: Option<Restriction>,
+    pub(super) closed: bool,
+    pub(super) locked: bool,
+    pub(super) host: Option<String>,
+    pub(super) server_candidates: Option<Vec<String>>,
+    pub(super) matchmaking: Map<String, Value>,
+    pub(super) matchmaking_resubmit: Option<bool>,
+    pub(super) allocate_cloud_compute: bool,
+    pub(super) owners: Vec<u32>,
+    pub(super) description: Option<Value>,
+    pub(super) search_handle_visibility: Option<String>,
+}
+
+/// Who writes properties, as far as they depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writer {
+    /// An owner, a server principal, or any member where there are no owners.
+    Full,
+    /// A member of a session that others own.
+    NonOwner,
+}
+
+impl Properties {
+    pub(super) fn new() -> Self {
+        Self {
+            system: Arc::default(),
+            custom: Arc::new(json!({})),
+        }
+    }
+
+    /// The restriction in force on joins: local by default with `userAuthorizationStyle` (LIVE-012).
+    pub(super) fn join_restriction(&self, constants: &Constants) -> Restriction {
+        effective(self.system.join_restriction, constants)
+    }
+
+    /// The restriction in force on reads (LIVE-012).
+    pub(super) fn read_restriction(&self, constants: &Constants) -> Restriction {
+        effective(self.system.read_restriction, constants)
+    }
+
+    /// Merges a bag of a request, and checks the result as a whole (SES-MERGE-016).
+    ///
+    /// `is_member` says whether an index is a member's.
+    pub(super) fn merge(
+        &mut self,
+        bag: Bag<'_>,
+        constants: &Constants,
+        writer: Writer,
+        is_member: &dyn Fn(u32) -> bool,
+        rules: &Rules,
+        at: &At<'_>,
+    ) -> Result<(), Refusal> {
+        if let Some(sent) = bag.system.filter(|sent| !sent.is_empty()) {
+            let at = at.then("system");
+            let mut system = SystemProperties::clone(&self.system);
+            for (field, value) in sent {
+                let before = (writer == Writer::NonOwner && !constants.ownership.non_owner_fields.contains(field))
+                    .then(|| system.clone());
+                system.write(field, value, constants, is_member, rules, &at.then(field))?;
+                if before.is_some_and(|before| before != system) {
+                    return Err(at
+                        .then(field)
+                        .refuse_as(RefusalKind::Unwritable, "only an owner of the session may change it"));
+                }
+            }
+            system.check(constants, &at)?;
+            if system != *self.system {
+                self.system = Arc::new(system);
+            }
+        }
+        if let Some(custom) = bag.custom
+            && merge::changes_custom(&self.custom, custom, rules)
+        {
+            merge::merge_custom(Arc::make_mut(&mut self.custom), custom, rules);
+        }
+        Ok(())
+    }
+}
+
+fn effective(given: Option<Restriction>, constants: &Constants) -> Restriction {
+    given.unwrap_or(if constants.has(Capability::UserAuthorizationStyle) {
+        Restriction::Local
+    } else {
+        Restriction::None
+    })
+}
+
+impl SystemProperties {
+    /// Replaces one field as a whole; null unsets it (SES-MERGE-012, SES-MERGE-015).
+    fn write(
+        &mut self,
+        field: &str,
+        value: &Value,
+        constants: &Constants,
+        is_member: &dyn Fn(u32) -> bool,
+        rules: &Rules,
+        at: &At<'_>,
+    ) -> Result<(), Refusal> {
+        let given = (!value.is_null()).then_some(value);
+        let members = |at: &At<'_>, value: &Value| {
+            at.each(value, |at, item| {
+                let index = at.index(item)?;
+                if is_member(index) {
+                    Ok(index)
+                } else {
+                    Err(at.wrong(item, "the index of a member"))
+                }
+            })
+        };
+        let not_large = || {
+            if constants.has(Capability::Large) && given.is_some() {
+                Err(at.refuse("a large session cannot have it"))
+            } else {
+                Ok(())
+            }
+        };
+        match field {
+            "keywords" => self.keywords = given.map(|value| at.texts(value)).transpose()?,
+            "turn" => {
+                not_large()?;
+                self.turn = given.map(|value| members(at, value)).transpose()?.unwrap_or_default();
+            }
+            "joinRestriction" | "readRestriction" => {
+                let restriction = given
+                    .map(|value| at.choice(value, Restriction::ALL, rules))
+                    .transpose()?;
+                if restriction == Some(Restriction::None) && constants.has(Capability::UserAuthorizationStyle) {
+                    return Err(at.refuse("userAuthorizationStyle does not allow none, expected local or followed"));
+                }
+                if field == "joinRestriction" {
+                    self.join_restriction = restriction;
+                } else {
+                    self.read_restriction = restriction;
+                }
+            }
+            "closed" => self.closed = flag(given, at)?,
+            "locked" => self.locked = flag(given, at)?,
+            "host" => {
+                not_large()?;
+                self.host = given
+                    .map(|value| at.text(value))
+                    .transpose()?
+                    .filter(|token| !token.is_empty())
+                    .map(str::to_owned);
+            }
+            "initializationSucceeded" => {
+                if let Some(value) = given {
+                    at.boolean(value)?;
+                    return Err(at.refuse("it is accepted only while initialization is in the stage evaluating"));
+                }
+            }
+            "serverConnectionStringCandidates" => {
+                self.server_candidates = given.map(|value| at.texts(value)).transpose()?;
+            }
+            "matchmaking" => {
+                self.matchmaking = match given {
+                    None => Map::new(),
+                    Some(value) => read_matchmaking(value, constants, rules, at)?,
+                };
+            }
+            "matchmakingResubmit" => self.matchmaking_resubmit = given.map(|value| at.boolean(value)).transpose()?,
+            "allocateCloudCompute" => self.allocate_cloud_compute = flag(given, at)?,
+            "owners" => {
+                if !constants.has(Capability::HasOwners) {
+                    return match given {
+                        None => Ok(()),
+                        Some(_) => Err(at.refuse("it needs the capability hasOwners")),
+                    };
+                }
+                let owners = given.map(|value| members(at, value)).transpose()?.unwrap_or_default();
+                if owners.is_empty() && !self.owners.is_empty() {
+                    return Err(at.wrong(value, "the index of at least one member"));
+                }
+                self.owners = owners;
+            }
+            "description" => {
+                if let Some(value) = given {
+                    for (key, text) in at.object(value)? {
+                        let at = at.then(key);
+                        if !["text", "locale"].contains(&key.as_str()) {
+                            return Err(at.unknown(&["text", "locale"]));
+                        }
+                        at.text(text)?;
+                    }
+                }
+                self.description = given.cloned();
+            }
+            "searchHandleVisibility" => {
+                self.search_handle_visibility = given.map(|value| at.text(value).map(str::to_owned)).transpose()?;
+            }
+            _ => return Err(at.unknown(SYSTEM_FIELDS)),
+        }
+        Ok(())
+    }
+
+    /// The rules across fields.
+    fn check(&self, constants: &Constants, at: &At<'_>) -> Result<(), Refusal> {
+        if constants.visibility == Visibility::Private && self.keywords.is_some() {
+            return Err(at.then("keywords").refuse("a private session cannot have keywords"));
+        }
+        let join = effective(self.join_restriction, constants);
+        let read = effective(self.read_restriction, constants);
+        if constants.has(Capability::Large) && join != Restriction::None {
+            return Err(at.then("joinRestriction").refuse("a large session cannot have it"));
+        }
+        if read < join {
+            return Err(at.then("readRestriction").refuse(format_args!(
+                "{} is stricter than the joinRestriction {}, expected one at least as permissive",
+                read.name(),
+                join.name()
+            )));
+        }
+        if self.locked && !self.closed {
+            return Err(at
+                .then("locked")
+                .refuse("a session that is locked must be closed as well"));
+        }
+        Ok(())
+    }
+}
+
+fn flag(given: Option<&Value>, at: &At<'_>) -> Result<bool, Refusal> {
+    given.map_or(Ok(false), |value| at.boolean(value))
+}
+
+const MATCHMAKING_STATUS: &[(&str, ())] = &[
+    ("searching", ()),
+    ("expired", ()),
+    ("found", ()),
+    ("failed", ()),
+    ("canceled", ()),
+];
+
+fn read_matchmaking(
+    value: &Value,
+    constants: &Constants,
+    rules: &Rules,
+    at: &At<'_>,
+) -> Result<Map<String, Value>, Refusal> {
+    let bag = at.object(value)?;
+    for (key, value) in bag {
+        let at = at.then(key);
+        match key.as_str() {
+            "targetSessionConstants" => {
+                at.object(value)?;
+            }
+            "serverConnectionString" => {
+                at.text(value)?;
+            }
+            "resubmit" => {
+                at.boolean(value)?;
+            }
+            "clientResult" => {
+                if !constants.has(Capability::ClientMatchmaking) {
+                    return Err(at.refuse("it needs the capability clientMatchmaking"));
+                }
+                for (key, value) in at.object(value)? {
+                    read_matchmaking_result(key, value, rules, &at.then(key))?;
+                }
+            }
+            _ => {
+                return Err(at.unknown(&[
+                    "targetSessionConstants",
+                    "serverConnectionString",
+                    "clientResult",
+                    "resubmit",
+                ]));
+            }
+        }
+    }
+    Ok(bag.clone())
+}
+
+/// Checks one field of a result of matchmaking, as clients and the matchmaking server write it (SES-PSYS-013, SES-SERVER-008).
+pub(super) fn read_matchmaking_result(key: &str, value: &Value, rules: &Rules, at: &At<'_>) -> Result<(), Refusal> {
+    match key {
+        _ if value.is_null() => Ok(()),
+        "status" => at.choice(value, MATCHMAKING_STATUS, rules),
+        "statusDetails" => at.text(value).map(|_| ()),
+        "typicalWait" => at.integer(value, 0..=u64::MAX).map(|_| ()),
+        "targetSessionRef" => {
+            for (key, value) in at.object(value)? {
+                let at = at.then(key);
+                if !["scid", "templateName", "name"].contains(&key.as_str()) {
+                    return Err(at.unknown(&["scid", "templateName", "name"]));
+                }
+                at.text(value)?;
+            }
+            Ok(())
+        }
+        _ => Err(at.unknown(&["status", "statusDetails", "typicalWait", "targetSessionRef"])),
+    }
+}

@@ -1,0 +1,467 @@
+//! The document as a caller sees it.
+//!
+//! Everything is written from borrowed parts straight into the serializer: showing a session copies nothing.
+
+use std::fmt::Display;
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde_json::{Map, Value};
+
+use super::capabilities::Capability;
+use super::member::{Member, Status, Subscription};
+use super::properties::{Restriction, SystemProperties};
+use super::version::ContractVersion;
+use super::{Access, Session, roles};
+
+impl Session {
+    /// The document for the caller and its contract version, as a value.
+    pub fn to_json(&self, access: &Access<'_>) -> Value {
+        // Text keys and plain values cannot fail to become a value.
+        serde_json::to_value(self.view(access)).unwrap_or_default()
+    }
+
+    /// The document for the caller and its contract version, as bytes; cheaper than [`to_json`](Self::to_json).
+    pub fn to_bytes(&self, access: &Access<'_>) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(2048);
+        // Writing into memory cannot fail.
+        let _ = serde_json::to_writer(&mut bytes, &self.view(access));
+        bytes
+    }
+
+    fn view<'s>(&'s self, access: &Access<'_>) -> View<'s> {
+        View {
+            session: self,
+            version: access.version,
+            caller: access.caller.xuid(),
+        }
+    }
+
+    /// Whether documents differ from caller to caller: a large session shows each member only itself.
+    pub fn view_is_personal(&self) -> bool {
+        self.constants.has(Capability::Large)
+    }
+
+    /// An element of the document, addressed by the segments behind the session's path; `None` if there is none.
+    ///
+    /// See [`is_element_path`](Self::is_element_path) for paths that can never lead anywhere.
+    pub fn element(&self, path: &[&str], access: &Access<'_>) -> Option<Value> {
+        let mut document = self.to_json(access);
+        let (first, rest) = path.split_first()?;
+        let mut element = document.get_mut(first.to_lowercase())?.take();
+        for (depth, segment) in rest.iter().enumerate() {
+            let is_me = depth == 0 && first.eq_ignore_ascii_case("members") && segment.eq_ignore_ascii_case("me");
+            let key = if is_me && !self.view_is_personal() {
+                access
+                    .caller
+                    .xuid()
+                    .and_then(|xuid| self.members.by_xuid(xuid))?
+                    .index
+                    .to_string()
+            } else if is_me {
+                "me".to_owned()
+            } else {
+                (*segment).to_owned()
+            };
+            element = element.get_mut(&key)?.take();
+        }
+        Some(element)
+    }
+
+    /// Whether a session can have an element at that path: `properties`, `constants`, `members`, `members/{index}`,
+    /// `members/me`, `servers`, `servers/{name}` (SES-ELEM-009).
+    pub fn is_element_path(path: &[&str]) -> bool {
+        let is = |segment: &str, name: &str| segment.eq_ignore_ascii_case(name);
+        match path {
+            [one] => ["properties", "constants", "members", "servers"]
+                .iter()
+                .any(|name| is(one, name)),
+            [members, member] if is(members, "members") => is(member, "me") || member.parse::<u32>().is_ok(),
+            [servers, name] if is(servers, "servers") => !name.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// `roleTypes` as the document shows it; an empty object if there are none.
+    pub fn roles_json(&self) -> Value {
+        roles::to_json(&self.role_types, &self.members)
+    }
+}
+
+/// A session as one caller sees it.
+struct View<'s> {
+    session: &'s Session,
+    version: ContractVersion,
+    caller: Option<u64>,
+}
+
+impl Serialize for View<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let session = self.session;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("contractVersion", &self.version.number())?;
+        map.serialize_entry("branch", &Text(session.branch))?;
+        map.serialize_entry("changeNumber", &session.change_number)?;
+        map.serialize_entry("correlationId", &Text(session.correlation_id))?;
+        map.serialize_entry("startTime", &Time(session.start_time))?;
+        if let Some(timer) = session.next_timer() {
+            map.serialize_entry("nextTimer", &Time(timer))?;
+        }
+        let constants = &session.constants;
+        let system = if self.version.has_old_names() {
+            &constants.old_system
+        } else {
+            &constants.system
+        };
+        map.serialize_entry(
+            "constants",
+            &Bags {
+                system,
+                custom: &constants.custom,
+            },
+        )?;
+        let system = SystemView {
+            session,
+            system: &session.properties.system,
+            version: self.version,
+        };
+        map.serialize_entry(
+            "properties",
+            &Bags {
+                system: &system,
+                custom: session.properties.custom.as_ref(),
+            },
+        )?;
+        if !session.role_types.is_empty() {
+            map.serialize_entry("roleTypes", &session.roles_json())?;
+        }
+        map.serialize_entry("members", &MembersView(self))?;
+        map.serialize_entry("membersInfo", &MembersInfo(session))?;
+        map.serialize_entry("servers", &ServersView(session))?;
+        map.end()
+    }
+}
+
+/// `{system, custom}`.
+struct Bags<'b, S> {
+    system: &'b S,
+    custom: &'b Value,
+}
+
+impl<T: Serialize> Serialize for Bags<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("system", self.system)?;
+        map.serialize_entry("custom", self.custom)?;
+        map.end()
+    }
+}
+
+struct SystemView<'s> {
+    session: &'s Session,
+    system: &'s SystemProperties,
+    version: ContractVersion,
+}
+
+impl Serialize for SystemView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let system = self.system;
+        let constants = &self.session.constants;
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(keywords) = &system.keywords {
+            map.serialize_entry("keywords", keywords)?;
+        }
+        // LIVE-009, SES-LARGE-008.
+        if !constants.has(Capability::Large) {
+            map.serialize_entry("turn", &system.turn)?;
+        }
+        let shown = |given: Option<Restriction>| {
+            // LIVE-012: with userAuthorizationStyle the default is shown.
+            given.or_else(|| {
+                constants
+                    .has(Capability::UserAuthorizationStyle)
+                    .then_some(Restriction::Local)
+            })
+        };
+        if let Some(restriction) = shown(system.join_restriction) {
+            map.serialize_entry("joinRestriction", restriction.name())?;
+        }
+        if let Some(restriction) = shown(system.read_restriction) {
+            map.serialize_entry("readRestriction", restriction.name())?;
+        }
+        for (name, flag) in [
+            ("closed", system.closed),
+            ("locked", system.locked),
+            ("allocateCloudCompute", system.allocate_cloud_compute),
+        ] {
+            if flag {
+                map.serialize_entry(name, &true)?;
+            }
+        }
+        if let Some(host) = &system.host {
+            map.serialize_entry("host", host)?;
+        }
+        if let Some(candidates) = &system.server_candidates {
+            map.serialize_entry("serverConnectionStringCandidates", candidates)?;
+        }
+        // LIVE-006: before 107 it is shown even when empty.
+        if !system.matchmaking.is_empty() || self.version.has_old_names() {
+            map.serialize_entry("matchmaking", &system.matchmaking)?;
+        }
+        if let Some(resubmit) = system.matchmaking_resubmit {
+            map.serialize_entry("matchmakingResubmit", &resubmit)?;
+        }
+        if !system.owners.is_empty() {
+            map.serialize_entry("owners", &system.owners)?;
+        }
+        if let Some(description) = &system.description {
+            map.serialize_entry("description", description)?;
+        }
+        if let Some(visibility) = &system.search_handle_visibility {
+            map.serialize_entry("searchHandleVisibility", visibility)?;
+        }
+        map.end()
+    }
+}
+
+/// `members`: all by index, or in a large session only the caller, as `me` (LRG-001).
+struct MembersView<'s>(&'s View<'s>);
+
+impl Serialize for MembersView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let session = self.0.session;
+        let members = &session.members;
+        let turn = &session.properties.system.turn;
+        let mut map = serializer.serialize_map(None)?;
+        if session.view_is_personal() {
+            if let Some(position) = self.0.caller.and_then(|xuid| members.position_of_xuid(xuid))
+                && let Some(member) = members.at(position)
+            {
+                let next = members.at(position + 1).map_or(members.next(), |next| next.index);
+                map.serialize_entry(
+                    "me",
+                    &MemberDocument {
+                        member,
+                        next,
+                        in_turn: false,
+                    },
+                )?;
+            }
+            return map.end();
+        }
+        let mut list = members.iter().peekable();
+        while let Some(member) = list.next() {
+            let next = list.peek().map_or(members.next(), |next| next.index);
+            let in_turn = turn.contains(&member.index);
+            map.serialize_entry(&member.index, &MemberDocument { member, next, in_turn })?;
+        }
+        map.end()
+    }
+}
+
+struct MemberDocument<'s> {
+    member: &'s Member,
+    next: u32,
+    in_turn: bool,
+}
+
+impl Serialize for MemberDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let member = self.member;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("next", &self.next)?;
+        map.serialize_entry("joinTime", &Time(member.join_time))?;
+        if member.is_accepted()
+            && let Some(gamertag) = &member.gamertag
+        {
+            map.serialize_entry("gamertag", gamertag)?;
+        }
+        if let Some(address) = &member.system.secure_device_address {
+            map.serialize_entry("deviceToken", &address.device_token)?;
+            if address.is_version_1 {
+                map.serialize_entry("nat", "open")?;
+            }
+        }
+        if member.status == Status::Reserved {
+            map.serialize_entry("reserved", &true)?;
+        }
+        if member.status == Status::Active {
+            map.serialize_entry("activeTitleId", &Text(member.title_id))?;
+        }
+        if self.in_turn {
+            map.serialize_entry("turn", &true)?;
+        }
+        if !member.roles.is_empty() {
+            map.serialize_entry("roles", &member.roles)?;
+        }
+        map.serialize_entry(
+            "constants",
+            &Bags {
+                system: &MemberConstantsView(member),
+                custom: &member.constants.custom,
+            },
+        )?;
+        map.serialize_entry(
+            "properties",
+            &Bags {
+                system: &MemberSystemView(member),
+                custom: member.custom.as_ref(),
+            },
+        )?;
+        map.end()
+    }
+}
+
+struct MemberConstantsView<'s>(&'s Member);
+
+impl Serialize for MemberConstantsView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let constants = &self.0.constants;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("xuid", &Text(self.0.xuid))?;
+        map.serialize_entry("index", &self.0.index)?;
+        if constants.initialize {
+            map.serialize_entry("initialize", &true)?;
+        }
+        if let Some(team) = &constants.team {
+            map.serialize_entry("team", team)?;
+        }
+        if let Some(result) = &constants.matchmaking_result {
+            map.serialize_entry("matchmakingResult", result)?;
+        }
+        map.end()
+    }
+}
+
+struct MemberSystemView<'s>(&'s Member);
+
+impl Serialize for MemberSystemView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let system = &self.0.system;
+        let mut map = serializer.serialize_map(None)?;
+        match self.0.status {
+            Status::Active => map.serialize_entry("active", &true)?,
+            Status::Ready => map.serialize_entry("ready", &true)?,
+            Status::Reserved | Status::Inactive => {}
+        }
+        if let Some(connection) = system.connection {
+            map.serialize_entry("connection", &Text(connection))?;
+        }
+        if let Some(subscription) = &system.subscription {
+            map.serialize_entry("subscription", subscription)?;
+        }
+        if !system.subscriptions.is_empty() {
+            map.serialize_entry("subscriptions", &system.subscriptions)?;
+        }
+        if let Some(address) = &system.secure_device_address {
+            map.serialize_entry("secureDeviceAddress", &address.text)?;
+        }
+        if let Some(group) = &system.initialization_group {
+            map.serialize_entry("initializationGroup", group)?;
+        }
+        if !system.groups.is_empty() {
+            map.serialize_entry("groups", &system.groups)?;
+        }
+        for (name, value) in [
+            ("secondarySubscriptions", &system.secondary_subscriptions),
+            ("RolePreference", &system.role_preference),
+            ("measurements", &system.measurements),
+            ("serverMeasurements", &system.server_measurements),
+            ("arbitration", &system.arbitration),
+        ] {
+            if let Some(value) = value {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Subscription {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct ChangeTypes<'s>(&'s Subscription);
+        impl Serialize for ChangeTypes<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut list = serializer.serialize_seq(Some(self.0.change_types.len()))?;
+                for kind in &self.0.change_types {
+                    list.serialize_element(kind.name())?;
+                }
+                list.end()
+            }
+        }
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("changeTypes", &ChangeTypes(self))?;
+        map.end()
+    }
+}
+
+struct MembersInfo<'s>(&'s Session);
+
+impl Serialize for MembersInfo<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let members = &self.0.members;
+        let mut map = serializer.serialize_map(Some(5))?;
+        map.serialize_entry("first", &members.first())?;
+        map.serialize_entry("next", &members.next())?;
+        map.serialize_entry("count", &members.len())?;
+        map.serialize_entry("accepted", &members.accepted())?;
+        map.serialize_entry("active", &members.active())?;
+        map.end()
+    }
+}
+
+struct ServersView<'s>(&'s Session);
+
+impl Serialize for ServersView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let servers: Map<String, Value> = self
+            .0
+            .servers
+            .iter()
+            .map(|(name, server)| (name.clone(), server.to_json()))
+            .collect();
+        servers.serialize(serializer)
+    }
+}
+
+/// Whatever is shown as text.
+struct Text<T>(T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// UTC with seven fractional digits (LIVE-010).
+struct Time(Timestamp);
+
+impl Display for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let time = Offset::UTC.to_datetime(self.0);
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:07}Z",
+            time.year(),
+            time.month(),
+            time.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+            time.subsec_nanosecond() / 100
+        )
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A time as documents show it: UTC with seven fractional digits (LIVE-010).
+pub fn time_text(time: Timestamp) -> String {
+    Time(time).to_string()
+}

@@ -1,0 +1,307 @@
+//! Role types, and the roles that members take.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::capabilities::Capability;
+use super::constants::Constants;
+use super::field::At;
+use super::members::Members;
+use super::{Refusal, RefusalKind};
+
+/// The role types of a session, by name.
+pub(super) type RoleTypes = BTreeMap<String, RoleType>;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct RoleType {
+    pub(super) owner_managed: bool,
+    pub(super) mutable_settings: Vec<Setting>,
+    pub(super) roles: BTreeMap<String, Role>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Role {
+    pub(super) max: Option<u64>,
+    pub(super) target: Option<u64>,
+}
+
+/// A setting of a role that may be changed after creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Setting {
+    Max,
+    Target,
+}
+
+impl Setting {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Max => "max",
+            Self::Target => "target",
+        }
+    }
+}
+
+/// The role types of a new session: the template's, and those that the creator adds (SES-CONST-018, X-19).
+pub(super) fn create(
+    template: &Value,
+    asked: Option<&Map<String, Value>>,
+    constants: &Constants,
+) -> Result<RoleTypes, Refusal> {
+    let mut types = RoleTypes::new();
+    let place = At::ROOT.then("template");
+    let place = place.then("roleTypes");
+    if !template.is_null() {
+        for (name, value) in place.object(template)? {
+            types.insert(name.clone(), RoleType::read(name, value, constants, &place.then(name))?);
+        }
+    }
+    let at = At::ROOT.then("roleTypes");
+    for (name, value) in asked.into_iter().flatten() {
+        let at = at.then(name);
+        let asked = RoleType::read(name, value, constants, &at)?;
+        match types.get(name) {
+            None => {
+                types.insert(name.clone(), asked);
+            }
+            Some(fixed) if *fixed == asked => {}
+            Some(_) => return Err(at.refuse_as(RefusalKind::Conflict, "the template fixes this role type otherwise")),
+        }
+    }
+    Ok(types)
+}
+
+/// Changes mutable settings of roles (SES-ROLE-009); says whether anything changed.
+pub(super) fn change(
+    types: &mut RoleTypes,
+    asked: &Map<String, Value>,
+    may_change: bool,
+    members: &Members,
+) -> Result<bool, Refusal> {
+    let at = At::ROOT.then("roleTypes");
+    let mut changed = false;
+    for (name, value) in asked {
+        let at = at.then(name);
+        let Some(own) = types.get_mut(name) else {
+            return Err(at.refuse_as(RefusalKind::Conflict, "role types can be added only at creation"));
+        };
+        for (key, value) in at.object(value)? {
+            let at = at.then(key);
+            match key.as_str() {
+                "roles" => {
+                    for (role, value) in at.object(value)? {
+                        let taken = count(members, name, role);
+                        let settings = own.mutable_settings.clone();
+                        let Some(own) = own.roles.get_mut(role) else {
+                            return Err(at.then(role).refuse("there is no such role"));
+                        };
+                        let mut wanted = own.clone();
+                        wanted.read(value, &at.then(role))?;
+                        if wanted == *own {
+                            continue;
+                        }
+                        for (differs, setting) in [
+                            (wanted.max != own.max, Setting::Max),
+                            (wanted.target != own.target, Setting::Target),
+                        ] {
+                            let at = at.then(role);
+                            let at = at.then(setting.name());
+                            if differs && !settings.contains(&setting) {
+                                return Err(at.refuse_as(RefusalKind::Conflict, "it is not among mutableRoleSettings"));
+                            }
+                            if differs && !may_change {
+                                return Err(
+                                    at.refuse_as(RefusalKind::Unwritable, "only an owner of the session may change it")
+                                );
+                            }
+                        }
+                        if wanted.max.is_some_and(|max| max < taken) {
+                            return Err(at
+                                .then(role)
+                                .then("max")
+                                .refuse(format_args!("{taken} members have the role")));
+                        }
+                        *own = wanted;
+                        changed = true;
+                    }
+                }
+                "ownerManaged" => {
+                    if at.boolean(value)? != own.owner_managed {
+                        return Err(at.refuse_as(RefusalKind::Conflict, "it is fixed at creation"));
+                    }
+                }
+                "mutableRoleSettings" => {
+                    if read_settings(value, &at)? != own.mutable_settings {
+                        return Err(at.refuse_as(RefusalKind::Conflict, "it is fixed at creation"));
+                    }
+                }
+                _ => return Err(at.unknown(&["ownerManaged", "mutableRoleSettings", "roles"])),
+            }
+        }
+    }
+    Ok(changed)
+}
+
+/// Gives a member the roles it asks for: one of each type, null for none (SES-ROLE-004..008).
+pub(super) fn assign(
+    own: &mut BTreeMap<String, String>,
+    index: u32,
+    asked: &Map<String, Value>,
+    types: &RoleTypes,
+    is_owner: bool,
+    members: &Members,
+    at: &At<'_>,
+) -> Result<(), Refusal> {
+    for (name, value) in asked {
+        let at = at.then(name);
+        let Some(role_type) = types.get(name) else {
+            return Err(at.refuse("there is no such role type"));
+        };
+        let wanted = if value.is_null() { None } else { Some(at.text(value)?) };
+        if own.get(name).map(String::as_str) == wanted {
+            continue;
+        }
+        if role_type.owner_managed && !is_owner {
+            return Err(at.refuse_as(
+                RefusalKind::Unwritable,
+                "only an owner of the session assigns this role",
+            ));
+        }
+        let Some(wanted) = wanted else {
+            own.remove(name);
+            continue;
+        };
+        let Some(role) = role_type.roles.get(wanted) else {
+            let known: Vec<_> = role_type.roles.keys().map(String::as_str).collect();
+            return Err(at.wrong(value, format_args!("one of {}", known.join(", "))));
+        };
+        let others = members.iter().filter(|member| member.index != index);
+        let taken = others
+            .filter(|member| member.roles.get(name).is_some_and(|role| role == wanted))
+            .count();
+        if role
+            .max
+            .is_some_and(|max| u64::try_from(taken).is_ok_and(|taken| taken >= max))
+        {
+            return Err(at.refuse_as(RefusalKind::Unwritable, format_args!("the role {wanted} is full")));
+        }
+        own.insert(name.clone(), wanted.to_owned());
+    }
+    Ok(())
+}
+
+fn count(members: &Members, role_type: &str, role: &str) -> u64 {
+    let taken = members
+        .iter()
+        .filter(|member| member.roles.get(role_type).is_some_and(|own| own == role));
+    taken.map(|_| 1).sum()
+}
+
+/// `roleTypes` as documents show it (SES-ROLE-011).
+pub(super) fn to_json(types: &RoleTypes, members: &Members) -> Value {
+    let shown = types.iter().map(|(name, role_type)| {
+        let roles = role_type.roles.iter().map(|(role, settings)| {
+            let mut shown = Map::with_capacity(4);
+            if let Some(max) = settings.max {
+                shown.insert("max".to_owned(), json!(max));
+            }
+            if let Some(target) = settings.target {
+                shown.insert("target".to_owned(), json!(target));
+            }
+            let holders = members
+                .iter()
+                .filter(|member| member.roles.get(name).is_some_and(|own| own == role));
+            let xuids: Vec<_> = holders.map(|member| Value::String(member.xuid.to_string())).collect();
+            shown.insert("count".to_owned(), json!(xuids.len()));
+            shown.insert("memberXuids".to_owned(), Value::Array(xuids));
+            (role.clone(), Value::Object(shown))
+        });
+        let mut shown = Map::with_capacity(3);
+        if role_type.owner_managed {
+            shown.insert("ownerManaged".to_owned(), Value::Bool(true));
+        }
+        if !role_type.mutable_settings.is_empty() {
+            let settings = role_type
+                .mutable_settings
+                .iter()
+                .map(|setting| setting.name().into())
+                .collect();
+            shown.insert("mutableRoleSettings".to_owned(), Value::Array(settings));
+        }
+        shown.insert("roles".to_owned(), Value::Object(roles.collect()));
+        (name.clone(), Value::Object(shown))
+    });
+    Value::Object(shown.collect())
+}
+
+impl RoleType {
+    fn read(name: &str, value: &Value, constants: &Constants, at: &At<'_>) -> Result<Self, Refusal> {
+        check_name(name, at)?;
+        let mut read = Self::default();
+        for (key, value) in at.object(value)? {
+            let at = at.then(key);
+            match key.as_str() {
+                "ownerManaged" => {
+                    read.owner_managed = at.boolean(value)?;
+                    if read.owner_managed && !constants.has(Capability::HasOwners) {
+                        return Err(at.refuse("it needs the capability hasOwners"));
+                    }
+                }
+                "mutableRoleSettings" => read.mutable_settings = read_settings(value, &at)?,
+                "roles" => {
+                    for (role, value) in at.object(value)? {
+                        let at = at.then(role);
+                        check_name(role, &at)?;
+                        let mut settings = Role::default();
+                        settings.read(value, &at)?;
+                        read.roles.insert(role.clone(), settings);
+                    }
+                }
+                _ => return Err(at.unknown(&["ownerManaged", "mutableRoleSettings", "roles"])),
+            }
+        }
+        Ok(read)
+    }
+}
+
+impl Role {
+    fn read(&mut self, value: &Value, at: &At<'_>) -> Result<(), Refusal> {
+        for (key, value) in at.object(value)? {
+            let at = at.then(key);
+            let given = if value.is_null() {
+                None
+            } else {
+                Some(at.integer(value, 1..=u64::MAX)?)
+            };
+            match key.as_str() {
+                "max" => self.max = given,
+                "target" => self.target = given,
+                _ => return Err(at.unknown(&["max", "target"])),
+            }
+        }
+        match (self.target, self.max) {
+            (Some(target), Some(max)) if target > max => Err(at
+                .then("target")
+                .refuse(format_args!("found {target}, expected at most max, which is {max}"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn read_settings(value: &Value, at: &At<'_>) -> Result<Vec<Setting>, Refusal> {
+    at.each(value, |at, setting| match setting.as_str() {
+        Some("max") => Ok(Setting::Max),
+        Some("target") => Ok(Setting::Target),
+        _ => Err(at.wrong(setting, "max or target")),
+    })
+}
+
+/// Lower-case letters and digits, at most 100 (SES-ROLE-003).
+fn check_name(name: &str, at: &At<'_>) -> Result<(), Refusal> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    if (1..=100).contains(&name.len()) && name.bytes().all(fits) {
+        Ok(())
+    } else {
+        Err(at.refuse("a name of roles has 1 to 100 lower-case letters and digits"))
+    }
+}

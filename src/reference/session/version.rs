@@ -1,0 +1,257 @@
+//! Contract versions: constants are stored in the names of 107, and converted on the way in and out.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value, json};
+
+use super::Refusal;
+use super::field::At;
+
+/// A version of the contract that requests may be written in; 104 and 105 have the same schema (VER-005).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ContractVersion {
+    /// 104.
+    V104,
+    /// 105.
+    V105,
+    /// 107.
+    V107,
+}
+
+/// A contract version that the service does not speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnsupportedContractVersion(pub u16);
+
+impl std::fmt::Display for UnsupportedContractVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "contract version {} is not supported, expected one of 104, 105, 107",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for UnsupportedContractVersion {}
+
+impl ContractVersion {
+    /// The number in the header.
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::V104 => 104,
+            Self::V105 => 105,
+            Self::V107 => 107,
+        }
+    }
+
+    /// Whether the version has the names of before 107 (`timeouts`, `managedInitialization`).
+    pub(super) const fn has_old_names(self) -> bool {
+        matches!(self, Self::V104 | Self::V105)
+    }
+}
+
+impl TryFrom<u16> for ContractVersion {
+    type Error = UnsupportedContractVersion;
+
+    fn try_from(number: u16) -> Result<Self, Self::Error> {
+        match number {
+            104 => Ok(Self::V104),
+            105 => Ok(Self::V105),
+            107 => Ok(Self::V107),
+            _ => Err(UnsupportedContractVersion(number)),
+        }
+    }
+}
+
+/// The four timeouts: name inside `timeouts` of 104 and 105, name in `constants.system` of 107 (VER-011).
+pub(super) const TIMEOUTS: [(&str, &str); 4] = [
+    ("reserved", "reservedRemovalTimeout"),
+    ("inactive", "inactiveRemovalTimeout"),
+    ("ready", "readyRemovalTimeout"),
+    ("sessionEmpty", "sessionEmptyTimeout"),
+];
+
+/// Rewrites `constants.system` in the names of 107.
+///
+/// With `strict`, the names of another version are refused (VER-014).
+pub(super) fn upgrade<'v>(
+    system: &'v Map<String, Value>,
+    version: ContractVersion,
+    strict: bool,
+    at: &At<'_>,
+) -> Result<Cow<'v, Map<String, Value>>, Refusal> {
+    if strict {
+        let foreign = |key: &str| {
+            if version.has_old_names() {
+                key == "memberInitialization" || TIMEOUTS.iter().any(|(_, new)| *new == key)
+            } else {
+                key == "timeouts" || key == "managedInitialization"
+            }
+        };
+        if let Some(key) = system.keys().find(|key| foreign(key)) {
+            return Err(at.then(key).refuse(format_args!(
+                "contract version {} has no such constant",
+                version.number()
+            )));
+        }
+    }
+    if !system.contains_key("timeouts") && !system.contains_key("managedInitialization") {
+        return Ok(Cow::Borrowed(system));
+    }
+    let mut upgraded = Map::with_capacity(system.len() + 3);
+    for (key, value) in system {
+        let at = at.then(key);
+        match (key.as_str(), value) {
+            ("timeouts", Value::Null) => {}
+            ("timeouts", _) => {
+                for (name, timeout) in at.object(value)? {
+                    let Some((_, new)) = TIMEOUTS.iter().find(|(old, _)| old == name) else {
+                        return Err(at.then(name).unknown(&TIMEOUTS.map(|(old, _)| old)));
+                    };
+                    upgraded.insert((*new).to_owned(), timeout.clone());
+                }
+            }
+            ("managedInitialization", Value::Null) => {
+                upgraded.insert("memberInitialization".to_owned(), Value::Null);
+            }
+            ("managedInitialization", _) => {
+                let mut bag = Map::new();
+                for (name, value) in at.object(value)? {
+                    // The polarity is inverted (VER-007).
+                    match name.as_str() {
+                        "autoEvaluate" => {
+                            let automatic = at.then(name).boolean(value)?;
+                            bag.insert("externalEvaluation".to_owned(), Value::Bool(!automatic));
+                        }
+                        "externalEvaluation" if strict => {
+                            return Err(at
+                                .then(name)
+                                .unknown(&["autoEvaluate", "joinTimeout", "measurementTimeout"]));
+                        }
+                        _ => {
+                            bag.insert(name.clone(), value.clone());
+                        }
+                    }
+                }
+                upgraded.insert("memberInitialization".to_owned(), Value::Object(bag));
+            }
+            _ => {
+                upgraded.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    Ok(Cow::Owned(upgraded))
+}
+
+/// Says in a 107 `memberInitialization` what a 104 or 105 one left to its defaults (VER-008, VER-009, VER-010).
+pub(super) fn fill_old_initialization(bag: &mut Map<String, Value>) {
+    for (name, default) in [
+        ("joinTimeout", json!(5000)),
+        ("measurementTimeout", json!(5000)),
+        ("externalEvaluation", json!(true)),
+        ("membersNeededToStart", json!(2)),
+    ] {
+        if !bag.contains_key(name) {
+            bag.insert(name.to_owned(), default);
+        }
+    }
+}
+
+/// Writes effective constants of 107 in the names of 104 and 105; what differs in its default is said explicitly.
+pub(super) fn downgrade(system: &Map<String, Value>) -> Map<String, Value> {
+    let mut old = Map::with_capacity(system.len());
+    let mut timeouts = Map::with_capacity(4);
+    for (key, value) in system {
+        if let Some((name, _)) = TIMEOUTS.iter().find(|(_, new)| new == key) {
+            timeouts.insert((*name).to_owned(), value.clone());
+            // Holds the place of the object that takes the timeouts.
+            old.entry("timeouts").or_insert(Value::Null);
+        } else if let ("memberInitialization", Value::Object(bag)) = (key.as_str(), value) {
+            let mut managed = Map::with_capacity(5);
+            for (name, default) in [
+                ("joinTimeout", json!(10_000)),
+                ("measurementTimeout", json!(30_000)),
+                ("evaluationTimeout", Value::Null),
+                ("externalEvaluation", json!(false)),
+                ("membersNeededToStart", json!(1)),
+            ] {
+                match (name, bag.get(name).unwrap_or(&default)) {
+                    ("evaluationTimeout", Value::Null) => {}
+                    ("externalEvaluation", external) => {
+                        managed.insert("autoEvaluate".to_owned(), Value::Bool(external != &Value::Bool(true)));
+                    }
+                    (_, value) => {
+                        managed.insert(name.to_owned(), value.clone());
+                    }
+                }
+            }
+            old.insert("managedInitialization".to_owned(), Value::Object(managed));
+        } else {
+            old.insert(key.clone(), value.clone());
+        }
+    }
+    if !timeouts.is_empty() {
+        old.insert("timeouts".to_owned(), Value::Object(timeouts));
+    }
+    old
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::session::RefusalKind;
+
+    fn map(value: Value) -> Map<String, Value> {
+        match value {
+            Value::Object(map) => map,
+            other => panic!("{other} is no object"),
+        }
+    }
+
+    #[test]
+    fn the_old_names_become_the_new_ones_and_back() {
+        let old = map(json!({
+            "version": 1,
+            "timeouts": {"reserved": 1, "inactive": null, "ready": 3, "sessionEmpty": 4},
+            "managedInitialization": {"joinTimeout": 7, "measurementTimeout": 8, "autoEvaluate": true, "membersNeededToStart": 3},
+        }));
+        let new = upgrade(&old, ContractVersion::V105, true, &At::ROOT)
+            .unwrap()
+            .into_owned();
+        assert_eq!(
+            Value::Object(new.clone()),
+            json!({
+                "version": 1,
+                "reservedRemovalTimeout": 1, "inactiveRemovalTimeout": null, "readyRemovalTimeout": 3, "sessionEmptyTimeout": 4,
+                "memberInitialization": {"joinTimeout": 7, "measurementTimeout": 8, "externalEvaluation": false, "membersNeededToStart": 3},
+            })
+        );
+        assert_eq!(downgrade(&new), old);
+    }
+
+    #[test]
+    fn a_silent_new_initialization_says_its_defaults_in_the_old_form() {
+        let old = downgrade(&map(json!({"memberInitialization": {}})));
+        assert_eq!(
+            Value::Object(old),
+            json!({"managedInitialization": {
+                "joinTimeout": 10_000, "measurementTimeout": 30_000, "autoEvaluate": true, "membersNeededToStart": 1
+            }})
+        );
+    }
+
+    #[test]
+    fn the_names_of_another_version_are_refused_when_strict() {
+        for (version, body) in [
+            (ContractVersion::V107, json!({"timeouts": {}})),
+            (ContractVersion::V107, json!({"managedInitialization": {}})),
+            (ContractVersion::V105, json!({"sessionEmptyTimeout": 0})),
+            (ContractVersion::V104, json!({"memberInitialization": {}})),
+        ] {
+            let body = map(body);
+            let refusal = upgrade(&body, version, true, &At::ROOT).expect_err("a foreign name");
+            assert_eq!(refusal.kind, RefusalKind::Malformed);
+            assert!(upgrade(&body, version, false, &At::ROOT).is_ok());
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The handles, and the ways to find them.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::super::handle::{Handle, HandleKind};
+use super::super::provisions::folded;
+use super::super::session_ref::SessionKey;
+
+/// All handles.
+#[derive(Debug, Default)]
+pub(in super::super) struct Handles(RwLock<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    by_id: HashMap<Uuid, Arc<Handle>>,
+    /// By owner and folded scid: at most one activity each (HDL-ACT-006).
+    activities: HashMap<(u64, String), Uuid>,
+    /// Transfer handles by target.
+    transfers: HashMap<SessionKey, HashSet<Uuid>>,
+    /// Handles that expire, in the order they were made.
+    expiring: VecDeque<(Timestamp, Uuid)>,
+}
+
+impl Handles {
+    /// The handle `id`, unless it has expired (HDL-INV-019).
+    pub(in super::super) fn get(&self, id: Uuid, now: Timestamp) -> Option<Arc<Handle>> {
+        let table = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        table
+            .by_id
+            .get(&id)
+            .filter(|handle| handle.expires().is_none_or(|expires| now < expires))
+            .map(Arc::clone)
+    }
+
+    /// The activity of `xuid` in a service config.
+    pub(in super::super) fn activity(&self, xuid: u64, scid: &str) -> Option<Arc<Handle>> {
+        let table = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let id = table.activities.get(&(xuid, folded(scid).into_owned()))?;
+        table.by_id.get(id).map(Arc::clone)
+    }
+
+    /// Stores a handle of the session at `key`. Gives back the activity that it replaces.
+    pub(super) fn insert(&self, key: &SessionKey, handle: Arc<Handle>) -> Option<Arc<Handle>> {
+        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut replaced = None;
+        match &handle.kind {
+            HandleKind::Activity { owner } => {
+                let place = (*owner, folded(&handle.at.scid).into_owned());
+                if let Some(before) = table.activities.insert(place, handle.id) {
+                    replaced = table.by_id.remove(&before);
+                }
+            }
+            HandleKind::Transfer { .. } => {
+                table.transfers.entry(key.clone()).or_default().insert(handle.id);
+            }
+            HandleKind::Invite { expires, .. } => {
+                while let Some((due, id)) = table.expiring.front().copied().filter(|(due, _)| *due < handle.created) {
+                    table.expiring.pop_front();
+                    table.by_id.remove(&id);
+                    debug_assert!(due < *expires);
+                }
+                table.expiring.push_back((*expires, handle.id));
+            }
+        }
+        table.by_id.insert(handle.id, handle);
+        replaced
+    }
+
+    /// Removes a handle, if it is there.
+    pub(in super::super) fn remove(&self, id: Uuid) -> Option<Arc<Handle>> {
+        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let handle = table.by_id.remove(&id)?;
+        match &handle.kind {
+            HandleKind::Activity { owner } => {
+                let place = (*owner, folded(&handle.at.scid).into_owned());
+                if table.activities.get(&place) == Some(&id) {
+                    table.activities.remove(&place);
+                }
+            }
+            HandleKind::Transfer { .. } => {
+                let key = handle.at.key();
+                if let Some(ids) = table.transfers.get_mut(&key) {
+                    ids.remove(&id);
+                    if ids.is_empty() {
+                        table.transfers.remove(&key);
+                    }
+                }
+            }
+            HandleKind::Invite { .. } => {}
+        }
+        Some(handle)
+    }
+
+    /// Removes the transfer handles to a session that has ended (HDL-TRF-004). Invites stay (HDL-GEN-017).
+    pub(super) fn session_ended(&self, key: &SessionKey) {
+        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for id in table.transfers.remove(key).into_iter().flatten() {
+            table.by_id.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! What is stored: sessions and handles, in memory.
+//!
+//! Each session has a slot with a lock of its own, so that checking an `ETag` and storing the next state are one step,
+//! and sessions do not wait for each other. Locks are taken in one order: slot, then an index or the handles. No slot is
+//! locked while another one is.
+
+mod handles;
+mod membership;
+
+use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use self::handles::Handles;
+use self::membership::Membership;
+use super::handle::Handle;
+use super::rules::Rules;
+use super::session::{Access, Connections, ContractVersion, Former, Outcome, Session};
+use super::session_ref::SessionKey;
+
+/// How many addresses keep the correlation id of a session that is gone (SES-CREATE-019 names no period).
+const FORMERS_KEPT: usize = 1 << 16;
+const SHARDS: usize = 32;
+
+/// All sessions and handles.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    hasher: RandomState,
+    shards: [RwLock<HashMap<SessionKey, Arc<Slot>>>; SHARDS],
+    membership: Membership,
+    handles: Handles,
+    formers: Mutex<VecDeque<SessionKey>>,
+}
+
+/// What timers are judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'m> {
+    pub(super) now: Timestamp,
+    pub(super) connections: &'m dyn Connections,
+    pub(super) rules: &'m Rules,
+}
+
+/// The place of one session.
+#[derive(Debug, Default)]
+struct Slot(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    live: Option<Live>,
+    former: Option<Former>,
+    /// The slot has left its shard: whoever waited for it looks again.
+    retired: bool,
+}
+
+/// A session that is there, with what has been made of it so far.
+pub(super) struct Live {
+    session: Session,
+    etag: String,
+    bodies: [Option<Bytes>; 3],
+    /// The indexed members, in the session's order.
+    xuids: Vec<u64>,
+    bound: Vec<Uuid>,
+}
+
+/// A session rendered for a caller.
+#[derive(Clone, Debug)]
+pub(super) struct Document {
+    pub(super) body: Bytes,
+    /// The tag of the stored state; `None` if nothing is stored.
+    pub(super) etag: Option<String>,
+    /// When the next timer is due.
+    pub(super) expires: Option<Timestamp>,
+}
+
+impl Store {
+    /// Looks at the session at `key` as it is after its timers; `None` if there is none.
+    pub(super) fn read<R>(&self, key: &SessionKey, moment: Moment<'_>, look: impl FnOnce(&mut Live) -> R) -> Option<R> {
+        let slot = Arc::clone(
+            self.shard(key)
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(key)?,
+        );
+        let mut visit = self.visit(key, &slot)?;
+        visit.apply_timers(moment);
+        visit.state.live.as_mut().map(look)
+    }
+
+    /// Looks at the session at `key`, or the lack of one, after its timers, and lets `change` change it. Nobody else sees
+    /// or changes it meanwhile.
+    pub(super) fn write<R>(&self, key: &SessionKey, moment: Moment<'_>, change: impl FnOnce(&mut Visit<'_>) -> R) -> R {
+        loop {
+            let slot = self.slot(key);
+            let Some(mut visit) = self.visit(key, &slot) else {
+                continue;
+            };
+            visit.apply_timers(moment);
+            return change(&mut visit);
+        }
+    }
+
+    /// The sessions that `xuid` is in, in whatever state.
+    pub(super) fn sessions_of(&self, xuid: u64) -> Vec<SessionKey> {
+        self.membership.of(xuid)
+    }
+
+    /// The sessions of the service config that carry `keyword`.
+    pub(super) fn sessions_about(&self, scid: &str, keyword: &str) -> Vec<SessionKey> {
+        self.membership.about(scid, keyword)
+    }
+
+    /// The handles.
+    pub(super) fn handles(&self) -> &Handles {
+        &self.handles
+    }
+
+    /// Whether anything is kept for the address.
+    #[cfg(test)]
+    pub(super) fn knows(&self, key: &SessionKey) -> bool {
+        self.shard(key)
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(key)
+    }
+
+    fn shard(&self, key: &SessionKey) -> &RwLock<HashMap<SessionKey, Arc<Slot>>> {
+        let hash = self.hasher.hash_one(key);
+        let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
+        &self.shards[index]
+    }
+
+    fn slot(&self, key: &SessionKey) -> Arc<Slot> {
+        let shard = self.shard(key);
+        if let Some(slot) = shard.read().unwrap_or_else(PoisonError::into_inner).get(key) {
+            return Arc::clone(slot);
+        }
+        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(shard.entry(key.clone()).or_default())
+    }
+
+    fn visit<'s>(&'s self, key: &'s SessionKey, slot: &'s Slot) -> Option<Visit<'s>> {
+        let state = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (!state.retired).then_some(Visit {
+            store: self,
+            key,
+            state,
+        })
+    }
+
+    /// Forgets the correlation ids of sessions that are gone longest.
+    fn remember_former(&self, key: &SessionKey) {
+        let mut formers = self.formers.lock().unwrap_or_else(PoisonError::into_inner);
+        formers.push_back(key.clone());
+        let forgotten = if formers.len() > FORMERS_KEPT {
+            formers.pop_front()
+        } else {
+            None
+        };
+        drop(formers);
+        let Some(forgotten) = forgotten.filter(|forgotten| forgotten != key) else {
+            return;
+        };
+        let shard = self.shard(&forgotten).read().unwrap_or_else(PoisonError::into_inner);
+        let slot = shard.get(&forgotten).map(Arc::clone);
+        drop(shard);
+        // A slot that is busy is in use again; it may keep its former id.
+        if let Some(slot) = slot
+            && let Ok(mut state) = slot.0.try_lock()
+            && !state.retired
+        {
+            state.former = None;
+            drop(Visit {
+                store: self,
+                key: &forgotten,
+                state,
+            });
+        }
+    }
+}
+
+/// A slot, locked.
+pub(super) struct Visit<'s> {
+    store: &'s Store,
+    key: &'s SessionKey,
+    state: MutexGuard<'s, State>,
+}
+
+impl Visit<'_> {
+    /// The session, if there is one.
+    pub(super) fn live(&mut self) -> Option<&mut Live> {
+        self.state.live.as_mut()
+    }
+
+    /// What is left of the session that was here before.
+    pub(super) fn former(&self) -> Option<&Former> {
+        self.state.former.as_ref()
+    }
+
+    /// Stores the next state of the session.
+    pub(super) fn commit(&mut self, session: Session) -> &mut Live {
+        let before = self.state.live.take();
+        let live = Live::new(session);
+        let index = &self.store.membership;
+        if let Some(before) = &before {
+            index.members_changed(self.key, &before.xuids, &live.xuids);
+            index.keywords_changed(
+                self.key,
+                live.session.at(),
+                before.session.keywords(),
+                live.session.keywords(),
+            );
+            for handle in before.bound.iter().filter(|handle| !live.bound.contains(handle)) {
+                self.store.handles.remove(*handle);
+            }
+        } else {
+            index.members_changed(self.key, &[], &live.xuids);
+            index.keywords_changed(self.key, live.session.at(), &[], live.session.keywords());
+        }
+        self.state.live.insert(live)
+    }
+
+    /// Ends the session.
+    pub(super) fn end(&mut self) {
+        let Some(live) = self.state.live.take() else {
+            return;
+        };
+        let index = &self.store.membership;
+        index.members_changed(self.key, &live.xuids, &[]);
+        index.keywords_changed(self.key, live.session.at(), live.session.keywords(), &[]);
+        for handle in live.bound {
+            self.store.handles.remove(handle);
+        }
+        self.store.handles.session_ended(self.key);
+        self.state.former = Some(Former {
+            correlation_id: live.session.correlation_id(),
+        });
+        self.store.remember_former(self.key);
+    }
+
+    /// Stores a handle of this session. Gives back the activity of the same owner that it replaces, which may be bound to
+    /// another session.
+    pub(super) fn put_handle(&mut self, handle: Arc<Handle>) -> Option<Arc<Handle>> {
+        self.store.handles.insert(self.key, handle)
+    }
+
+    fn apply_timers(&mut self, moment: Moment<'_>) {
+        let Some(live) = &self.state.live else { return };
+        match live.session.after_timers(moment.now, moment.connections, moment.rules) {
+            Outcome::Unchanged => {}
+            Outcome::Created(session) | Outcome::Changed(session) => {
+                self.commit(session);
+            }
+            Outcome::Gone => self.end(),
+        }
+    }
+}
+
+impl Drop for Visit<'_> {
+    /// A slot without anything in it leaves its shard, so that refused requests leave nothing behind.
+    fn drop(&mut self) {
+        if self.state.live.is_none() && self.state.former.is_none() && !self.state.retired {
+            self.state.retired = true;
+            let mut shard = self
+                .store
+                .shard(self.key)
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            shard.remove(self.key);
+        }
+    }
+}
+
+impl Live {
+    fn new(session: Session) -> Self {
+        Self {
+            etag: session.etag(),
+            bodies: [None, None, None],
+            xuids: session.members().map(|member| member.xuid).collect(),
+            bound: session.bound_activities().map(|(_, handle)| handle).collect(),
+            session,
+        }
+    }
+
+    /// The session.
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Its entity tag, quoted.
+    pub(super) fn etag(&self) -> &str {
+        &self.etag
+    }
+
+    /// The document for this caller and contract version. What is the same for all is rendered once.
+    pub(super) fn document(&mut self, access: &Access<'_>) -> Document {
+        let body = if self.session.view_is_personal() {
+            rendered(&self.session, access)
+        } else {
+            let slot = match access.version {
+                ContractVersion::V104 => 0,
+                ContractVersion::V105 => 1,
+                ContractVersion::V107 => 2,
+            };
+            let body = self.bodies[slot]
+                .take()
+                .unwrap_or_else(|| rendered(&self.session, access));
+            self.bodies[slot].insert(body).clone()
+        };
+        Document {
+            body,
+            etag: Some(self.etag.clone()),
+            expires: self.session.next_timer(),
+        }
+    }
+}
+
+impl Document {
+    /// The document of a session that is not stored (`nocommit`); `etag` is that of the stored state.
+    pub(super) fn of(session: &Session, etag: Option<String>, access: &Access<'_>) -> Self {
+        Self {
+            body: rendered(session, access),
+            etag,
+            expires: session.next_timer(),
+        }
+    }
+}
+
+fn rendered(session: &Session, access: &Access<'_>) -> Bytes {
+    Bytes::from(session.to_bytes(access))
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live")
+            .field("at", self.session.at())
+            .field("etag", &self.etag)
+            .finish_non_exhaustive()
+    }
+}
