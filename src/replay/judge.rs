@@ -19,7 +19,7 @@ pub(super) struct Fault {
 }
 
 /// What a step's answer is compared with, besides what its expectation says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) variables: &'a Variables<'a>,
     pub(super) speaker: Speaker<'a>,

@@ -1,0 +1,135 @@
+//! `serve`: the reference as a service.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anstream::eprintln;
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::exit::Exit;
+use super::{SuiteSource, embedded, fault, read_file, runtime, write_file};
+use crate::reference::clock::Clock;
+use crate::reference::config::Config;
+use crate::reference::server::Server;
+use crate::target::Target;
+
+/// Serve the reference MPSD.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Where to listen; port 0 takes a free one. Without it, the configuration's `listen`, or 127.0.0.1:8730.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// What to serve: service configs, templates, principals, social relations, rules. Without it, the suite's world.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Write the description that `run --target` takes, and beside it a file with the tokens.
+    #[arg(long, value_name = "PATH")]
+    target_file: Option<PathBuf>,
+    /// Let requests move their own clock ahead with the header `X-Mpsd-Advance-Ms`.
+    #[arg(long)]
+    clock_control: bool,
+    #[command(flatten)]
+    suite: SuiteSource,
+}
+
+impl Serve {
+    /// Carries out the command.
+    pub(super) fn execute(self) -> Result<Exit, Exit> {
+        let suite = self.suite.load()?;
+        let mut config = match &self.config {
+            None => embedded::config(suite.world(), self.clock_control)?,
+            Some(path) => Config::parse(&read_file(path)?)
+                .map_err(|error| fault(&anyhow::Error::new(error).context(format!("in `{}`", path.display()))))?,
+        };
+        config.clock_control |= self.clock_control;
+        let address = self.listen.or(config.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8730)));
+        let runtime = runtime()?;
+        runtime.block_on(async {
+            let server = Server::start(&config, Clock::system(), address).await.map_err(|error| fault(&error.into()))?;
+            let target = embedded::target(suite.world(), &config, &server.url());
+            if let Some(path) = &self.target_file {
+                let target = if self.config.is_some() { described(&config, &server.url()) } else { target };
+                write_target(path, &target)?;
+            }
+            eprintln!("serving MPSD on {}; stop with Ctrl-C", server.url());
+            if let Some(path) = &self.target_file {
+                let path = path.display();
+                eprintln!("in another terminal: mpsd-conformance run --target {path}");
+            }
+            let _ = tokio::signal::ctrl_c().await;
+            server.stop().await;
+            Ok(Exit::Conforms)
+        })
+    }
+}
+
+/// The description of a service with an operator's own configuration: its first service config, and all it knows there.
+fn described(config: &Config, url: &str) -> Target {
+    let (scid, service) = config.service_configs.iter().next().map_or((String::new(), None), |(scid, s)| (scid.clone(), Some(s)));
+    let templates = service.map(|service| service.templates.keys().map(|name| (name.clone(), name.clone())).collect());
+    let tokens = config.tokens();
+    let identities = config.principals.iter().map(|(name, principal)| {
+        let identity = crate::target::Identity {
+            xuid: principal.xuid.map(|xuid| xuid.0.to_string()),
+            gamertag: principal.gamertag.clone(),
+            title: principal.title.0.to_string(),
+            device: principal.device.clone(),
+            authorization: crate::target::Secret::new(tokens.get(name).cloned().unwrap_or_default()),
+        };
+        (name.clone(), identity)
+    });
+    Target {
+        name: url.to_owned(),
+        base_url: url.to_owned(),
+        scid,
+        templates: templates.unwrap_or_default(),
+        identities: identities.collect(),
+        lacks: ["rate-limits".to_owned()].into(),
+        advance_header: config.clock_control.then(|| embedded::ADVANCE_HEADER.to_owned()),
+        in_flight: None,
+        is_disposable: false,
+    }
+}
+
+/// Writes a target's description, and its tokens to a file of their own that only the user may read.
+fn write_target(path: &Path, target: &Target) -> Result<(), Exit> {
+    let tokens_path = path.with_extension("tokens.json");
+    let tokens_name = tokens_path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let identities = target.identities.iter().map(|(name, identity)| {
+        let mut entry = Map::new();
+        for (key, value) in [("xuid", &identity.xuid), ("gamertag", &identity.gamertag), ("device", &identity.device)] {
+            if let Some(value) = value {
+                entry.insert(key.to_owned(), value.as_str().into());
+            }
+        }
+        entry.insert("title".to_owned(), identity.title.as_str().into());
+        entry.insert("token".to_owned(), json!({ "file": tokens_name, "key": name }));
+        (name.clone(), Value::Object(entry))
+    });
+    let mut description = json!({
+        "baseUrl": target.base_url,
+        "scid": target.scid,
+        "templates": target.templates,
+        "identities": identities.collect::<Map<_, _>>(),
+        "lacks": target.lacks,
+    });
+    if let (Some(header), Some(description)) = (&target.advance_header, description.as_object_mut()) {
+        description.insert("clock".to_owned(), json!({ "advanceHeader": header }));
+    }
+    let tokens = target.identities.iter().map(|(name, identity)| (name.clone(), identity.authorization.reveal().into()));
+    let tokens = Value::Object(tokens.collect::<Map<_, _>>());
+    write_secret(&tokens_path, &format!("{tokens:#}\n"))?;
+    write_file(path, &format!("{description:#}\n"))
+}
+
+fn write_secret(path: &Path, text: &str) -> Result<(), Exit> {
+    use anyhow::Context as _;
+    use std::io::Write as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.with_context(|| format!("cannot write `{}`", path.display())).map_err(|error| fault(&error))
+}
