@@ -35,7 +35,7 @@ enum Stop {
 /// Replays one variant of a case.
 pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> Outcome {
     let start = Instant::now();
-    let variables = Variables::new(&replay.target, case, variant.version);
+    let variables = Variables::new(&replay.target, &variant.script, variant.version);
     let mut conversation = Conversation {
         replay,
         case,
@@ -112,7 +112,7 @@ impl<'a> Conversation<'a> {
     }
 
     async fn run(&mut self) -> Result<(), Stop> {
-        for (index, step) in self.variant.steps.iter().enumerate() {
+        for (index, step) in self.variant.script.steps.iter().enumerate() {
             if let Some(milliseconds) = step.after {
                 self.pass_time(milliseconds).await;
             }
@@ -170,7 +170,7 @@ impl<'a> Conversation<'a> {
                 self.send(request, label.to_owned()).await?;
             }
             Action::Again(name) => {
-                let steps = &self.variant.steps;
+                let steps = &self.variant.script.steps;
                 let named = steps.iter().find(|step| step.name.as_ref() == Some(name));
                 for request in named.map(Step::requests).unwrap_or_default() {
                     self.send(request, format!("{label} again")).await?;
@@ -215,7 +215,7 @@ impl<'a> Conversation<'a> {
     /// Reads a session for `unchanged`; the exchange's index.
     async fn observe(&mut self, path: &str, label: String) -> Result<usize, Stop> {
         let request = Request {
-            speaker: self.case.observer.clone(),
+            speaker: self.variant.script.observer.clone(),
             method: "GET".to_owned(),
             path: path.to_owned(),
             headers: Vec::new(),
@@ -536,26 +536,27 @@ impl Replay {
 
     /// What a case needs and the target does not have.
     fn missing(&self, case: &Case, variant: &Variant) -> Option<String> {
+        let script = &variant.script;
         let lacks = |feature: &str| self.target.lacks.contains(feature).then(|| format!("the target lacks `{feature}`"));
         if let Some(reason) = case.needs.iter().find_map(|need| lacks(need)) {
             return Some(reason);
         }
-        let is_timed = variant.steps.iter().any(|step| step.after.is_some() || step.within.is_some());
+        let is_timed = variant.script.steps.iter().any(|step| step.after.is_some() || step.within.is_some());
         if let Some(reason) = is_timed.then(|| lacks("clock")).flatten() {
             return Some(reason);
         }
         if let Some(reason) = (variant.version != 107).then(|| lacks("legacy-versions")).flatten() {
             return Some(reason);
         }
-        let templates = case.sessions.iter().filter_map(|session| session.template.as_ref()).chain([&case.template]);
+        let templates = script.sessions.iter().filter_map(|session| session.template.as_ref()).chain([&script.template]);
         if let Some(template) = templates.into_iter().find(|name| !self.target.templates.contains_key(*name)) {
             return Some(format!("the target has no template `{template}`"));
         }
-        let speakers = variant.steps.iter().flat_map(Step::requests).map(|request| &request.speaker);
+        let speakers = variant.script.steps.iter().flat_map(Step::requests).map(|request| &request.speaker);
         let is_missing = |name: &&String| {
             !crate::suite::world::ANONYMOUS.contains(&name.as_str()) && !self.target.identities.contains_key(*name)
         };
-        let missing = speakers.chain([&case.observer]).find(is_missing)?;
+        let missing = speakers.chain([&script.observer]).find(is_missing)?;
         Some(format!("the target has no identity `{missing}`"))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::suite::case::Case;
+use crate::suite::case::Script;
 use crate::suite::variable::{self, Scope};
 use crate::target::Target;
 
@@ -39,11 +39,11 @@ pub(super) struct Speaker<'a> {
 }
 
 impl<'a> Variables<'a> {
-    pub(super) fn new(target: &'a Target, case: &'a Case, version: u16) -> Self {
+    pub(super) fn new(target: &'a Target, script: &'a Script, version: u16) -> Self {
         let seed = Uuid::new_v4().as_u128();
         let mut variables = Self {
             target,
-            template: &case.template,
+            template: &script.template,
             version,
             sessions: Vec::new(),
             values: HashMap::new(),
@@ -52,17 +52,17 @@ impl<'a> Variables<'a> {
         };
         let nobody = Speaker { name: "", copy: 1 };
         let template = |name: &str| target.templates.get(name).cloned().unwrap_or_else(|| name.to_owned());
-        let main = Session { key: "session".to_owned(), template: template(&case.template), name: fresh(seed, "session") };
+        let main = Session { key: "session".to_owned(), template: template(&script.template), name: fresh(seed, "session") };
         variables.sessions.push(main);
-        for spec in &case.sessions {
+        for spec in &script.sessions {
             let name = spec.name.as_ref().map(|name| variables.text(name, nobody));
             variables.sessions.push(Session {
                 key: spec.key.clone(),
-                template: template(spec.template.as_ref().unwrap_or(&case.template)),
+                template: template(spec.template.as_ref().unwrap_or(&script.template)),
                 name: name.unwrap_or_else(|| fresh(seed, &format!("session {}", spec.key))),
             });
         }
-        for (name, value) in &case.lets {
+        for (name, value) in &script.lets {
             let value = variables.json(value, nobody);
             variables.values.insert(name.clone(), variable::generate(&value).into_owned());
         }

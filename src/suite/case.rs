@@ -18,14 +18,6 @@ pub struct Case {
     pub clauses: Vec<String>,
     /// Features that a target may lack.
     pub needs: Vec<String>,
-    /// The suite's template of `{session}`.
-    pub template: String,
-    /// Further sessions.
-    pub sessions: Vec<SessionSpec>,
-    /// Named values, in order.
-    pub lets: Vec<(String, Value)>,
-    /// Who reads the document for `unchanged`.
-    pub observer: String,
     /// One for each row and contract version.
     pub variants: Vec<Variant>,
 }
@@ -39,8 +31,23 @@ pub struct Variant {
     pub clauses: Vec<String>,
     /// The contract version it speaks.
     pub version: u16,
-    /// The conversation.
-    pub steps: Arc<[Step]>,
+    /// What is said; the versions of a case share it.
+    pub script: Arc<Script>,
+}
+
+/// A conversation as it is written, the row of a table filled in.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// The suite's template of `{session}`.
+    pub template: String,
+    /// Further sessions.
+    pub sessions: Vec<SessionSpec>,
+    /// Named values, in order.
+    pub lets: Vec<(String, Value)>,
+    /// Who reads the document for `unchanged`.
+    pub observer: String,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
 }
 
 /// A fresh session of a case, besides `{session}`.
@@ -342,71 +349,75 @@ pub(super) fn read(id: &str, root: &Value, report: &Report<'_>) -> Option<Case> 
     let versions = fields
         .get("versions")
         .map_or(Some(vec![107]), |item| item.elements(read_version))?;
-    let sessions = fields
-        .get("sessions")
-        .map_or(Some(Vec::new()), |item| item.members(read_session))?;
-    let lets = fields.get("let").map_or(Some(Vec::new()), |item| {
-        item.members(|key, item| Some((key.to_owned(), item.value().clone())))
-    })?;
-    let steps = fields.require("steps")?;
     let mut case = Case {
         id: id.to_owned(),
         title,
         clauses: clauses.clone(),
         needs: fields.strings("needs"),
-        template: fields.optional_string("template").unwrap_or_else(|| "open".to_owned()),
-        sessions,
-        lets,
-        observer: fields.optional_string("observer").unwrap_or_default(),
         variants: Vec::new(),
     };
     let rows = fields.get("table").map_or(Some(vec![Row::default()]), read_table)?;
-    let needs_suffix = versions.len() > 1;
+    let is_versioned = versions.len() > 1;
     for row in rows {
-        let value = |name: &str| row.cells.get(name).cloned();
-        let resolved = resolve(
-            steps.value(),
-            Scope {
-                value: &value,
-                is_last: false,
-            },
-        );
-        let pointer = steps.pointer();
-        let steps: Arc<[Step]> = Item::at(&resolved, &pointer, report).elements(read_step)?.into();
+        let script = Arc::new(read_script(file, &row, report)?);
         let clauses = row.clauses.as_ref().unwrap_or(&clauses);
         for version in row.version.map_or(versions.clone(), |version| vec![version]) {
-            let row = if row.name.is_empty() {
-                String::new()
-            } else {
-                format!("#{}", row.name)
-            };
-            let version_suffix = if needs_suffix {
-                format!("@{version}")
-            } else {
-                String::new()
-            };
-            let variant_id = format!("{id}{row}{version_suffix}");
-            case.variants.push(Variant {
-                id: variant_id,
-                clauses: clauses.clone(),
-                version,
-                steps: Arc::clone(&steps),
-            });
+            let mut id = id.to_owned();
+            if !row.name.is_empty() {
+                id.extend(["#", &row.name]);
+            }
+            if is_versioned {
+                id.extend(["@", &version.to_string()]);
+            }
+            let (clauses, script) = (clauses.clone(), Arc::clone(&script));
+            case.variants.push(Variant { id, clauses, version, script });
         }
-        if case.observer.is_empty() {
-            let speaker = case
-                .variants
-                .iter()
-                .flat_map(|variant| variant.steps.iter())
-                .flat_map(Step::requests)
-                .next();
-            case.observer = speaker.map(|request| request.speaker.clone()).unwrap_or_default();
-        }
-    }
-    if case.variants.iter().any(|variant| variant.steps.is_empty()) && report.is_clean() {
-        steps.wrong("a case needs at least one step", "steps go here");
     }
     Some(case)
+}
+
+/// Reads what is said, with the cells of a row in the place of its variables.
+fn read_script(file: Item<'_>, row: &Row, report: &Report<'_>) -> Option<Script> {
+    let value = |name: &str| row.cells.get(name).cloned();
+    let scope = Scope { value: &value, is_last: false };
+    let fields = file.object(&CASE_KEYS)?;
+    let part = |key| {
+        let item = fields.get(key)?;
+        Some((resolve(item.value(), scope), item.pointer()))
+    };
+    let text = |key| match part(key) {
+        Some((value, pointer)) => Some(Some(Item::at(&value, &pointer, report).string()?.to_owned())),
+        None => Some(None),
+    };
+    let sessions = match part("sessions") {
+        Some((value, pointer)) => Item::at(&value, &pointer, report).members(read_session)?,
+        None => Vec::new(),
+    };
+    let lets = match part("let") {
+        Some((value, pointer)) => {
+            let read = |key: &str, item: Item<'_>| Some((key.to_owned(), item.value().clone()));
+            Item::at(&value, &pointer, report).members(read)?
+        }
+        None => Vec::new(),
+    };
+    let Some((steps, pointer)) = part("steps") else {
+        fields.require("steps");
+        return None;
+    };
+    let item = Item::at(&steps, &pointer, report);
+    let steps = item.elements(read_step)?;
+    if steps.is_empty() && report.is_clean() {
+        item.wrong("a case needs at least one step", "steps go here");
+    }
+    let first = steps.iter().flat_map(Step::requests).next();
+    let first = first.map(|request| request.speaker.clone());
+    Some(Script {
+        template: text("template")?.unwrap_or_else(|| "open".to_owned()),
+        observer: text("observer")?.or(first).unwrap_or_default(),
+        sessions,
+        lets,
+        steps,
+    })
 }
 
 fn read_version(item: Item<'_>) -> Option<u16> {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::Suite;
-use super::case::{Body, Case, Expectation, Request, Step};
+use super::case::{Body, Case, Expectation, Request, Script, Step};
 use super::json::expected_one_of;
 use super::problem::{Place, Problem};
 use super::variable;
@@ -18,7 +18,9 @@ const SESSION_FIELDS: [&str; 3] = ["name", "ref", "template"];
 
 /// Reports what a case names and the suite does not have.
 pub(super) fn check(suite: &Suite, case: &Case, problems: &mut Vec<Problem>) {
+    let Some(first) = case.variants.first() else { return };
     let mut links = Links {
+        script: &first.script,
         suite,
         case,
         file: format!("cases/{}.json", case.id),
@@ -31,6 +33,8 @@ pub(super) fn check(suite: &Suite, case: &Case, problems: &mut Vec<Problem>) {
 struct Links<'a> {
     suite: &'a Suite,
     case: &'a Case,
+    /// The script that is being checked.
+    script: &'a Script,
     file: String,
     problems: &'a mut Vec<Problem>,
     /// Variants share their steps, and so their problems.
@@ -54,50 +58,41 @@ impl Links<'_> {
         let world = &self.suite.world;
         self.check_clauses("/clauses", &self.case.clauses);
         if self.case.variants.iter().any(|variant| variant.clauses.is_empty()) {
-            self.wrong(
-                "",
-                "a case without a clause".to_owned(),
-                "`clauses` names at least one".to_owned(),
-            );
-        }
-        let templates: Vec<&str> = world.templates.keys().map(String::as_str).collect();
-        let named = self.case.sessions.iter().filter_map(|session| {
-            Some((
-                format!("/sessions/{}/template", session.key),
-                session.template.as_ref()?,
-            ))
-        });
-        for (pointer, template) in std::iter::once(("/template".to_owned(), &self.case.template)).chain(named) {
-            if !world.templates.contains_key(template) {
-                self.wrong(
-                    &pointer,
-                    format!("unknown template `{template}`"),
-                    expected_one_of(template, &templates),
-                );
-            }
+            self.wrong("", "a case without a clause".to_owned(), "`clauses` names at least one".to_owned());
         }
         let features: Vec<&str> = world.features.keys().map(String::as_str).collect();
         for need in &self.case.needs {
             if !world.features.contains_key(need) {
-                self.wrong(
-                    "/needs",
-                    format!("unknown feature `{need}`"),
-                    expected_one_of(need, &features),
-                );
+                self.wrong("/needs", format!("unknown feature `{need}`"), expected_one_of(need, &features));
             }
         }
-        self.check_speaker("/observer", &self.case.observer);
-        let mut done: Vec<*const [Step]> = Vec::new();
+        let mut done: Vec<*const Script> = Vec::new();
         for variant in &self.case.variants {
             if variant.clauses != self.case.clauses {
                 self.check_clauses("/table/rows", &variant.clauses);
             }
-            // The versions of a case share its steps.
-            if !done.contains(&std::sync::Arc::as_ptr(&variant.steps)) {
-                done.push(std::sync::Arc::as_ptr(&variant.steps));
-                self.check_steps(&variant.steps);
+            // The versions of a case share its script.
+            let script = std::sync::Arc::as_ptr(&variant.script);
+            if !done.contains(&script) {
+                done.push(script);
+                self.script = &variant.script;
+                self.check_script(&variant.script);
             }
         }
+    }
+
+    fn check_script(&mut self, script: &Script) {
+        let templates: Vec<&str> = self.suite.world.templates.keys().map(String::as_str).collect();
+        let named = script.sessions.iter().filter_map(|session| {
+            Some((format!("/sessions/{}/template", session.key), session.template.as_ref()?))
+        });
+        for (pointer, template) in std::iter::once(("/template".to_owned(), &script.template)).chain(named) {
+            if !templates.contains(&template.as_str()) {
+                self.wrong(&pointer, format!("unknown template `{template}`"), expected_one_of(template, &templates));
+            }
+        }
+        self.check_speaker("/observer", &script.observer);
+        self.check_steps(&script.steps);
     }
 
     fn check_clauses(&mut self, pointer: &str, ids: &[String]) {
@@ -248,8 +243,8 @@ impl Links<'_> {
             if !self.is_known(name, captured)
                 && !variable::split_sum(name).is_some_and(|(name, _)| self.is_known(name, captured))
             {
-                let lets = self.case.lets.iter().map(|(name, _)| name.as_str());
-                let sessions = self.case.sessions.iter().map(|session| session.key.as_str());
+                let lets = self.script.lets.iter().map(|(name, _)| name.as_str());
+                let sessions = self.script.sessions.iter().map(|session| session.key.as_str());
                 let known: Vec<&str> = ["session", "scid", "template", "version"]
                     .into_iter()
                     .chain(lets)
@@ -266,11 +261,11 @@ impl Links<'_> {
     }
 
     fn is_known(&self, name: &str, captured: &HashSet<&str>) -> bool {
-        let is_session = |key: &str| key == "session" || self.case.sessions.iter().any(|session| session.key == key);
+        let is_session = |key: &str| key == "session" || self.script.sessions.iter().any(|session| session.key == key);
         if matches!(name, "scid" | "template" | "version" | "copy") || captured.contains(name) || is_session(name) {
             return true;
         }
-        if self.case.lets.iter().any(|(key, _)| key == name) {
+        if self.script.lets.iter().any(|(key, _)| key == name) {
             return true;
         }
         if let Some(label) = name.strip_prefix("uuid:") {

@@ -16,7 +16,7 @@ pub fn check(suite: &Suite) -> Vec<Problem> {
     for case in suite.cases() {
         let mut seen = BTreeSet::new();
         for variant in &case.variants {
-            for step in variant.steps.iter() {
+            for step in variant.script.steps.iter() {
                 check_step(suite, case, variant, step, &mut |pointer, message, expected| {
                     if seen.insert((pointer.clone(), message.clone())) {
                         let file = format!("cases/{}.json", case.id);
@@ -132,7 +132,7 @@ fn check_step(
 
 /// Whether a later step compares a document with an earlier one.
 fn follows_unchanged(variant: &Variant, step: &Step) -> bool {
-    let later = variant.steps.iter().skip_while(|other| other.pointer != step.pointer).skip(1);
+    let later = variant.script.steps.iter().skip_while(|other| other.pointer != step.pointer).skip(1);
     later.flat_map(Step::expectations).any(|expectation| expectation.same_as.is_some())
 }
 

@@ -199,8 +199,7 @@ impl Suite {
         let mut index: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for case in &self.cases {
             for variant in &case.variants {
-                let own = variant
-                    .steps
+                let own = variant.script.steps
                     .iter()
                     .flat_map(case::Step::expectations)
                     .filter_map(|e| e.clauses.as_ref());
