@@ -452,4 +452,4 @@ fn spelling<'a>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
