@@ -42,15 +42,15 @@ pub struct RecordedExchange {
     pub step: String,
     /// Who spoke, in the words of the case.
     pub speaker: String,
-    /// The method, in capitals.
+    /// The method, in capitals; for a real-time frame a word for its direction.
     pub method: String,
-    /// The path with its query.
+    /// The path with its query; empty for a real-time frame.
     pub path: String,
     /// All request headers that were sent.
     pub request_headers: Vec<(String, String)>,
     /// `None` if there was no body at all.
     pub request_body: Option<Vec<u8>>,
-    /// The status code.
+    /// The status code; 0 for a real-time frame, which has none.
     pub status: u16,
     /// All response headers.
     pub response_headers: Vec<(String, String)>,

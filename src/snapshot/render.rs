@@ -131,7 +131,9 @@ impl<'a> Told<'a> {
             recorded.version,
             text,
         );
-        let _ = writeln!(text, "< {}", recorded.status);
+        if recorded.status != 0 {
+            let _ = writeln!(text, "< {}", recorded.status);
+        }
         for (name, value) in shown_headers(self.schemas, recorded) {
             let value = match self.schemas.volatile_header(name) {
                 // A header has the time of HTTP, in whatever form.

@@ -103,6 +103,16 @@ pub struct Judgement {
     pub violations: Vec<Violation>,
 }
 
+impl Judgement {
+    /// How many violations are more than remarks.
+    fn breaches(&self) -> usize {
+        self.violations
+            .iter()
+            .filter(|told| told.severity > Severity::Remark)
+            .count()
+    }
+}
+
 impl Schemas {
     /// Reads the files of the folder `schemas`, by their names without a folder.
     ///
@@ -306,7 +316,7 @@ impl Schemas {
                         schema: Some(name.clone()),
                         violations: self.validate(name, version, value),
                     })
-                    .min_by_key(|judgement| judgement.violations.len());
+                    .min_by_key(|judgement| judgement.breaches());
                 best.unwrap_or_else(|| wrong(format!("expected {}, found a JSON body", any_of(names))))
             }
         }

@@ -163,6 +163,16 @@ fn a_connection_is_a_guid_or_absent_and_never_empty() {
 }
 
 #[test]
+fn what_is_only_written_never_comes_back() {
+    let wrong = with(session(), "/members/0/properties/system/encounters", json!([]));
+    assert_eq!(
+        told("session", 107, &wrong),
+        "Violation /members/0/properties/system/encounters SES-MSYS-013 not: \
+         nothing is allowed here, found an empty array"
+    );
+}
+
+#[test]
 fn a_large_session_lists_at_most_the_caller() {
     let large = with(session(), "/constants/system/capabilities/large", json!(true));
     assert_eq!(
