@@ -464,6 +464,28 @@ fn a_response_is_held_against_the_schema_that_fits_it_best() {
     assert_eq!(judge(418, Body::Text("teapot")), (String::new(), String::new()));
 }
 
+#[test]
+fn a_response_header_is_known_whatever_the_case_of_its_letters() {
+    let headers = [
+        ("retry-after", "soon"),
+        ("LOCATION", "https://host/handles/1"),
+        ("x-other", ""),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let told: Vec<String> = real()
+        .validate_headers(&headers)
+        .into_iter()
+        .map(|told| told.message)
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "expected a path, found the string \"https://host/handles/1\"",
+            "expected a whole number of seconds, found the string \"soon\"",
+        ]
+    );
+}
+
 /// The faults of one schema with this body, one a line.
 fn faults(body: &Value) -> String {
     let mut schema = json!({ "$id": format!("{BASE}x.schema.json") });
