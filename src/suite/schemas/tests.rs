@@ -32,6 +32,12 @@ fn every_schema_of_the_folder_is_well_formed_and_compiles() {
     }
 }
 
+#[test]
+fn the_table_of_operations_follows_its_own_schema() {
+    let (_, text) = files().into_iter().find(|(name, _)| name == OPERATIONS).unwrap();
+    assert_eq!(told("operations", 107, &serde_json::from_str(&text).unwrap()), "");
+}
+
 /// A session as a service may answer it at contract 107: one active member, one reservation.
 fn session() -> Value {
     json!({
