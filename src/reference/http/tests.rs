@@ -229,10 +229,10 @@ async fn preconditions_hold_back_writes_and_hand_out_the_session() {
     let etag = created.header("etag");
     let written = stage.send("alice", &put, &[("if-match", etag)], body.clone()).await;
     assert_eq!(written.status, 200);
-    let stale = stage.send("alice", &put, &[("if-match", etag)], body).await;
-    assert_eq!((stale.status, stale.header("etag")), (412, written.header("etag")));
-    assert_eq!(stale.header("cache-control"), "no-cache, no-store");
-    assert_eq!(stale.json(), written.json());
+    let held = stage.send("alice", &put, &[("if-match", etag)], body).await;
+    assert_eq!((held.status, held.header("etag")), (412, written.header("etag")));
+    assert_eq!(held.header("cache-control"), "no-cache, no-store");
+    assert_eq!(held.json(), written.json());
     let get = format!("GET {path}");
     let known = stage
         .send("bob", &get, &[("if-none-match", written.header("etag"))], "")
@@ -244,6 +244,35 @@ async fn preconditions_hold_back_writes_and_hand_out_the_session() {
         200
     );
     assert_eq!(stage.send("bob", &get, &[("if-match", etag)], "").await.status, 412);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_writers_with_one_tag_exactly_one_writes() {
+    let stage = Arc::new(Stage::new());
+    let path = session("open", "one");
+    let etag = stage.put("alice", &path, &active()).await.header("etag").to_owned();
+    let writers: Vec<_> = (0..32)
+        .map(|number| {
+            let (stage, path, etag) = (Arc::clone(&stage), path.clone(), etag.clone());
+            tokio::spawn(async move {
+                let body = json!({ "properties": { "custom": { "winner": number } } }).to_string();
+                let answer = stage
+                    .send("alice", &format!("PUT {path}"), &[("if-match", &etag)], body)
+                    .await;
+                (answer.status, answer.json()["properties"]["custom"]["winner"].clone())
+            })
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for writer in writers {
+        outcomes.push(writer.await.unwrap());
+    }
+    assert_eq!(outcomes.iter().filter(|(status, _)| *status == 200).count(), 1);
+    assert_eq!(outcomes.iter().filter(|(status, _)| *status == 412).count(), 31);
+    assert!(
+        outcomes.windows(2).all(|pair| pair[0].1 == pair[1].1),
+        "all are told the winner"
+    );
 }
 
 #[tokio::test]
@@ -380,11 +409,11 @@ async fn elements_are_read_written_and_removed() {
     }
     let delete = |element: &str| format!("DELETE {path}/{element}");
     stage.send("bob", &delete("members/0"), &[], "").await.assert_text(403);
-    let stale = stage
+    let held = stage
         .send("alice", &delete("members/me"), &[("if-match", "\"x\"")], "")
         .await;
     assert_eq!(
-        (stale.status, stale.json()["membersInfo"]["count"].as_u64()),
+        (held.status, held.json()["membersInfo"]["count"].as_u64()),
         (412, Some(1))
     );
     assert_eq!(stage.send("bob", &delete("members/me"), &[], "").await.status, 204);
@@ -420,9 +449,9 @@ async fn an_activity_changes_the_session_and_leads_to_it() {
         .await;
     assert_eq!((joined.status, joined.header("content-location")), (200, path.as_str()));
     assert_eq!(joined.json()["membersInfo"]["count"], 2);
-    let stale = [("if-match", before.header("etag"))];
-    let stale = stage.send("bob", &format!("PUT {at}/session"), &stale, "{}").await;
-    assert_eq!((stale.status, stale.header("content-location")), (412, path.as_str()));
+    let held = [("if-match", before.header("etag"))];
+    let held = stage.send("bob", &format!("PUT {at}/session"), &held, "{}").await;
+    assert_eq!((held.status, held.header("content-location")), (412, path.as_str()));
 }
 
 #[tokio::test]

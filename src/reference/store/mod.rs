@@ -203,8 +203,8 @@ impl Visit<'_> {
 
     /// Stores the next state of the session.
     pub(super) fn commit(&mut self, session: Session) -> &mut Live {
-        let before = self.state.live.take();
         let live = Live::new(session);
+        let before = self.state.live.take();
         let index = &self.store.membership;
         if let Some(before) = &before {
             index.members_changed(self.key, &before.xuids, &live.xuids);
@@ -243,9 +243,9 @@ impl Visit<'_> {
     }
 
     /// Stores a handle of this session. Gives back the activity of the same owner that it replaces, which may be bound to
-    /// another session.
-    pub(super) fn put_handle(&mut self, handle: Arc<Handle>) -> Option<Arc<Handle>> {
-        self.store.handles.insert(self.key, handle)
+    /// another session. `clock` is the service's own time, by which expired handles are forgotten.
+    pub(super) fn put_handle(&mut self, handle: Arc<Handle>, clock: Timestamp) -> Option<Arc<Handle>> {
+        self.store.handles.insert(self.key, handle, clock)
     }
 
     fn apply_timers(&mut self, moment: Moment<'_>) {
