@@ -176,8 +176,11 @@ fn settle(visit: &mut Visit<'_>, outcome: Outcome, access: &Access<'_>, dry: boo
 
 /// A refused write to a session that is there: who may read it is shown it (STAT-014).
 fn refused(refusal: Refusal, live: &mut Live, access: &Access<'_>) -> Failure {
+    let is_member = |xuid| live.session().member(xuid).is_some();
     match refusal.kind {
         RefusalKind::Unwritable => Failure::Unwritable(live.document(access)),
+        // Which right a stranger lacks is not told (LIVE-026).
+        RefusalKind::Forbidden if access.caller.xuid().is_some_and(|xuid| !is_member(xuid)) => Failure::inaccessible(),
         _ => refusal.into(),
     }
 }

@@ -31,12 +31,7 @@ impl Answer {
     }
 
     fn json(&self) -> Value {
-        assert_eq!(
-            self.header("content-type"),
-            "application/json; charset=utf-8",
-            "{}",
-            self.text
-        );
+        assert_eq!(self.header("content-type"), "application/json", "{}", self.text);
         serde_json::from_str(&self.text).unwrap()
     }
 
@@ -493,6 +488,19 @@ async fn a_user_has_one_activity_which_ends_when_it_leaves() {
         stage.post("bob", "/handles/query", &query).await.json(),
         json!({ "results": [] })
     );
+    let posted = stage.post("alice", "/handles", &activity("open", "one")).await.json();
+    let mut inactive = active();
+    inactive["members"]["me"]["properties"]["system"]["active"] = json!(false);
+    assert_eq!(stage.put("alice", &session("open", "one"), &inactive).await.status, 200);
+    stage
+        .get("alice", &format!("/handles/{}", posted["id"].as_str().unwrap()))
+        .await
+        .assert_text(404);
+    stage
+        .post("alice", "/handles", &activity("open", "one"))
+        .await
+        .assert_text(403);
+    stage.put("alice", &session("open", "one"), &active()).await;
     let posted = stage.post("alice", "/handles", &activity("open", "one")).await.json();
     let delete = format!("DELETE /handles/{}", posted["id"].as_str().unwrap());
     assert_eq!(stage.send("alice", &delete, &[], "").await.status, 204);
