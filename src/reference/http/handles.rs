@@ -99,8 +99,12 @@ impl Call<'_> {
     }
 
     fn handle(&self, id: Uuid) -> Result<Arc<Handle>, Failure> {
-        let found = self.edge.store.handles().get(id, self.now);
-        let handle = found.ok_or_else(|| Failure::NotFound("The requested handle wasn't found.".to_owned()))?;
+        let handles = self.edge.store.handles();
+        let missing = || Failure::NotFound("The requested handle wasn't found.".to_owned());
+        let handle = handles.get(id, self.now).ok_or_else(missing)?;
+        // The session's timers may end the handle (HDL-DRF-011).
+        self.edge.store.read(&handle.at.key(), self.moment(), |_| ());
+        let handle = handles.get(handle.id, self.now).ok_or_else(missing)?;
         self.edge.provisions.service_config(&handle.at.scid, self.caller)?;
         Ok(handle)
     }

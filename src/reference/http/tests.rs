@@ -630,6 +630,25 @@ async fn a_transfer_handle_changes_the_target_and_ends_with_it() {
 }
 
 #[tokio::test]
+async fn a_handle_ends_when_a_timer_ends_its_session() {
+    let stage = Stage::new();
+    let constants = json!({ "system": { "inactiveRemovalTimeout": 1000 } });
+    let body = json!({ "constants": constants, "members": { "me": {} } });
+    assert_eq!(stage.put("alice", &session("open", "one"), &body).await.status, 201);
+    let body = json!({ "version": 1, "type": "transfer", "sessionRef": session_ref("open", "one"),
+        "originSessionRef": session_ref("open", "origin") });
+    let at = format!(
+        "/handles/{}",
+        stage.post("alice", "/handles", &body).await.json()["id"]
+            .as_str()
+            .unwrap()
+    );
+    assert_eq!(stage.get("alice", &at).await.status, 200);
+    stage.second.fetch_add(2, Ordering::Relaxed);
+    stage.get("alice", &at).await.assert_text(404);
+}
+
+#[tokio::test]
 async fn sessions_are_found_by_member_and_by_keyword() {
     let stage = Stage::new();
     let mut body = active();
