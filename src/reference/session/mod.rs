@@ -15,6 +15,8 @@ mod properties;
 mod render;
 mod request;
 mod roles;
+#[cfg(test)]
+mod sample;
 mod servers;
 mod timers;
 mod version;
