@@ -4,6 +4,7 @@
 
 mod access;
 mod capabilities;
+mod changes;
 mod constants;
 mod departure;
 mod field;
@@ -16,6 +17,7 @@ mod render;
 mod request;
 mod roles;
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "tests hand over bodies as they write them")]
 mod sample;
 mod servers;
 mod timers;
@@ -30,6 +32,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use capabilities::Capability;
+pub use changes::Changes;
 pub use constants::Visibility;
 pub use member::{ChangeType, Status, Subscription};
 pub use properties::Restriction;
