@@ -13,7 +13,7 @@ use super::{SuiteSource, embedded, print, read_file, runtime, selection, style_e
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay};
 use crate::report::{self, Report};
-use crate::snapshot::Baseline;
+use crate::snapshot::baseline::{Baseline, Change};
 use crate::suite::Suite;
 use crate::target::{self, Target};
 
@@ -139,7 +139,7 @@ impl Run {
             }
         }
         let is_checked = matches!(baseline, Some((_, Snapshots::Check)));
-        Ok(exit(&report, is_checked && changes.iter().any(crate::snapshot::Change::is_difference)))
+        Ok(exit(&report, is_checked && changes.iter().any(Change::is_difference)))
     }
 
     fn baseline(&self, suite: &Suite, is_embedded: bool) -> Option<(Baseline, Snapshots)> {

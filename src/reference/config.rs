@@ -290,6 +290,7 @@ impl Config {
     }
 
     /// The configuration with a random token for every principal that has none.
+    #[must_use]
     pub fn with_tokens(mut self) -> Self {
         for principal in self.principals.values_mut() {
             principal.token.get_or_insert_with(Token::random);

@@ -49,6 +49,13 @@ const INACCESSIBLE: &str = "The requested session cannot be accessed. The user m
     be a member of the session, be kept out by its visibility or its restrictions, be banned, or use a platform that \
     the session's authorization style does not admit; of a large session, nobody sees other members.";
 
+impl Failure {
+    /// The caller has no access to the session, for a reason that is not told.
+    pub(super) fn inaccessible() -> Self {
+        Self::Forbidden(INACCESSIBLE.to_owned())
+    }
+}
+
 impl From<Unauthenticated> for Failure {
     fn from(why: Unauthenticated) -> Self {
         Self::Unauthenticated(why)
@@ -60,7 +67,7 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal.kind {
             RefusalKind::Malformed => Self::Malformed(refusal.message),
-            RefusalKind::Unreadable | RefusalKind::Unwritable => Self::Forbidden(INACCESSIBLE.to_owned()),
+            RefusalKind::Unreadable | RefusalKind::Unwritable => Self::inaccessible(),
             RefusalKind::Forbidden => Self::Forbidden(refusal.message),
             RefusalKind::Conflict => Self::Conflict(refusal.message),
             RefusalKind::NotFound => Self::NotFound(refusal.message),

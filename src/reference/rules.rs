@@ -257,6 +257,10 @@ rules! {
         Empty = "empty-object": "The same as {}.",
         BadRequest = "bad-request": "400.",
     }
+    repeated_member: RepeatedMember = "SES-BODY-001", "What if an object in a body names a member twice?" {
+        Refused = "refused": "400.",
+        LastCounts = "last-counts": "The last one counts.",
+    }
     element_answer: ElementAnswer = "SES-ELEM-006", "What does a PUT of properties answer?" {
         Session = "session": "The whole session.",
         Element = "element": "The properties.",

@@ -149,3 +149,80 @@ fn converse(
         drop(connection.await);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::*;
+
+    async fn started() -> (Server, String) {
+        let text = r#"{
+            "serviceConfigs": { "s": { "templates": { "t": { "constants": { "system": { "version": 1 } } } } } },
+            "principals": { "alice": { "xuid": "7", "title": 1 } },
+            "limits": { "bodyBytes": 1000 }
+        }"#;
+        let config = Config::parse(text).unwrap();
+        let address = (Ipv4Addr::LOCALHOST, 0).into();
+        let server = Server::start(&config, Clock::system(), address).await.unwrap();
+        (server, config.tokens().remove("alice").unwrap())
+    }
+
+    /// Sends bytes, and reads until the server closes the connection.
+    fn spoken(server: &Server, request: &str) -> String {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_port_speaks_both_versions_of_http() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let (server, token) = started().await;
+        let path = format!("{}/serviceconfigs/s/sessiontemplates/t/sessions/n", server.url());
+        for versioned in [
+            reqwest::Client::builder().http1_only(),
+            reqwest::Client::builder().http2_prior_knowledge(),
+        ] {
+            let client = versioned.no_proxy().build().unwrap();
+            let request = client
+                .get(&path)
+                .header("authorization", &token)
+                .header("x-xbl-contract-version", 107);
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), 204);
+            assert_eq!(answer.headers().get_all("date").iter().count(), 1);
+        }
+        server.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_sends_too_much_is_told() {
+        let (server, token) = started().await;
+        let head = format!(
+            "PUT /serviceconfigs/s/sessiontemplates/t/sessions/n HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+             authorization: {token}\r\nx-xbl-contract-version: 107\r\n"
+        );
+        let body = "x".repeat(10_000);
+        let answer = spoken(&server, &format!("{head}content-length: {}\r\n\r\n{body}", body.len()));
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+        let answer = spoken(&server, &format!("{head}x-long: {}\r\n\r\n", "x".repeat(40_000)));
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+        let answer = spoken(&server, "nonsense\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        server.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stopped_server_takes_no_more_connections() {
+        let (server, _) = started().await;
+        let address = server.address();
+        let idle = TcpStream::connect(address).unwrap();
+        server.stop().await;
+        assert!(TcpStream::connect(address).is_err());
+        drop(idle);
+    }
+}

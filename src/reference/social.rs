@@ -14,9 +14,9 @@ pub struct Social {
 }
 
 impl Social {
-    /// Whether `follower` follows `followed`.
-    pub fn follows(&self, follower: u64, followed: u64) -> bool {
-        self.follows.contains(&(follower, followed))
+    /// Whether `who` follows `whom`.
+    pub fn follows(&self, who: u64, whom: u64) -> bool {
+        self.follows.contains(&(who, whom))
     }
 
     /// Whether `who` has blocked `whom`.

@@ -364,7 +364,7 @@ impl<'a> Conversation<'a> {
             let value = match source {
                 Source::Status => Some(exchange.response.status.into()),
                 Source::Header(header) => exchange.response.header(header).map(Value::from),
-                Source::Body(pointer) => exchange.json.as_ref().and_then(|json| json.pointer(pointer)).cloned(),
+                Source::Body(pointer) => exchange.document().and_then(|document| document.pointer(pointer).cloned()),
             };
             captured.push((name, value, source));
         }

@@ -67,24 +67,19 @@ pub(super) fn judge(
     {
         fault("content".to_owned(), name(expected).to_owned(), name(kind).to_owned(), "content");
     }
-    if expectation.body.is_some() || !expectation.at.is_empty() {
-        match &exchange.json {
-            None => fault("body".to_owned(), name(Content::Json).to_owned(), name(kind).to_owned(), "body"),
-            Some(document) => {
-                let whole = expectation.body.iter().map(|matcher| (String::new(), matcher, "body".to_owned()));
-                let parts = expectation.at.iter().map(|(pointer, matcher)| {
-                    let below = format!("at/{}", escape(pointer));
-                    (context.variables.text(pointer, context.speaker), matcher, below)
-                });
-                for (at, matcher, below) in whole.chain(parts) {
-                    let matcher = context.variables.resolve(matcher, context.speaker);
-                    for mismatch in matching::find_mismatches(&matcher, document.pointer(&at)) {
-                        let pointer = format!("{at}{}", mismatch.pointer);
-                        let below = format!("{below}{}", mismatch.pointer);
-                        fault(format!("body {pointer}"), mismatch.expected, mismatch.actual, &below);
-                    }
-                }
-            }
+    let document = exchange.document();
+    let whole = expectation.body.iter().map(|matcher| (String::new(), matcher, "body".to_owned()));
+    let parts = expectation.at.iter().map(|(pointer, matcher)| {
+        let below = format!("at/{}", escape(pointer));
+        (context.variables.text(pointer, context.speaker), matcher, below)
+    });
+    for (at, matcher, below) in whole.chain(parts) {
+        let matcher = context.variables.resolve(matcher, context.speaker);
+        let part = document.as_deref().and_then(|document| document.pointer(&at));
+        for mismatch in matching::find_mismatches(&matcher, part) {
+            let pointer = format!("{at}{}", mismatch.pointer);
+            let below = format!("{below}{}", mismatch.pointer);
+            fault(format!("body {pointer}"), mismatch.expected, mismatch.actual, &below);
         }
     }
     if expectation.roster {

@@ -1,5 +1,7 @@
 //! Matchers: JSON that says what JSON is expected, see `cases/README.md`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -107,9 +109,9 @@ impl Search {
                 return;
             }
             "$type" => actual.is_some_and(|actual| has_type(actual, argument.as_str().unwrap_or_default())),
-            "$matches" => actual.and_then(Value::as_str).is_some_and(|text| {
-                Regex::new(argument.as_str().unwrap_or_default()).is_ok_and(|pattern| pattern.is_match(text))
-            }),
+            "$matches" => actual
+                .and_then(Value::as_str)
+                .is_some_and(|text| matches_regex(argument.as_str().unwrap_or_default(), text)),
             "$ignoreCase" => actual.and_then(Value::as_str).is_some_and(|text| {
                 argument.as_str().is_some_and(|expected| expected.to_lowercase() == text.to_lowercase())
             }),
@@ -158,6 +160,20 @@ impl Search {
             self.wrong(describe(rule, argument), actual);
         }
     }
+}
+
+/// Whether a text is as a regular expression says; expressions are compiled once a thread, since invariants ask for the
+/// same few of every answer.
+fn matches_regex(pattern: &str, text: &str) -> bool {
+    thread_local! {
+        static COMPILED: RefCell<HashMap<String, Option<Regex>>> = RefCell::default();
+    }
+    COMPILED.with_borrow_mut(|compiled| {
+        if !compiled.contains_key(pattern) {
+            compiled.insert(pattern.to_owned(), Regex::new(pattern).ok());
+        }
+        compiled.get(pattern).and_then(Option::as_ref).is_some_and(|regex| regex.is_match(text))
+    })
 }
 
 /// The rule of a matcher, if it is one.

@@ -92,6 +92,12 @@ impl<'a> Variables<'a> {
     }
 
     fn value(&self, name: &str, speaker: Speaker<'_>) -> Option<Value> {
+        if let Some((name, transform)) = variable::split_transform(name) {
+            return match self.value(name, speaker)? {
+                Value::String(text) => variable::transform(&text, transform).map(Value::from),
+                other => variable::transform(&other.to_string(), transform).map(Value::from),
+            };
+        }
         self.plain_value(name, speaker).or_else(|| {
             let (name, plus) = variable::split_sum(name)?;
             match self.plain_value(name, speaker)? {

@@ -239,23 +239,19 @@ impl Links<'_> {
     }
 
     fn check_text(&mut self, pointer: &str, text: &str, captured: &HashSet<&str>) {
-        for name in variable::names(text) {
-            if !self.is_known(name, captured)
-                && !variable::split_sum(name).is_some_and(|(name, _)| self.is_known(name, captured))
-            {
+        for whole in variable::names(text) {
+            let (name, transform) = variable::split_transform(whole).unwrap_or((whole, "lower"));
+            if !variable::TRANSFORMS.contains(&transform) {
+                let expected = expected_one_of(transform, &variable::TRANSFORMS);
+                self.wrong(pointer, format!("unknown transform `{transform}` in `{{{whole}}}`"), expected);
+            }
+            let sum = variable::split_sum(name);
+            if !self.is_known(name, captured) && !sum.is_some_and(|(name, _)| self.is_known(name, captured)) {
                 let lets = self.script.lets.iter().map(|(name, _)| name.as_str());
                 let sessions = self.script.sessions.iter().map(|session| session.key.as_str());
-                let known: Vec<&str> = ["session", "scid", "template", "version"]
-                    .into_iter()
-                    .chain(lets)
-                    .chain(sessions)
-                    .chain(captured.iter().copied())
-                    .collect();
-                self.wrong(
-                    pointer,
-                    format!("unknown variable `{{{name}}}`"),
-                    expected_one_of(name, &known),
-                );
+                let names = ["session", "scid", "template", "version"].into_iter().chain(lets).chain(sessions);
+                let known: Vec<&str> = names.chain(captured.iter().copied()).collect();
+                self.wrong(pointer, format!("unknown variable `{{{name}}}`"), expected_one_of(name, &known));
             }
         }
     }

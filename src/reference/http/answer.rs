@@ -17,7 +17,7 @@ use super::super::session_ref::SessionRef;
 use super::super::store::Document;
 use super::path::location;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// LIVE-005
 const CACHE_SESSION: HeaderValue = HeaderValue::from_static("max-age=0, must-revalidate");

@@ -99,8 +99,12 @@ impl Call<'_> {
     }
 
     fn handle(&self, id: Uuid) -> Result<Arc<Handle>, Failure> {
-        let found = self.edge.store.handles().get(id, self.now);
-        let handle = found.ok_or_else(|| Failure::NotFound("The requested handle wasn't found.".to_owned()))?;
+        let handles = self.edge.store.handles();
+        let missing = || Failure::NotFound("The requested handle wasn't found.".to_owned());
+        let handle = handles.get(id, self.now).ok_or_else(missing)?;
+        // The session's timers may end the handle (HDL-DRF-011).
+        self.edge.store.read(&handle.at.key(), self.moment(), |_| ());
+        let handle = handles.get(handle.id, self.now).ok_or_else(missing)?;
         self.edge.provisions.service_config(&handle.at.scid, self.caller)?;
         Ok(handle)
     }
@@ -135,7 +139,7 @@ impl Call<'_> {
                 let (session, _) = live.session().bind_activity(handle.id, &self.access(Grant::None))?;
                 visit.commit(session);
             }
-            Ok::<_, Failure>(visit.put_handle(Arc::clone(handle)))
+            Ok::<_, Failure>(visit.put_handle(Arc::clone(handle), self.edge.clock.now()))
         })?;
         // HDL-ACT-003, HDL-ACT-006: in another session the one before loses its place.
         if let Some(before) = replaced {
@@ -163,7 +167,7 @@ impl Call<'_> {
             if let Some(live) = visit.live() {
                 self.check_inviter(live.session())?;
             }
-            visit.put_handle(Arc::clone(handle));
+            visit.put_handle(Arc::clone(handle), self.edge.clock.now());
             Ok(())
         })
     }
@@ -202,7 +206,7 @@ impl Call<'_> {
                 let session = live.session().touched();
                 visit.commit(session);
             }
-            visit.put_handle(Arc::clone(handle));
+            visit.put_handle(Arc::clone(handle), self.edge.clock.now());
             Ok(())
         })
     }
@@ -236,16 +240,11 @@ impl Call<'_> {
             }
             true
         });
-        match found {
-            Some(true) => {}
-            Some(false) => return None,
-            // HDL-QRY-011: clients read the object without asking.
-            None if include.custom_properties => {
-                document.insert("customProperties".to_owned(), json!({}));
-            }
-            None => {}
+        // HDL-QRY-011: clients read the object without asking whether there is a session.
+        if found.is_none() && include.custom_properties {
+            document.insert("customProperties".to_owned(), json!({}));
         }
-        Some(document)
+        found.unwrap_or(true).then_some(document)
     }
 }
 

@@ -39,8 +39,8 @@ use super::json;
 use super::principal::Principal;
 use super::provisions::Provisions;
 use super::rate::{Counter, Rates};
-use super::rules::EmptyBody;
-use super::session::{Access, ContractVersion, Grant};
+use super::rules::{EmptyBody, RepeatedMember};
+use super::session::{Access, ContractVersion, Grant, Session};
 use super::session_ref::SessionRef;
 use super::store::{Moment, Store};
 
@@ -175,11 +175,11 @@ impl Edge {
             headers: &parts.headers,
             query: parts.uri.query().unwrap_or_default(),
         };
-        call.count(Counter::General)?;
         let body = match parts.method {
             Method::PUT | Method::POST => self.body(&parts.headers, body).await,
             _ => Ok(Value::Null),
         };
+        call.count(Counter::of(&resource, &body))?;
         call.dispatch(resource, &parts.method, body)
     }
 
@@ -223,7 +223,8 @@ impl Edge {
                 "The body is encoded as `{coding}`; expected no encoding."
             )));
         }
-        json::parse(bytes, self.limits.nesting_depth, false)
+        let repeats = rules.repeated_member == RepeatedMember::LastCounts;
+        json::parse(bytes, self.limits.nesting_depth, repeats)
             .map_err(|error| Failure::Malformed(format!("The body is not JSON as expected: {error}.")))
     }
 }
@@ -273,6 +274,22 @@ fn contract_version(headers: &HeaderMap) -> Result<ContractVersion, Failure> {
             "Contract version {number} is not supported; expected 104, 105 or 107."
         ))
     })
+}
+
+impl Counter {
+    /// What a request counts as: search handles have counters of their own (RATE-006).
+    fn of(resource: &Resource<'_>, body: &Body) -> Self {
+        let kind = body
+            .as_ref()
+            .ok()
+            .and_then(|body| body.get("type"))
+            .and_then(Value::as_str);
+        match (resource, kind) {
+            (Resource::Handles, Some("search")) => Self::SearchWrite,
+            (Resource::HandleQuery, Some("search")) => Self::SearchRead,
+            _ => Self::General,
+        }
+    }
 }
 
 impl Call<'_> {
@@ -360,7 +377,7 @@ impl Call<'_> {
                     Element::Me if get => self.get_element(&at, &["members", "me"]),
                     Element::Member(index) if get => self.get_element(&at, &["members", &index.to_string()]),
                     Element::Server(name) if get => self.get_element(&at, &["servers", &name]),
-                    Element::Me => self.delete_element(&at, |session, access| session.remove_me(access)),
+                    Element::Me => self.delete_element(&at, Session::remove_me),
                     Element::Member(index) => {
                         self.delete_element(&at, |session, access| session.remove_member(index, access))
                     }

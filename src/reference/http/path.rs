@@ -211,9 +211,12 @@ pub(super) fn location(at: &SessionRef) -> String {
             .unwrap_or('0')
             .to_ascii_uppercase()
     };
-    let encoded = path.bytes().flat_map(|byte| match plain(byte) {
-        true => [Some(char::from(byte)), None, None],
-        false => [Some('%'), Some(digit(byte >> 4)), Some(digit(byte & 15))],
+    let encoded = path.bytes().flat_map(|byte| {
+        if plain(byte) {
+            [Some(char::from(byte)), None, None]
+        } else {
+            [Some('%'), Some(digit(byte >> 4)), Some(digit(byte & 15))]
+        }
     });
     encoded.flatten().collect()
 }

@@ -56,7 +56,7 @@ impl Call<'_> {
                     .map_err(|error| refused(error, live, &access))?,
                 None => Session::create(at, template, visit.former(), &body, &access)?,
             };
-            Ok(match self.settle(visit, outcome, &access, dry) {
+            Ok(match settle(visit, outcome, &access, dry) {
                 Some((status, document)) => answer::session(status, document),
                 None => answer::empty(StatusCode::NO_CONTENT),
             })
@@ -71,10 +71,10 @@ impl Call<'_> {
         let dry = self.flag("nocommit")?;
         let access = self.access(Grant::None);
         self.edge.store.write(&at.key(), self.moment(), |visit| {
-            self.check_there(visit)?;
+            // STAT-006, COND-017: before any precondition.
+            visit.live().ok_or_else(no_session)?;
             self.check_writable(visit, &access)?;
             let body = body?;
-            // COND-017
             let live = visit.live().ok_or_else(no_session)?;
             let written = live.session().write_properties(template, &body, &access);
             let outcome = written.map_err(|error| refused(error, live, &access))?;
@@ -85,7 +85,7 @@ impl Call<'_> {
                 (Outcome::Unchanged, ElementAnswer::Element) => live.session().element(&["properties"], &access),
                 (_, ElementAnswer::Session) | (Outcome::Gone, _) => None,
             };
-            Ok(match (self.settle(visit, outcome, &access, dry), element) {
+            Ok(match (settle(visit, outcome, &access, dry), element) {
                 (None, _) => answer::empty(StatusCode::NO_CONTENT),
                 (Some((_, document)), Some(element)) => answer::element(&element, document.etag.as_deref()),
                 (Some((status, document)), None) => answer::session(status, document),
@@ -125,21 +125,17 @@ impl Call<'_> {
             .template(&at.scid, &at.template_name, self.caller)?;
         let access = self.access(Grant::None);
         self.edge.store.write(&at.key(), self.moment(), |visit| {
-            self.check_there(visit)?;
+            // STAT-006, COND-017: before any precondition.
+            visit.live().ok_or_else(no_session)?;
             self.check_writable(visit, &access)?;
             let live = visit.live().ok_or_else(no_session)?;
             let outcome = remove(live.session(), &access).map_err(|error| refused(error, live, &access))?;
-            let settled = self.settle(visit, outcome, &access, false);
+            let settled = settle(visit, outcome, &access, false);
             Ok(match (settled, self.edge.provisions.rules.element_removal) {
                 (Some((status, document)), ElementRemoval::Session) => answer::session(status, document),
                 (None, _) | (_, ElementRemoval::NoContent) => answer::empty(StatusCode::NO_CONTENT),
             })
         })
-    }
-
-    /// A write to an element needs the session (STAT-006); a missing one is told before any precondition.
-    fn check_there(&self, visit: &mut Visit<'_>) -> Result<(), Failure> {
-        visit.live().map(drop).ok_or_else(no_session)
     }
 
     /// Read access and preconditions of a write, in this order. They are judged after timers (COND-026).
@@ -155,39 +151,36 @@ impl Call<'_> {
             Verdict::Known => Err(Failure::Precondition(None)),
         }
     }
+}
 
-    /// Stores what a write led to, unless it is only tried. What the caller sees; `None`: the session is gone.
-    fn settle(
-        &self,
-        visit: &mut Visit<'_>,
-        outcome: Outcome,
-        access: &Access<'_>,
-        dry: bool,
-    ) -> Option<(StatusCode, Document)> {
-        let (status, session) = match outcome {
-            Outcome::Created(session) => (StatusCode::CREATED, session),
-            Outcome::Changed(session) => (StatusCode::OK, session),
-            Outcome::Unchanged => return visit.live().map(|live| (StatusCode::OK, live.document(access))),
-            Outcome::Gone => {
-                if !dry {
-                    visit.end();
-                }
-                return None;
+/// Stores what a write led to, unless it is only tried. What the caller sees; `None`: the session is gone.
+fn settle(visit: &mut Visit<'_>, outcome: Outcome, access: &Access<'_>, dry: bool) -> Option<(StatusCode, Document)> {
+    let (status, session) = match outcome {
+        Outcome::Created(session) => (StatusCode::CREATED, session),
+        Outcome::Changed(session) => (StatusCode::OK, session),
+        Outcome::Unchanged => return visit.live().map(|live| (StatusCode::OK, live.document(access))),
+        Outcome::Gone => {
+            if !dry {
+                visit.end();
             }
-        };
-        if dry {
-            // HDR-017: the tag stays that of the stored state, which is what a condition is judged by.
-            let etag = visit.live().map(|live| live.etag().to_owned());
-            return Some((status, Document::of(&session, etag, access)));
+            return None;
         }
-        Some((status, visit.commit(session).document(access)))
+    };
+    if dry {
+        // HDR-017: the tag stays that of the stored state, which is what a condition is judged by.
+        let etag = visit.live().map(|live| live.etag().to_owned());
+        return Some((status, Document::of(&session, etag, access)));
     }
+    Some((status, visit.commit(session).document(access)))
 }
 
 /// A refused write to a session that is there: who may read it is shown it (STAT-014).
 fn refused(refusal: Refusal, live: &mut Live, access: &Access<'_>) -> Failure {
+    let is_member = |xuid| live.session().member(xuid).is_some();
     match refusal.kind {
         RefusalKind::Unwritable => Failure::Unwritable(live.document(access)),
+        // Which right a stranger lacks is not told (LIVE-026).
+        RefusalKind::Forbidden if access.caller.xuid().is_some_and(|xuid| !is_member(xuid)) => Failure::inaccessible(),
         _ => refusal.into(),
     }
 }

@@ -31,12 +31,7 @@ impl Answer {
     }
 
     fn json(&self) -> Value {
-        assert_eq!(
-            self.header("content-type"),
-            "application/json; charset=utf-8",
-            "{}",
-            self.text
-        );
+        assert_eq!(self.header("content-type"), "application/json", "{}", self.text);
         serde_json::from_str(&self.text).unwrap()
     }
 
@@ -229,10 +224,10 @@ async fn preconditions_hold_back_writes_and_hand_out_the_session() {
     let etag = created.header("etag");
     let written = stage.send("alice", &put, &[("if-match", etag)], body.clone()).await;
     assert_eq!(written.status, 200);
-    let stale = stage.send("alice", &put, &[("if-match", etag)], body).await;
-    assert_eq!((stale.status, stale.header("etag")), (412, written.header("etag")));
-    assert_eq!(stale.header("cache-control"), "no-cache, no-store");
-    assert_eq!(stale.json(), written.json());
+    let held = stage.send("alice", &put, &[("if-match", etag)], body).await;
+    assert_eq!((held.status, held.header("etag")), (412, written.header("etag")));
+    assert_eq!(held.header("cache-control"), "no-cache, no-store");
+    assert_eq!(held.json(), written.json());
     let get = format!("GET {path}");
     let known = stage
         .send("bob", &get, &[("if-none-match", written.header("etag"))], "")
@@ -244,6 +239,35 @@ async fn preconditions_hold_back_writes_and_hand_out_the_session() {
         200
     );
     assert_eq!(stage.send("bob", &get, &[("if-match", etag)], "").await.status, 412);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_writers_with_one_tag_exactly_one_writes() {
+    let stage = Arc::new(Stage::new());
+    let path = session("open", "one");
+    let etag = stage.put("alice", &path, &active()).await.header("etag").to_owned();
+    let writers: Vec<_> = (0..32)
+        .map(|number| {
+            let (stage, path, etag) = (Arc::clone(&stage), path.clone(), etag.clone());
+            tokio::spawn(async move {
+                let body = json!({ "properties": { "custom": { "winner": number } } }).to_string();
+                let answer = stage
+                    .send("alice", &format!("PUT {path}"), &[("if-match", &etag)], body)
+                    .await;
+                (answer.status, answer.json()["properties"]["custom"]["winner"].clone())
+            })
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for writer in writers {
+        outcomes.push(writer.await.unwrap());
+    }
+    assert_eq!(outcomes.iter().filter(|(status, _)| *status == 200).count(), 1);
+    assert_eq!(outcomes.iter().filter(|(status, _)| *status == 412).count(), 31);
+    assert!(
+        outcomes.windows(2).all(|pair| pair[0].1 == pair[1].1),
+        "all are told the winner"
+    );
 }
 
 #[tokio::test]
@@ -380,11 +404,11 @@ async fn elements_are_read_written_and_removed() {
     }
     let delete = |element: &str| format!("DELETE {path}/{element}");
     stage.send("bob", &delete("members/0"), &[], "").await.assert_text(403);
-    let stale = stage
+    let held = stage
         .send("alice", &delete("members/me"), &[("if-match", "\"x\"")], "")
         .await;
     assert_eq!(
-        (stale.status, stale.json()["membersInfo"]["count"].as_u64()),
+        (held.status, held.json()["membersInfo"]["count"].as_u64()),
         (412, Some(1))
     );
     assert_eq!(stage.send("bob", &delete("members/me"), &[], "").await.status, 204);
@@ -420,9 +444,9 @@ async fn an_activity_changes_the_session_and_leads_to_it() {
         .await;
     assert_eq!((joined.status, joined.header("content-location")), (200, path.as_str()));
     assert_eq!(joined.json()["membersInfo"]["count"], 2);
-    let stale = [("if-match", before.header("etag"))];
-    let stale = stage.send("bob", &format!("PUT {at}/session"), &stale, "{}").await;
-    assert_eq!((stale.status, stale.header("content-location")), (412, path.as_str()));
+    let held = [("if-match", before.header("etag"))];
+    let held = stage.send("bob", &format!("PUT {at}/session"), &held, "{}").await;
+    assert_eq!((held.status, held.header("content-location")), (412, path.as_str()));
 }
 
 #[tokio::test]
@@ -464,6 +488,19 @@ async fn a_user_has_one_activity_which_ends_when_it_leaves() {
         stage.post("bob", "/handles/query", &query).await.json(),
         json!({ "results": [] })
     );
+    let posted = stage.post("alice", "/handles", &activity("open", "one")).await.json();
+    let mut inactive = active();
+    inactive["members"]["me"]["properties"]["system"]["active"] = json!(false);
+    assert_eq!(stage.put("alice", &session("open", "one"), &inactive).await.status, 200);
+    stage
+        .get("alice", &format!("/handles/{}", posted["id"].as_str().unwrap()))
+        .await
+        .assert_text(404);
+    stage
+        .post("alice", "/handles", &activity("open", "one"))
+        .await
+        .assert_text(403);
+    stage.put("alice", &session("open", "one"), &active()).await;
     let posted = stage.post("alice", "/handles", &activity("open", "one")).await.json();
     let delete = format!("DELETE /handles/{}", posted["id"].as_str().unwrap());
     assert_eq!(stage.send("alice", &delete, &[], "").await.status, 204);
@@ -590,6 +627,25 @@ async fn a_transfer_handle_changes_the_target_and_ends_with_it() {
         .get("alice", &format!("/handles/{}/session", id.as_str().unwrap()))
         .await
         .assert_text(404);
+}
+
+#[tokio::test]
+async fn a_handle_ends_when_a_timer_ends_its_session() {
+    let stage = Stage::new();
+    let constants = json!({ "system": { "inactiveRemovalTimeout": 1000 } });
+    let body = json!({ "constants": constants, "members": { "me": {} } });
+    assert_eq!(stage.put("alice", &session("open", "one"), &body).await.status, 201);
+    let body = json!({ "version": 1, "type": "transfer", "sessionRef": session_ref("open", "one"),
+        "originSessionRef": session_ref("open", "origin") });
+    let at = format!(
+        "/handles/{}",
+        stage.post("alice", "/handles", &body).await.json()["id"]
+            .as_str()
+            .unwrap()
+    );
+    assert_eq!(stage.get("alice", &at).await.status, 200);
+    stage.second.fetch_add(2, Ordering::Relaxed);
+    stage.get("alice", &at).await.assert_text(404);
 }
 
 #[tokio::test]

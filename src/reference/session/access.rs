@@ -26,7 +26,8 @@ fn check_title_identity(session: &Session, user: &User) -> Result<(), Refusal> {
     ))
 }
 
-fn check_privilege(user: &User) -> Result<(), Refusal> {
+/// Refuses a user who may not play with others (AUTH-018, LIVE-026).
+pub(super) fn check_privilege(user: &User) -> Result<(), Refusal> {
     if user.may_play_multiplayer {
         Ok(())
     } else {
@@ -167,4 +168,176 @@ fn is_blocked_by_owner(session: &Session, user: &User, access: &Access<'_>) -> b
     let owners = &session.properties.system.owners;
     let mut owners = owners.iter().filter_map(|index| session.members.by_index(*index));
     owners.any(|owner| access.social.blocks(owner.xuid, user.xuid))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::reference::session::sample::{Stage, active, join, reserve, server, system, user, user_with};
+
+    /// What bob (2) meets: may he read, may he join?
+    fn bob(stage: &Stage) -> (bool, bool) {
+        let bob = user(2);
+        let access = stage.access(&bob);
+        let session = stage.session();
+        (
+            session.may_read(&access).is_ok(),
+            session.write(&stage.template, &join(), &access).is_ok(),
+        )
+    }
+
+    #[test]
+    fn visibility_decides_who_reads_and_joins() {
+        for (visibility, expected) in [
+            ("open", (true, true)),
+            ("visible", (true, false)),
+            ("private", (false, false)),
+        ] {
+            let mut stage = Stage::with_alice(json!({ "visibility": visibility }));
+            assert_eq!(bob(&stage), expected, "{visibility}");
+            stage.put(&user(1), reserve(&[2])).unwrap();
+            assert_eq!(bob(&stage), (true, true), "{visibility}, reserved");
+        }
+    }
+
+    #[test]
+    fn followed_lets_in_whom_an_accepted_member_follows_and_local_users() {
+        let mut stage = Stage::with_alice(json!({}));
+        stage
+            .put(&user(1), system(json!({ "joinRestriction": "followed" })))
+            .unwrap();
+        assert_eq!(bob(&stage), (true, false));
+        stage.put(&user(1), reserve(&[3])).unwrap();
+        stage.social.follows.insert((3, 2));
+        assert_eq!(bob(&stage), (true, false), "a reserved member opens no door");
+        stage.social.follows.insert((1, 2));
+        assert_eq!(bob(&stage), (true, true));
+        let local = user_with(4, |user| user.device_id = Some("device-1".to_owned()));
+        stage.put(&local, join()).unwrap();
+    }
+
+    #[test]
+    fn local_lets_in_users_on_the_device_of_an_active_member() {
+        let mut stage = Stage::with_alice(json!({}));
+        stage
+            .put(&user(1), system(json!({ "joinRestriction": "local" })))
+            .unwrap();
+        assert_eq!(bob(&stage), (true, false));
+        let local = user_with(4, |user| user.device_id = Some("device-1".to_owned()));
+        assert!(
+            stage
+                .session()
+                .write(&stage.template, &join(), &stage.access(&local))
+                .is_ok()
+        );
+        stage
+            .put(
+                &user(1),
+                json!({"members": {"me": {"properties": {"system": {"active": false}}}}}),
+            )
+            .unwrap();
+        assert_eq!(
+            stage.refused(&local, join()),
+            RefusalKind::Unwritable,
+            "alice is no longer active"
+        );
+    }
+
+    #[test]
+    fn a_read_restriction_hides_an_open_session_and_lets_members_and_servers_see_it() {
+        let mut stage = Stage::with_alice(json!({}));
+        stage
+            .put(
+                &user(1),
+                system(json!({ "joinRestriction": "followed", "readRestriction": "followed" })),
+            )
+            .unwrap();
+        assert_eq!(bob(&stage), (false, false));
+        assert_eq!(stage.refused(&user(2), join()), RefusalKind::Unreadable);
+        assert!(stage.session().may_read(&stage.access(&user(1))).is_ok());
+        assert!(stage.session().may_read(&stage.access(&server())).is_ok());
+    }
+
+    #[test]
+    fn closed_keeps_out_all_but_reserved_users_and_locked_lets_former_members_back() {
+        let mut stage = Stage::with_alice(json!({}));
+        stage.put(&user(3), active()).unwrap();
+        stage.put(&user(3), json!({"members": {"me": null}})).unwrap();
+        stage.put(&user(1), system(json!({ "closed": true }))).unwrap();
+        assert_eq!(stage.refused(&user(2), join()), RefusalKind::Unwritable);
+        assert_eq!(stage.refused(&user(3), join()), RefusalKind::Unwritable);
+        stage.put(&user(1), reserve(&[4])).unwrap();
+        stage.put(&user(4), join()).unwrap();
+        stage.put(&user(1), system(json!({ "locked": true }))).unwrap();
+        assert_eq!(stage.refused(&user(2), join()), RefusalKind::Unwritable);
+        assert_eq!(stage.refused(&user(1), reserve(&[2])), RefusalKind::Unwritable);
+        stage.put(&user(3), join()).unwrap();
+    }
+
+    #[test]
+    fn an_invite_lifts_restrictions_but_on_a_closed_session_it_only_reads() {
+        let mut stage = Stage::with_alice(json!({}));
+        let restricted = json!({ "joinRestriction": "local", "readRestriction": "local" });
+        stage.put(&user(1), system(restricted)).unwrap();
+        assert_eq!(bob(&stage), (false, false));
+        stage.grant = Grant::Invite;
+        assert_eq!(bob(&stage), (true, true));
+        stage.put(&user(1), system(json!({ "closed": true }))).unwrap();
+        assert_eq!(bob(&stage), (true, false));
+    }
+
+    #[test]
+    fn a_search_handle_opens_sessions_with_user_authorization_style_only() {
+        for (capabilities, expected) in [
+            (
+                json!({ "userAuthorizationStyle": true, "searchable": true, "hasOwners": true }),
+                (true, true),
+            ),
+            (json!({ "searchable": true }), (false, false)),
+        ] {
+            let mut stage = Stage::with_alice(json!({ "capabilities": capabilities }));
+            let restricted = json!({ "joinRestriction": "local", "readRestriction": "local" });
+            stage.put(&user(1), system(restricted)).unwrap();
+            stage.grant = Grant::Search;
+            assert_eq!(bob(&stage), expected);
+        }
+    }
+
+    #[test]
+    fn a_full_session_takes_nobody_but_the_reserved() {
+        let mut stage = Stage::with_alice(json!({ "maxMembersCount": 2 }));
+        stage.put(&user(1), reserve(&[2])).unwrap();
+        assert!(stage.session().is_full());
+        assert_eq!(stage.refused(&user(3), join()), RefusalKind::Unwritable);
+        assert_eq!(stage.refused(&user(1), reserve(&[3])), RefusalKind::Unwritable);
+        stage.put(&user(2), join()).unwrap();
+        stage.put(&user(2), json!({"members": {"me": null}})).unwrap();
+        stage.put(&user(3), join()).unwrap();
+    }
+
+    #[test]
+    fn privilege_and_title_identity_are_asked_of_users() {
+        let mut stage = Stage::with_alice(json!({}));
+        let poor = user_with(2, |user| user.may_play_multiplayer = false);
+        assert_eq!(stage.refused(&poor, join()), RefusalKind::Forbidden);
+        let weak = user_with(2, |user| user.has_title_identity = false);
+        assert_eq!(stage.refused(&weak, join()), RefusalKind::Forbidden);
+        let mut stage = Stage::new(json!({ "capabilities": { "userAuthorizationStyle": true } }));
+        stage.put(&weak, active()).unwrap();
+    }
+
+    #[test]
+    fn whom_an_owner_has_blocked_cannot_join() {
+        let mut stage = Stage::with_alice(json!({ "capabilities": { "hasOwners": true } }));
+        stage.social.blocks.insert((1, 2));
+        assert_eq!(bob(&stage), (true, false));
+    }
+
+    #[test]
+    fn the_titles_of_viewers_read_a_private_session() {
+        let constants = json!({ "visibility": "private", "broadcastViewerTitleIds": ["1234"] });
+        assert_eq!(bob(&Stage::with_alice(constants)), (true, false));
+    }
 }

@@ -53,7 +53,7 @@ pub enum ChangeType {
 }
 
 impl ChangeType {
-    const ALL: &[(&str, Self)] = &[
+    pub(super) const ALL: &[(&str, Self)] = &[
         ("everything", Self::Everything),
         ("host", Self::Host),
         ("initialization", Self::Initialization),

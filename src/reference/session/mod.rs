@@ -4,6 +4,7 @@
 
 mod access;
 mod capabilities;
+mod changes;
 mod constants;
 mod departure;
 mod field;
@@ -15,6 +16,9 @@ mod properties;
 mod render;
 mod request;
 mod roles;
+#[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "tests hand over bodies as they write them")]
+mod sample;
 mod servers;
 mod timers;
 mod version;
@@ -28,6 +32,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use capabilities::Capability;
+pub use changes::Changes;
 pub use constants::Visibility;
 pub use member::{ChangeType, Status, Subscription};
 pub use properties::Restriction;

@@ -115,3 +115,137 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::reference::session::sample::{Stage, active, join, me_system, reserve, user};
+
+    #[test]
+    fn a_reservation_that_nobody_takes_is_removed_after_its_timeout() {
+        let mut stage = Stage::with_alice(json!({}));
+        stage.put(&user(1), reserve(&[2])).unwrap();
+        let made = stage.now;
+        assert_eq!(
+            stage.session().next_timer(),
+            made.checked_add(SignedDuration::from_secs(30)).ok()
+        );
+        assert_eq!(stage.after(29_999), "unchanged");
+        let number = stage.session().change_number();
+        assert_eq!(stage.after(1), "changed");
+        assert_eq!(stage.session().change_number(), number + 1);
+        assert_eq!(stage.session().count(), 1);
+        assert_eq!(stage.session().next_timer(), None);
+    }
+
+    #[test]
+    fn a_ready_member_becomes_inactive_first_and_goes_at_the_next_access() {
+        let mut stage = Stage::with_alice(json!({ "readyRemovalTimeout": 1000, "inactiveRemovalTimeout": 0 }));
+        stage.put(&user(2), me_system(json!({ "ready": true }))).unwrap();
+        assert_eq!(stage.after(5000), "changed");
+        assert_eq!(stage.session().member(2).unwrap().status, Status::Inactive);
+        assert_eq!(stage.after(0), "changed");
+        assert!(stage.session().member(2).is_none());
+    }
+
+    #[test]
+    fn a_join_that_leaves_the_member_inactive_ends_at_the_next_access_without_a_timeout() {
+        let mut stage = Stage::with_alice(json!({ "inactiveRemovalTimeout": 0 }));
+        stage.put(&user(2), join()).unwrap();
+        assert_eq!(stage.session().count(), 2);
+        assert_eq!(stage.after(0), "changed");
+        assert_eq!(stage.session().count(), 1);
+    }
+
+    #[test]
+    fn becoming_active_stops_the_timer_and_becoming_inactive_starts_it_anew() {
+        let mut stage = Stage::with_alice(json!({ "inactiveRemovalTimeout": 1000 }));
+        stage.put(&user(2), join()).unwrap();
+        stage.after(900);
+        stage.put(&user(2), active()).unwrap();
+        assert_eq!(stage.session().next_timer(), None);
+        assert_eq!(stage.after(900), "unchanged");
+        stage.put(&user(2), me_system(json!({ "active": false }))).unwrap();
+        assert_eq!(stage.after(900), "unchanged");
+        assert_eq!(stage.after(100), "changed");
+    }
+
+    #[test]
+    fn the_last_member_to_expire_takes_the_session_along() {
+        let mut stage = Stage::new(json!({ "inactiveRemovalTimeout": 10 }));
+        stage.put(&user(1), join()).unwrap();
+        assert_eq!(stage.after(10), "gone");
+    }
+
+    #[test]
+    fn an_empty_session_lives_as_long_as_its_timeout_and_a_join_stops_the_clock() {
+        let mut stage = Stage::with_alice(json!({ "sessionEmptyTimeout": 1000 }));
+        let leave = json!({ "members": { "me": null } });
+        assert_eq!(stage.put(&user(1), leave.clone()).unwrap(), "changed");
+        assert_eq!(stage.session().count(), 0);
+        stage.after(999);
+        stage.put(&user(2), active()).unwrap();
+        assert_eq!(stage.session().next_timer(), None);
+        stage.put(&user(2), leave.clone()).unwrap();
+        assert_eq!(stage.after(999), "unchanged");
+        assert_eq!(stage.after(1), "gone");
+
+        let mut stage = Stage::with_alice(json!({ "sessionEmptyTimeout": null }));
+        stage.put(&user(1), leave).unwrap();
+        assert_eq!(stage.after(i64::from(i32::MAX)), "unchanged");
+    }
+
+    #[test]
+    fn a_member_is_inactive_half_a_minute_after_its_connection_was_lost() {
+        let needs =
+            json!({ "capabilities": { "connectionRequiredForActiveMembers": true }, "inactiveRemovalTimeout": null });
+        let mut stage = Stage::new(needs);
+        let socket = Uuid::new_v4();
+        stage.sockets.0.insert(socket, (1, None));
+        stage
+            .put(
+                &user(1),
+                me_system(json!({ "active": true, "connection": socket.to_string() })),
+            )
+            .unwrap();
+        assert_eq!(stage.session().member(1).unwrap().status, Status::Active);
+        let (handle, now) = (Uuid::new_v4(), stage.now);
+        stage.session = Some(
+            stage
+                .session()
+                .bind_activity(handle, &stage.access(&user(1)))
+                .unwrap()
+                .0,
+        );
+        stage.sockets.0.insert(socket, (1, Some(now)));
+        assert_eq!(stage.after(29_999), "unchanged");
+        assert_eq!(stage.after(1), "changed");
+        assert_eq!(stage.session().member(1).unwrap().status, Status::Inactive);
+        assert_eq!(
+            stage.session().bound_activities().count(),
+            0,
+            "an inactive member has no activity"
+        );
+
+        // LIVE-020: the user may write, but stays inactive.
+        let write = me_system(json!({ "active": true, "connection": socket.to_string() }));
+        stage.put(&user(1), write).unwrap();
+        assert_eq!(stage.session().member(1).unwrap().status, Status::Inactive);
+        assert!(stage.session().bind_activity(handle, &stage.access(&user(1))).is_err());
+    }
+
+    #[test]
+    fn limits_beyond_all_time_never_come() {
+        let mut stage = Stage::with_alice(json!({ "reservedRemovalTimeout": u64::MAX }));
+        stage.put(&user(1), reserve(&[2])).unwrap();
+        assert_eq!(stage.session().next_timer(), None);
+        assert_eq!(
+            stage.document()["constants"]["system"]["reservedRemovalTimeout"],
+            json!(u64::MAX)
+        );
+        assert_eq!(stage.document().get("nextTimer"), None::<&Value>);
+    }
+}

@@ -157,6 +157,20 @@ pub(super) fn fill_old_initialization(bag: &mut Map<String, Value>) {
     }
 }
 
+/// Says in a 107 `memberInitialization` what it left to its defaults (INIT-029).
+pub(super) fn fill_initialization(bag: &mut Map<String, Value>) {
+    for (name, default) in [
+        ("joinTimeout", json!(10_000)),
+        ("measurementTimeout", json!(30_000)),
+        ("externalEvaluation", json!(false)),
+        ("membersNeededToStart", json!(1)),
+    ] {
+        if !bag.contains_key(name) {
+            bag.insert(name.to_owned(), default);
+        }
+    }
+}
+
 /// Writes effective constants of 107 in the names of 104 and 105; what differs in its default is said explicitly.
 pub(super) fn downgrade(system: &Map<String, Value>) -> Map<String, Value> {
     let mut old = Map::with_capacity(system.len());
@@ -167,24 +181,10 @@ pub(super) fn downgrade(system: &Map<String, Value>) -> Map<String, Value> {
             // Holds the place of the object that takes the timeouts.
             old.entry("timeouts").or_insert(Value::Null);
         } else if let ("memberInitialization", Value::Object(bag)) = (key.as_str(), value) {
-            let mut managed = Map::with_capacity(5);
-            for (name, default) in [
-                ("joinTimeout", json!(10_000)),
-                ("measurementTimeout", json!(30_000)),
-                ("evaluationTimeout", Value::Null),
-                ("externalEvaluation", json!(false)),
-                ("membersNeededToStart", json!(1)),
-            ] {
-                match (name, bag.get(name).unwrap_or(&default)) {
-                    ("evaluationTimeout", Value::Null) => {}
-                    ("externalEvaluation", external) => {
-                        managed.insert("autoEvaluate".to_owned(), Value::Bool(external != &Value::Bool(true)));
-                    }
-                    (_, value) => {
-                        managed.insert(name.to_owned(), value.clone());
-                    }
-                }
-            }
+            let mut managed = bag.clone();
+            fill_initialization(&mut managed);
+            let external = managed.shift_remove("externalEvaluation") == Some(Value::Bool(true));
+            managed.insert("autoEvaluate".to_owned(), Value::Bool(!external));
             old.insert("managedInitialization".to_owned(), Value::Object(managed));
         } else {
             old.insert(key.clone(), value.clone());

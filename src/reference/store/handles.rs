@@ -43,9 +43,13 @@ impl Handles {
         table.by_id.get(id).map(Arc::clone)
     }
 
-    /// Stores a handle of the session at `key`. Gives back the activity that it replaces.
-    pub(super) fn insert(&self, key: &SessionKey, handle: Arc<Handle>) -> Option<Arc<Handle>> {
+    /// Stores a handle of the session at `key`, and forgets those that have expired at `clock`. Gives back the activity
+    /// that it replaces.
+    pub(super) fn insert(&self, key: &SessionKey, handle: Arc<Handle>, clock: Timestamp) -> Option<Arc<Handle>> {
         let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        while let Some((_, expired)) = table.expiring.pop_front_if(|(due, _)| *due < clock) {
+            table.by_id.remove(&expired);
+        }
         let mut replaced = None;
         match &handle.kind {
             HandleKind::Activity { owner } => {
@@ -57,14 +61,7 @@ impl Handles {
             HandleKind::Transfer { .. } => {
                 table.transfers.entry(key.clone()).or_default().insert(handle.id);
             }
-            HandleKind::Invite { expires, .. } => {
-                while let Some((due, id)) = table.expiring.front().copied().filter(|(due, _)| *due < handle.created) {
-                    table.expiring.pop_front();
-                    table.by_id.remove(&id);
-                    debug_assert!(due < *expires);
-                }
-                table.expiring.push_back((*expires, handle.id));
-            }
+            HandleKind::Invite { expires, .. } => table.expiring.push_back((*expires, handle.id)),
         }
         table.by_id.insert(handle.id, handle);
         replaced

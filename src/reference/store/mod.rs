@@ -20,7 +20,7 @@ use self::handles::Handles;
 use self::membership::Membership;
 use super::handle::Handle;
 use super::rules::Rules;
-use super::session::{Access, Connections, ContractVersion, Former, Outcome, Session};
+use super::session::{Access, Capability, Connections, ContractVersion, Former, Outcome, Session};
 use super::session_ref::SessionKey;
 
 /// How many addresses keep the correlation id of a session that is gone (SES-CREATE-019 names no period).
@@ -65,6 +65,10 @@ pub(super) struct Live {
     /// The indexed members, in the session's order.
     xuids: Vec<u64>,
     bound: Vec<Uuid>,
+    /// When the next timer is due.
+    due: Option<Timestamp>,
+    /// Whether a member depends on a real-time connection, which may be lost at any time.
+    connected: bool,
 }
 
 /// A session rendered for a caller.
@@ -203,8 +207,8 @@ impl Visit<'_> {
 
     /// Stores the next state of the session.
     pub(super) fn commit(&mut self, session: Session) -> &mut Live {
-        let before = self.state.live.take();
         let live = Live::new(session);
+        let before = self.state.live.take();
         let index = &self.store.membership;
         if let Some(before) = &before {
             index.members_changed(self.key, &before.xuids, &live.xuids);
@@ -243,13 +247,16 @@ impl Visit<'_> {
     }
 
     /// Stores a handle of this session. Gives back the activity of the same owner that it replaces, which may be bound to
-    /// another session.
-    pub(super) fn put_handle(&mut self, handle: Arc<Handle>) -> Option<Arc<Handle>> {
-        self.store.handles.insert(self.key, handle)
+    /// another session. `clock` is the service's own time, by which expired handles are forgotten.
+    pub(super) fn put_handle(&mut self, handle: Arc<Handle>, clock: Timestamp) -> Option<Arc<Handle>> {
+        self.store.handles.insert(self.key, handle, clock)
     }
 
     fn apply_timers(&mut self, moment: Moment<'_>) {
         let Some(live) = &self.state.live else { return };
+        if !live.connected && live.due.is_none_or(|due| moment.now < due) {
+            return;
+        }
         match live.session.after_timers(moment.now, moment.connections, moment.rules) {
             Outcome::Unchanged => {}
             Outcome::Created(session) | Outcome::Changed(session) => {
@@ -277,11 +284,15 @@ impl Drop for Visit<'_> {
 
 impl Live {
     fn new(session: Session) -> Self {
+        let connected = session.has_capability(Capability::ConnectionRequiredForActiveMembers)
+            || session.members().any(|member| member.connection.is_some());
         Self {
             etag: session.etag(),
             bodies: [None, None, None],
             xuids: session.members().map(|member| member.xuid).collect(),
             bound: session.bound_activities().map(|(_, handle)| handle).collect(),
+            due: session.next_timer(),
+            connected,
             session,
         }
     }
@@ -314,7 +325,7 @@ impl Live {
         Document {
             body,
             etag: Some(self.etag.clone()),
-            expires: self.session.next_timer(),
+            expires: self.due,
         }
     }
 }

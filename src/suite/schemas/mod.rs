@@ -103,6 +103,16 @@ pub struct Judgement {
     pub violations: Vec<Violation>,
 }
 
+impl Judgement {
+    /// How many violations are more than remarks.
+    fn breaches(&self) -> usize {
+        self.violations
+            .iter()
+            .filter(|told| told.severity > Severity::Remark)
+            .count()
+    }
+}
+
 impl Schemas {
     /// Reads the files of the folder `schemas`, by their names without a folder.
     ///
@@ -282,6 +292,15 @@ impl Schemas {
         self.shape(name, document).property(header)
     }
 
+    /// What is wrong with the form of the response headers that the contract speaks of; pointers are `/NAME`.
+    pub fn validate_headers(&self, headers: &[(String, String)]) -> Vec<Violation> {
+        let known = headers.iter().filter_map(|(name, value)| {
+            let name = self.headers.iter().find(|known| known.eq_ignore_ascii_case(name))?;
+            Some((name.clone(), Value::from(value.as_str())))
+        });
+        self.validate(HEADERS, 107, &Value::Object(known.collect()))
+    }
+
     /// Holds a response body against whichever of the operation's schemas for this status fits it best.
     pub fn judge(&self, operation: &Operation<'_>, status: u16, version: u16, body: Body<'_>) -> Judgement {
         let names = operation.responses(status);
@@ -306,7 +325,7 @@ impl Schemas {
                         schema: Some(name.clone()),
                         violations: self.validate(name, version, value),
                     })
-                    .min_by_key(|judgement| judgement.violations.len());
+                    .min_by_key(Judgement::breaches);
                 best.unwrap_or_else(|| wrong(format!("expected {}, found a JSON body", any_of(names))))
             }
         }
@@ -452,4 +471,4 @@ fn spelling<'a>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

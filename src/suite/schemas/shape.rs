@@ -6,7 +6,8 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::violation::{self, Severity, Violation};
-use super::{Documents, follow, vocabulary};
+use super::vocabulary::{self, Place};
+use super::{Documents, follow};
 
 /// How a value changes from run to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,42 +97,35 @@ impl Shape {
         if let Some(known) = schema.get(vocabulary::ENUM) {
             self.spellings = vocabulary::strings(known);
         }
-        for (keyword, key, child) in vocabulary::children(schema) {
-            match (keyword, key) {
-                ("allOf" | "anyOf" | "oneOf" | "then" | "else" | "dependentSchemas", _) => {
-                    self.add(documents, name, child, trail);
+        vocabulary::children(schema, &mut |keyword, place, child| {
+            let inside = match (keyword, place) {
+                ("allOf" | "anyOf" | "oneOf" | "then" | "else" | "dependentSchemas", _) => &mut *self,
+                ("properties", Place::Member(key)) => self.property_mut(key),
+                ("patternProperties", Place::Member(key)) => {
+                    let Ok(pattern) = Regex::new(key) else { return };
+                    &mut self.patterns.push_mut((pattern, Self::default())).1
                 }
-                ("properties", Some(key)) => {
-                    let known = self.properties.iter().position(|(known, _)| *known == key);
-                    let at = known.unwrap_or_else(|| {
-                        self.properties.push((key, Self::default()));
-                        self.properties.len() - 1
-                    });
-                    self.properties[at].1.add(documents, name, child, trail);
-                }
-                ("patternProperties", Some(key)) => {
-                    if let Ok(pattern) = Regex::new(&key) {
-                        let mut shape = Self::default();
-                        shape.add(documents, name, child, trail);
-                        self.patterns.push((pattern, shape));
-                    }
-                }
-                ("additionalProperties", _) => {
-                    self.additional
-                        .get_or_insert_default()
-                        .add(documents, name, child, trail);
-                }
-                ("prefixItems", Some(index)) => {
-                    let index: usize = index.parse().unwrap_or_default();
+                ("additionalProperties", _) => self.additional.get_or_insert_default(),
+                ("prefixItems", Place::Item(index)) => {
                     if self.prefix.len() <= index {
                         self.prefix.resize_with(index + 1, Self::default);
                     }
-                    self.prefix[index].add(documents, name, child, trail);
+                    &mut self.prefix[index]
                 }
-                ("items", _) => self.items.get_or_insert_default().add(documents, name, child, trail),
-                _ => {}
-            }
-        }
+                ("items", _) => self.items.get_or_insert_default(),
+                _ => return,
+            };
+            inside.add(documents, name, child, trail);
+        });
+    }
+
+    fn property_mut(&mut self, key: &str) -> &mut Self {
+        let known = self.properties.iter().position(|(known, _)| known == key);
+        let at = known.unwrap_or_else(|| {
+            self.properties.push((key.to_owned(), Self::default()));
+            self.properties.len() - 1
+        });
+        &mut self.properties[at].1
     }
 
     fn is_empty(&self) -> bool {

@@ -32,6 +32,12 @@ fn every_schema_of_the_folder_is_well_formed_and_compiles() {
     }
 }
 
+#[test]
+fn the_table_of_operations_follows_its_own_schema() {
+    let (_, text) = files().into_iter().find(|(name, _)| name == OPERATIONS).unwrap();
+    assert_eq!(told("operations", 107, &serde_json::from_str(&text).unwrap()), "");
+}
+
 /// A session as a service may answer it at contract 107: one active member, one reservation.
 fn session() -> Value {
     json!({
@@ -159,6 +165,16 @@ fn a_connection_is_a_guid_or_absent_and_never_empty() {
         told("session", 107, &wrong),
         "Violation /members/0/properties/system/connection SES-MSYS-016 format: \
          expected a GUID, found the string \"\""
+    );
+}
+
+#[test]
+fn what_is_only_written_never_comes_back() {
+    let wrong = with(session(), "/members/0/properties/system/encounters", json!([]));
+    assert_eq!(
+        told("session", 107, &wrong),
+        "Violation /members/0/properties/system/encounters SES-MSYS-013 not: \
+         nothing is allowed here, found an empty array"
     );
 }
 
@@ -452,6 +468,28 @@ fn a_response_is_held_against_the_schema_that_fits_it_best() {
         "expected no body, found a JSON body"
     );
     assert_eq!(judge(418, Body::Text("teapot")), (String::new(), String::new()));
+}
+
+#[test]
+fn a_response_header_is_known_whatever_the_case_of_its_letters() {
+    let headers = [
+        ("retry-after", "soon"),
+        ("LOCATION", "https://host/handles/1"),
+        ("x-other", ""),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let told: Vec<String> = real()
+        .validate_headers(&headers)
+        .into_iter()
+        .map(|told| told.message)
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "expected a path, found the string \"https://host/handles/1\"",
+            "expected a whole number of seconds, found the string \"soon\"",
+        ]
+    );
 }
 
 /// The faults of one schema with this body, one a line.

@@ -155,7 +155,7 @@ impl<'a> Teller<'_, 'a> {
             Kind::MinProperties { limit } => format!("expected at least {limit} members, found {found}"),
             Kind::MaxProperties { limit } => format!("expected at most {limit} members, found {found}"),
             Kind::UniqueItems => format!("expected every item once, found {found}"),
-            Kind::FalseSchema => format!("nothing is allowed here, found {found}"),
+            Kind::FalseSchema | Kind::Not { .. } => format!("nothing is allowed here, found {found}"),
             Kind::Custom { message, .. } => message.clone(),
             _ => error.to_string(),
         };

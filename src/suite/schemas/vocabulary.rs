@@ -1,5 +1,6 @@
 //! The keywords that the schemas may use, and what they may say.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -50,32 +51,41 @@ fn holds(keyword: &str) -> Option<Holds> {
     })
 }
 
-/// The schemas directly inside a schema, with the tokens that lead there.
-pub(super) fn children(schema: &Map<String, Value>) -> impl Iterator<Item = (&str, Option<String>, &Value)> {
-    schema.iter().flat_map(|(keyword, value)| {
-        let inside: Vec<(Option<String>, &Value)> = match (holds(keyword), value) {
-            (Some(Holds::Schema), value) => vec![(None, value)],
-            (Some(Holds::List), Value::Array(items)) => items
-                .iter()
-                .enumerate()
-                .map(|(index, item)| (Some(index.to_string()), item))
-                .collect(),
-            (Some(Holds::Map), Value::Object(map)) => map.iter().map(|(key, item)| (Some(key.clone()), item)).collect(),
-            _ => Vec::new(),
-        };
-        inside.into_iter().map(move |(key, item)| (keyword.as_str(), key, item))
-    })
+/// How one schema stands inside another, below a keyword.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    Only,
+    Item(usize),
+    Member(&'a str),
+}
+
+/// Visits the schemas directly inside a schema: keyword, place and schema.
+pub(super) fn children<'a>(schema: &'a Map<String, Value>, visit: &mut dyn FnMut(&'a str, Place<'a>, &'a Value)) {
+    for (keyword, value) in schema {
+        match (holds(keyword), value) {
+            (Some(Holds::Schema), value) => visit(keyword, Place::Only, value),
+            (Some(Holds::List), Value::Array(items)) => {
+                for (index, item) in items.iter().enumerate() {
+                    visit(keyword, Place::Item(index), item);
+                }
+            }
+            (Some(Holds::Map), Value::Object(map)) => {
+                for (key, item) in map {
+                    visit(keyword, Place::Member(key), item);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Every `$ref` in a schema.
-pub(super) fn references<'a>(schema: &'a Value, found: &mut impl FnMut(&'a str)) {
+pub(super) fn references<'a>(schema: &'a Value, found: &mut dyn FnMut(&'a str)) {
     let Value::Object(schema) = schema else { return };
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
         found(reference);
     }
-    for (_, _, child) in children(schema) {
-        references(child, found);
-    }
+    children(schema, &mut |_, _, child| references(child, found));
 }
 
 /// The strings of an array.
@@ -119,21 +129,20 @@ impl Check<'_> {
             _ => return self.fault(pointer, "expected a schema: an object, true or false".to_owned()),
         };
         for (keyword, value) in schema {
-            let here = format!("{pointer}/{}", escape(keyword));
             if holds(keyword).is_none() {
-                self.fault(&here, format!("there is no keyword `{keyword}`"));
+                self.fault(
+                    &below(pointer, keyword, Place::Only),
+                    format!("there is no keyword `{keyword}`"),
+                );
             }
             if let Some(message) = self.file.wrong(pointer, keyword, value) {
-                self.fault(&here, message);
+                self.fault(&below(pointer, keyword, Place::Only), message);
             }
         }
-        for (keyword, key, child) in children(schema) {
-            let here = match &key {
-                Some(key) => format!("{pointer}/{keyword}/{}", escape(key)),
-                None => format!("{pointer}/{keyword}"),
-            };
+        children(schema, &mut |keyword, place, child| {
+            let here = below(pointer, keyword, place);
             if describes
-                && let ("properties", Some(key)) = (keyword, &key)
+                && let ("properties", Place::Member(key)) = (keyword, place)
                 && !self.file.describes(child)
                 && !self.file.restricts(schema, key)
             {
@@ -141,7 +150,15 @@ impl Check<'_> {
             }
             let describes = describes && !matches!(keyword, "if" | "then" | "else" | "not" | "contains");
             self.schema(&here, child, describes);
-        }
+        });
+    }
+}
+
+fn below(pointer: &str, keyword: &str, place: Place<'_>) -> String {
+    match place {
+        Place::Only => [pointer, "/", &escape(keyword)].concat(),
+        Place::Item(index) => format!("{pointer}/{keyword}/{index}"),
+        Place::Member(key) => [pointer, "/", keyword, "/", &escape(key)].concat(),
     }
 }
 
@@ -179,10 +196,6 @@ impl<'a> File<'a> {
                 let known = UNITS.contains(&unit.as_str());
                 (!known).then(|| format!("expected one of {}, found `{unit}`", UNITS.join(", ")))
             }
-            ("patternProperties", Value::Object(patterns)) => {
-                let wrong = patterns.keys().find_map(|pattern| regex::Regex::new(pattern).err());
-                wrong.map(|error| error.to_string())
-            }
             (ENUM, Value::Array(items)) if !items.is_empty() && items.iter().all(Value::is_string) => None,
             (ENUM, _) => Some("expected an array of strings".to_owned()),
             ("$ref" | VOLATILE | UNIT | CLAUSE, value) if !value.is_string() => Some("expected a string".to_owned()),
@@ -212,6 +225,10 @@ impl<'a> File<'a> {
 }
 
 /// A token of a JSON Pointer.
-pub(super) fn escape(token: &str) -> String {
-    token.replace('~', "~0").replace('/', "~1")
+pub(super) fn escape(token: &str) -> Cow<'_, str> {
+    if token.contains(['~', '/']) {
+        Cow::Owned(token.replace('~', "~0").replace('/', "~1"))
+    } else {
+        Cow::Borrowed(token)
+    }
 }

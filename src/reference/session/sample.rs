@@ -1,0 +1,220 @@
+//! What the tests of the session have in common: people, a template, and a session to write to.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Access, Connections, ContractVersion, Former, Grant, Outcome, Refusal, RefusalKind, Session};
+use crate::reference::principal::{Principal, PrincipalKind, User};
+use crate::reference::rules::Rules;
+use crate::reference::session_ref::SessionRef;
+use crate::reference::social::Social;
+use crate::reference::template::Template;
+
+/// Real-time connections as a test wants them: owner, and when it was lost.
+#[derive(Debug, Default)]
+pub(super) struct Sockets(pub(super) HashMap<Uuid, (u64, Option<Timestamp>)>);
+
+impl Connections for Sockets {
+    fn owner(&self, connection: Uuid) -> Option<u64> {
+        self.0.get(&connection).map(|(owner, _)| *owner)
+    }
+
+    fn lost_at(&self, connection: Uuid) -> Option<Timestamp> {
+        self.0.get(&connection).and_then(|(_, lost)| *lost)
+    }
+}
+
+/// A stage with one session, which the test writes to as different callers.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) template: Template,
+    pub(super) name: String,
+    pub(super) version: ContractVersion,
+    pub(super) now: Timestamp,
+    pub(super) grant: Grant,
+    pub(super) rules: Rules,
+    pub(super) social: Social,
+    pub(super) sockets: Sockets,
+    pub(super) session: Option<Session>,
+}
+
+/// A user of a device of its own.
+pub(super) fn user(xuid: u64) -> Principal {
+    let user = User {
+        xuid,
+        gamertag: Some(format!("Gamer{xuid}")),
+        device_id: Some(format!("device-{xuid}")),
+        may_play_multiplayer: true,
+        has_title_identity: true,
+    };
+    Principal {
+        name: format!("user {xuid}"),
+        title_id: 1234,
+        kind: PrincipalKind::User(user),
+    }
+}
+
+/// A user with something changed about it.
+pub(super) fn user_with(xuid: u64, change: impl FnOnce(&mut User)) -> Principal {
+    let mut principal = user(xuid);
+    if let PrincipalKind::User(user) = &mut principal.kind {
+        change(user);
+    }
+    principal
+}
+
+pub(super) fn server() -> Principal {
+    Principal {
+        name: "server".to_owned(),
+        title_id: 1234,
+        kind: PrincipalKind::Server,
+    }
+}
+
+impl Stage {
+    /// A stage whose template (107) has these system constants.
+    pub(super) fn new(system: Value) -> Self {
+        Self {
+            template: Template {
+                name: "template".to_owned(),
+                contract_version: 107,
+                constants: json!({ "system": system }),
+                role_types: Value::Null,
+            },
+            name: "session".to_owned(),
+            version: ContractVersion::V107,
+            now: "2026-01-02T03:04:05.6789Z".parse().expect("a time"),
+            grant: Grant::None,
+            rules: Rules::default(),
+            social: Social::default(),
+            sockets: Sockets::default(),
+            session: None,
+        }
+    }
+
+    /// A stage whose members stay when they are inactive, with alice (1), active, in its session.
+    pub(super) fn with_alice(system: Value) -> Self {
+        let mut system = system;
+        if system.get("inactiveRemovalTimeout").is_none() {
+            system["inactiveRemovalTimeout"] = Value::Null;
+        }
+        let mut stage = Self::new(system);
+        stage.put(&user(1), active()).expect("alice creates the session");
+        stage
+    }
+
+    pub(super) fn access<'a>(&'a self, caller: &'a Principal) -> Access<'a> {
+        Access {
+            caller,
+            version: self.version,
+            now: self.now,
+            grant: self.grant,
+            rules: &self.rules,
+            social: &self.social,
+            connections: &self.sockets,
+        }
+    }
+
+    /// Writes to the session, or creates it, and keeps the outcome; says what kind of outcome it was.
+    pub(super) fn put(&mut self, caller: &Principal, body: Value) -> Result<&'static str, Refusal> {
+        let outcome = match &self.session {
+            None => {
+                let at = SessionRef {
+                    scid: "scid".to_owned(),
+                    template_name: "template".to_owned(),
+                    name: self.name.clone(),
+                };
+                let former = Former {
+                    correlation_id: Uuid::nil(),
+                };
+                Session::create(&at, &self.template, Some(&former), &body, &self.access(caller))?
+            }
+            Some(session) => session.write(&self.template, &body, &self.access(caller))?,
+        };
+        Ok(self.keep(outcome))
+    }
+
+    /// Keeps an outcome as the session of the stage.
+    pub(super) fn keep(&mut self, outcome: Outcome) -> &'static str {
+        match outcome {
+            Outcome::Created(session) => {
+                self.session = Some(session);
+                "created"
+            }
+            Outcome::Changed(session) => {
+                self.session = Some(session);
+                "changed"
+            }
+            Outcome::Unchanged => "unchanged",
+            Outcome::Gone => {
+                self.session = None;
+                "gone"
+            }
+        }
+    }
+
+    /// The kind of refusal of a write, which must not change anything.
+    pub(super) fn refused(&mut self, caller: &Principal, body: Value) -> RefusalKind {
+        let before = self.session.as_ref().map(Session::etag);
+        let refusal = self.put(caller, body.clone()).expect_err(&body.to_string());
+        assert_eq!(self.session.as_ref().map(Session::etag), before);
+        refusal.kind
+    }
+
+    /// Lets time pass and applies the timers.
+    pub(super) fn after(&mut self, milliseconds: i64) -> &'static str {
+        self.now += SignedDuration::from_millis(milliseconds);
+        let outcome = self.session().after_timers(self.now, &self.sockets, &self.rules);
+        self.keep(outcome)
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        self.session.as_ref().expect("there is a session")
+    }
+
+    /// The document as alice sees it.
+    pub(super) fn document(&self) -> Value {
+        self.document_for(&user(1))
+    }
+
+    pub(super) fn document_for(&self, caller: &Principal) -> Value {
+        self.session().to_json(&self.access(caller))
+    }
+}
+
+/// A body that makes the caller an active member.
+pub(super) fn active() -> Value {
+    me_system(json!({ "active": true }))
+}
+
+/// A body with member properties of the caller.
+pub(super) fn me_system(system: Value) -> Value {
+    json!({ "members": { "me": { "properties": { "system": system } } } })
+}
+
+/// A body that makes the caller an inactive member.
+pub(super) fn join() -> Value {
+    json!({ "members": { "me": {} } })
+}
+
+/// A body with session properties.
+pub(super) fn system(system: Value) -> Value {
+    json!({ "properties": { "system": system } })
+}
+
+/// A body that reserves places.
+pub(super) fn reserve(xuids: &[u64]) -> Value {
+    let members: serde_json::Map<_, _> = (0..)
+        .zip(xuids)
+        .map(|(number, xuid): (u32, _)| {
+            (
+                format!("reserve_{number}"),
+                json!({ "constants": { "system": { "xuid": xuid.to_string() } } }),
+            )
+        })
+        .collect();
+    json!({ "members": members })
+}
