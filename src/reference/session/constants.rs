@@ -265,6 +265,17 @@ impl Constants {
         Ok(given.settle(system, custom, defaults))
     }
 
+    /// The constants that 107 shows as `system`.
+    pub(super) fn restore(system: &Map<String, Value>, custom: Value, rules: &Rules) -> Result<Self, Refusal> {
+        let at = At::ROOT.then("constants");
+        let given = Given::read(system, &at.then("system"), rules)?;
+        let mut constants = given.settle(system.clone(), custom, ContractVersion::V107);
+        // What the template pinned is not shown, and must not be defaulted now.
+        constants.system.clone_from(system);
+        constants.old_system = version::downgrade(system);
+        Ok(constants)
+    }
+
     /// Refuses constants of a later write that differ from the session's (SES-CONST-001, SES-CONST-006).
     pub(super) fn check_later(&self, asked: Bag<'_>, access: &Access<'_>) -> Result<(), Refusal> {
         let at = At::ROOT.then("constants");

@@ -475,7 +475,7 @@ impl MemberSystem {
         clippy::too_many_arguments,
         reason = "each field depends on something else of the session"
     )]
-    fn write(
+    pub(super) fn write(
         &mut self,
         field: &str,
         value: &Value,

@@ -20,6 +20,7 @@ mod roles;
 #[expect(clippy::needless_pass_by_value, reason = "tests hand over bodies as they write them")]
 mod sample;
 mod servers;
+mod stored;
 mod timers;
 mod version;
 mod write;

@@ -161,7 +161,7 @@ fn effective(given: Option<Restriction>, constants: &Constants) -> Restriction {
 
 impl SystemProperties {
     /// Replaces one field as a whole; null unsets it (SES-MERGE-012, SES-MERGE-015).
-    fn write(
+    pub(super) fn write(
         &mut self,
         field: &str,
         value: &Value,

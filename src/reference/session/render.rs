@@ -158,10 +158,10 @@ impl<T: Serialize> Serialize for Bags<'_, T> {
     }
 }
 
-struct SystemView<'s> {
-    session: &'s Session,
-    system: &'s SystemProperties,
-    version: ContractVersion,
+pub(super) struct SystemView<'s> {
+    pub(super) session: &'s Session,
+    pub(super) system: &'s SystemProperties,
+    pub(super) version: ContractVersion,
 }
 
 impl Serialize for SystemView<'_> {
@@ -334,7 +334,7 @@ impl Serialize for MemberConstantsView<'_> {
     }
 }
 
-struct MemberSystemView<'s>(&'s Member);
+pub(super) struct MemberSystemView<'s>(pub(super) &'s Member);
 
 impl Serialize for MemberSystemView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -199,21 +199,31 @@ fn count(members: &Members, role_type: &str, role: &str) -> u64 {
 
 /// `roleTypes` as documents show it (SES-ROLE-011).
 pub(super) fn to_json(types: &RoleTypes, members: &Members) -> Value {
+    shown(types, |role_type, role, shown| {
+        let holders = members
+            .iter()
+            .filter(|member| member.roles.get(role_type).is_some_and(|own| own == role));
+        let xuids: Vec<_> = holders.map(|member| Value::String(member.xuid.to_string())).collect();
+        shown.insert("count".to_owned(), json!(xuids.len()));
+        shown.insert("memberXuids".to_owned(), Value::Array(xuids));
+    })
+}
+
+/// `roleTypes` as a request would give it.
+pub(super) fn settings_to_json(types: &RoleTypes) -> Value {
+    shown(types, |_, _, _| {})
+}
+
+fn shown(types: &RoleTypes, add_holders: impl Fn(&str, &str, &mut Map<String, Value>)) -> Value {
     let shown = types.iter().map(|(name, role_type)| {
         let roles = role_type.roles.iter().map(|(role, settings)| {
             let mut shown = Map::with_capacity(4);
-            if let Some(max) = settings.max {
-                shown.insert("max".to_owned(), json!(max));
+            for (setting, value) in [(Setting::Max, settings.max), (Setting::Target, settings.target)] {
+                if let Some(value) = value {
+                    shown.insert(setting.name().to_owned(), json!(value));
+                }
             }
-            if let Some(target) = settings.target {
-                shown.insert("target".to_owned(), json!(target));
-            }
-            let holders = members
-                .iter()
-                .filter(|member| member.roles.get(name).is_some_and(|own| own == role));
-            let xuids: Vec<_> = holders.map(|member| Value::String(member.xuid.to_string())).collect();
-            shown.insert("count".to_owned(), json!(xuids.len()));
-            shown.insert("memberXuids".to_owned(), Value::Array(xuids));
+            add_holders(name, role, &mut shown);
             (role.clone(), Value::Object(shown))
         });
         let mut shown = Map::with_capacity(3);
