@@ -9,6 +9,8 @@ mod constants;
 mod departure;
 mod field;
 mod initialization;
+#[cfg(test)]
+mod laws;
 mod member;
 mod members;
 mod merge;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::constants::Constants;
 use super::field::At;
@@ -222,6 +221,8 @@ fn time(value: &Value, at: &At<'_>) -> Result<Timestamp, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::super::sample::{Stage, active, join, me_system, reserve, server, system, user};
     use super::*;
 

@@ -154,6 +154,10 @@ impl Session {
         if departure::settle(&mut after) == departure::Fate::Ended {
             return Outcome::Gone;
         }
+        if after.properties.system == self.properties.system {
+            // What was written and at once dropped again, like an unmatched host, is no change.
+            after.properties.system = Arc::clone(&self.properties.system);
+        }
         if !after.differs_from(self) && access.rules.no_change == NoChange::Kept {
             return Outcome::Unchanged;
         }
