@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::capabilities::{Capabilities, Capability};
 use super::field::{At, decimal, integer};
 use super::merge::same;
-use super::properties::SYSTEM_FIELDS;
+use super::properties::{Restriction, SYSTEM_FIELDS};
 use super::request::Bag;
 use super::version::{self, ContractVersion, TIMEOUTS};
 use super::{Access, Refusal, RefusalKind};
@@ -158,6 +158,7 @@ pub(super) struct Constants {
     pub(super) member_initialization: Option<MemberInitialization>,
     pub(super) ownership: OwnershipPolicies,
     pub(super) broadcast_viewers: Vec<u64>,
+    default_restriction: Restriction,
 }
 
 const SYSTEM: &[&str] = &[
@@ -235,7 +236,7 @@ impl Constants {
             if let Some(bag) = asked.system {
                 let at = at.then("system");
                 let bag = read_request(bag, access, &at)?;
-                add_system(&mut system, &bag, &at)?;
+                add_system(&mut system, &bag, rules, &at)?;
             }
             if let Some(bag) = asked.custom {
                 add_custom(&mut custom, bag, &at.then("custom"))?;
@@ -243,6 +244,7 @@ impl Constants {
         }
 
         let defaults = match rules.defaults_of {
+            DefaultsOf::Template if !rules.old_default_is_two_hours.kept() => ContractVersion::V107,
             DefaultsOf::Template => version,
             DefaultsOf::Request => access.version,
         };
@@ -262,14 +264,14 @@ impl Constants {
         let at = at.then("system");
         let given = Given::read(&system, &at, rules)?;
         given.check(&at, rules)?;
-        Ok(given.settle(system, custom, defaults))
+        Ok(given.settle(system, custom, defaults, rules))
     }
 
     /// The constants that 107 shows as `system`.
     pub(super) fn restore(system: &Map<String, Value>, custom: Value, rules: &Rules) -> Result<Self, Refusal> {
         let at = At::ROOT.then("constants");
         let given = Given::read(system, &at.then("system"), rules)?;
-        let mut constants = given.settle(system.clone(), custom, ContractVersion::V107);
+        let mut constants = given.settle(system.clone(), custom, ContractVersion::V107, rules);
         // What the template pinned is not shown, and must not be defaulted now.
         constants.system.clone_from(system);
         constants.old_system = version::downgrade(system);
@@ -278,6 +280,9 @@ impl Constants {
 
     /// Refuses constants of a later write that differ from the session's (SES-CONST-001, SES-CONST-006).
     pub(super) fn check_later(&self, asked: Bag<'_>, access: &Access<'_>) -> Result<(), Refusal> {
+        if !access.rules.constants_are_fixed.kept() {
+            return Ok(());
+        }
         let at = At::ROOT.then("constants");
         if let Some(bag) = asked.system {
             let at = at.then("system");
@@ -315,12 +320,18 @@ impl Constants {
         self.capabilities.has(capability)
     }
 
+    /// The restriction in force where none is given (LIVE-012).
+    pub(super) fn default_restriction(&self) -> Restriction {
+        self.default_restriction
+    }
+
     /// Refuses a creation that the constants do not allow to this caller under this name.
     pub(super) fn check_creation(&self, at: &SessionRef, access: &Access<'_>) -> Result<(), Refusal> {
         let place = At::ROOT.then("constants");
         let place = place.then("system");
         if let (Some(initiators), Some(xuid)) = (&self.initiators, access.caller.xuid())
             && !initiators.contains(&xuid)
+            && access.rules.initiators_are_asked.kept()
         {
             return Err(place.then("initiators").refuse_as(
                 RefusalKind::Forbidden,
@@ -363,13 +374,22 @@ fn read_request<'v>(
 }
 
 /// Adds what the creator asks to what the template fixes; a different value is a conflict (TPL-007..010).
-fn add_system(fixed: &mut Map<String, Value>, asked: &Map<String, Value>, at: &At<'_>) -> Result<(), Refusal> {
+fn add_system(
+    fixed: &mut Map<String, Value>,
+    asked: &Map<String, Value>,
+    rules: &Rules,
+    at: &At<'_>,
+) -> Result<(), Refusal> {
     for (key, value) in asked {
         let at = at.then(key);
         let Some(own) = fixed.get_mut(key) else {
             fixed.insert(key.clone(), value.clone());
             continue;
         };
+        if !rules.template_wins.kept() {
+            own.clone_from(value);
+            continue;
+        }
         match (&mut *own, value) {
             (Value::Object(own), Value::Object(asked)) => {
                 for (name, value) in asked {
@@ -377,7 +397,7 @@ fn add_system(fixed: &mut Map<String, Value>, asked: &Map<String, Value>, at: &A
                         Some(own) if same(own, value) => {}
                         Some(own) => return Err(at.then(name).conflict(value, Some(own))),
                         // A template that has the object closes it against further capabilities (TPL-010).
-                        None if key == "capabilities" => {
+                        None if key == "capabilities" && rules.template_closes_capabilities.kept() => {
                             if value == &Value::Bool(true) {
                                 return Err(at.then(name).conflict(value, Some(&Value::Bool(false))));
                             }
@@ -529,10 +549,10 @@ impl Given {
     /// The rules across fields.
     fn check(&self, at: &At<'_>, rules: &Rules) -> Result<(), Refusal> {
         let has = |capability| self.capabilities.has(capability);
-        self.capabilities.check(&at.then("capabilities"))?;
+        self.capabilities.check(rules, &at.then("capabilities"))?;
 
         let max = self.max_members.unwrap_or(100);
-        if max > 100 && !has(Capability::Large) {
+        if max > 100 && !has(Capability::Large) && rules.large_is_needed.kept() {
             let at = at.then("maxMembersCount");
             return Err(at.refuse(format_args!(
                 "found {max}, expected at most 100 without the capability large"
@@ -562,7 +582,7 @@ impl Given {
                 (self.required.bandwidth_down, metrics.bandwidth_down, "bandwidthDown"),
                 (self.required.bandwidth_up, metrics.bandwidth_up, "bandwidthUp"),
             ] {
-                if needed && !has {
+                if needed && !has && rules.metrics_cover_requirements.kept() {
                     return Err(at
                         .then("metrics")
                         .then(name)
@@ -592,7 +612,13 @@ impl Given {
     }
 
     /// Fills the defaults in and makes the constants what documents show.
-    fn settle(self, mut system: Map<String, Value>, custom: Value, defaults: ContractVersion) -> Constants {
+    fn settle(
+        self,
+        mut system: Map<String, Value>,
+        custom: Value,
+        defaults: ContractVersion,
+        rules: &Rules,
+    ) -> Constants {
         let inactive = if defaults.has_old_names() { 7_200_000 } else { 0 };
         let [reserved, inactive, ready, session_empty] = {
             let [reserved, given_inactive, ready, session_empty] = self.timeouts;
@@ -603,6 +629,12 @@ impl Given {
                 (session_empty, 0),
             ]
             .map(|(given, default)| given.unwrap_or(Timeout::After(default)))
+        };
+        let is_styled = self.capabilities.has(Capability::UserAuthorizationStyle) && rules.style_is_local.kept();
+        let default_restriction = if is_styled {
+            Restriction::Local
+        } else {
+            Restriction::None
         };
         let visibility = self.visibility.unwrap_or_default();
         let max_members = self.max_members.unwrap_or(100);
@@ -653,6 +685,7 @@ impl Given {
             member_initialization: self.initialization.map(|initialization| initialization.settle()),
             ownership: self.ownership.unwrap_or_default(),
             broadcast_viewers: self.broadcast_viewers,
+            default_restriction,
         }
     }
 }

@@ -262,6 +262,18 @@ impl Session {
         }
     }
 
+    /// The state after a change.
+    fn next_state(&self, rules: &Rules) -> Self {
+        let mut next = self.touched();
+        if !rules.change_number_grows.kept() {
+            next.change_number = self.change_number;
+        }
+        if !rules.etag_changes.kept() {
+            next.state = self.state;
+        }
+        next
+    }
+
     /// Binds an activity handle to the caller's member, who must be active; returns the handle it replaces (LIVE-002).
     pub fn bind_activity(&self, handle: Uuid, access: &Access<'_>) -> Result<(Self, Option<Uuid>), Refusal> {
         let refuse = |why: &str| Refusal {
@@ -283,7 +295,11 @@ impl Session {
             return Err(refuse("the user is not active in the session"));
         };
         let replaced = member.activity;
-        let mut after = self.touched();
+        let mut after = if access.rules.activity_is_a_change.kept() {
+            self.touched()
+        } else {
+            self.clone()
+        };
         let member = Member {
             activity: Some(handle),
             ..member.clone()

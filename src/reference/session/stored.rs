@@ -76,7 +76,8 @@ impl Session {
                 .text(get(get(stored, "session"), name))
                 .map(str::to_owned)
         };
-        let role_types: RoleTypes = roles::create(&Value::Null, get(stored, "roleTypes").as_object(), &constants)?;
+        let role_types: RoleTypes =
+            roles::create(&Value::Null, get(stored, "roleTypes").as_object(), &constants, rules)?;
 
         let mut system = SystemProperties::default();
         let fields = get(get(stored, "properties"), "system");
