@@ -7,6 +7,8 @@ mod capabilities;
 mod changes;
 mod constants;
 mod departure;
+#[cfg(test)]
+mod faults;
 mod field;
 mod initialization;
 #[cfg(test)]

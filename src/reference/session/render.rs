@@ -184,14 +184,9 @@ impl Serialize for SystemView<'_> {
         if !constants.has(Capability::Large) {
             map.serialize_entry("turn", &system.turn)?;
         }
-        let shown = |given: Option<Restriction>| {
-            // LIVE-012: with userAuthorizationStyle the default is shown.
-            given.or_else(|| {
-                constants
-                    .has(Capability::UserAuthorizationStyle)
-                    .then_some(Restriction::Local)
-            })
-        };
+        // LIVE-012: with userAuthorizationStyle the default is shown.
+        let default = Some(constants.default_restriction()).filter(|default| *default != Restriction::None);
+        let shown = |given: Option<Restriction>| given.or(default);
         if let Some(restriction) = shown(system.join_restriction) {
             map.serialize_entry("joinRestriction", restriction.name())?;
         }
