@@ -218,18 +218,12 @@ impl Constants {
     /// The constants of a new session: the template's, and what the creator adds to them (TPL-006).
     pub(super) fn create(template: &Template, asked: Option<Bag<'_>>, access: &Access<'_>) -> Result<Self, Refusal> {
         let rules = access.rules;
-        let version = ContractVersion::try_from(template.contract_version)
-            .map_err(|error| At::ROOT.then("template").refuse(error))?;
-        let place = At::ROOT.then("template");
-        let place = place.then("constants");
-        let fixed = Bag::read(&template.constants, &place)?;
-
-        let system_at = place.then("system");
-        let nothing = Map::new();
-        let fixed_system = version::upgrade(fixed.system.unwrap_or(&nothing), version, false, &system_at)?;
-        Given::read(&fixed_system, &system_at, rules)?;
-        let mut system = fixed_system.into_owned();
-        let mut custom = fixed.custom.cloned().unwrap_or_else(|| json!({}));
+        let Fixed {
+            version,
+            mut system,
+            mut custom,
+            initialization_is_old,
+        } = Fixed::read(template, rules)?;
 
         if let Some(asked) = asked {
             let at = At::ROOT.then("constants");
@@ -248,11 +242,7 @@ impl Constants {
             DefaultsOf::Template => version,
             DefaultsOf::Request => access.version,
         };
-        let initialization_is_old = match fixed.system {
-            Some(fixed) if fixed.contains_key("managedInitialization") => true,
-            Some(fixed) if fixed.contains_key("memberInitialization") => false,
-            _ => access.version.has_old_names(),
-        };
+        let initialization_is_old = initialization_is_old.unwrap_or(access.version.has_old_names());
         if let (true, Some(Value::Object(bag))) = (initialization_is_old, system.get_mut("memberInitialization")) {
             version::fill_old_initialization(bag);
         }
@@ -359,6 +349,49 @@ impl Constants {
         }
         Ok(())
     }
+}
+
+/// What a template fixes, in the names of 107.
+struct Fixed {
+    version: ContractVersion,
+    system: Map<String, Value>,
+    custom: Value,
+    /// Whether the template spells initialization in the old names, if it has any.
+    initialization_is_old: Option<bool>,
+}
+
+impl Fixed {
+    fn read(template: &Template, rules: &Rules) -> Result<Self, Refusal> {
+        let place = At::ROOT.then("template");
+        let version = ContractVersion::try_from(template.contract_version).map_err(|error| place.refuse(error))?;
+        let place = place.then("constants");
+        let bag = if template.constants.is_null() {
+            Bag::default()
+        } else {
+            Bag::read(&template.constants, &place)?
+        };
+        let at = place.then("system");
+        let nothing = Map::new();
+        let given = bag.system.unwrap_or(&nothing);
+        let system = version::upgrade(given, version, false, &at)?.into_owned();
+        Given::read(&system, &at, rules)?;
+        let initialization_is_old = if given.contains_key("managedInitialization") {
+            Some(true)
+        } else {
+            given.contains_key("memberInitialization").then_some(false)
+        };
+        Ok(Self {
+            version,
+            system,
+            custom: bag.custom.cloned().unwrap_or_else(|| json!({})),
+            initialization_is_old,
+        })
+    }
+}
+
+/// Refuses a template from which no session could be made; what its creators may still add is not missed.
+pub(super) fn check_template(template: &Template, rules: &Rules) -> Result<(), Refusal> {
+    Fixed::read(template, rules).map(|_| ())
 }
 
 /// Brings constants of a request into the names of 107 and refuses what is malformed.
@@ -912,6 +945,7 @@ fn read_ownership(value: &Value, at: &At<'_>, rules: &Rules) -> Result<Ownership
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reference::session::Session;
     use crate::reference::session::sample::{Stage, active, server, user};
 
     fn with_constants(system: &Value) -> Value {
@@ -968,6 +1002,20 @@ mod tests {
             )
             .is_ok()
         );
+    }
+
+    #[test]
+    fn a_template_that_makes_no_sense_is_told_before_anyone_uses_it() {
+        let mut template = Stage::new(json!({ "maxMembersCount": 10 })).template;
+        assert!(Session::check_template(&template, &Rules::default()).is_ok());
+        template.constants = json!({ "system": { "visibility": "dim" } });
+        let refusal = Session::check_template(&template, &Rules::default()).unwrap_err();
+        assert_eq!(
+            refusal.message,
+            "/template/constants/system/visibility: found \"dim\", expected one of private, visible, open"
+        );
+        template.contract_version = 106;
+        assert!(Session::check_template(&template, &Rules::default()).is_err());
     }
 
     #[test]

@@ -48,6 +48,7 @@ use crate::reference::principal::Principal;
 use crate::reference::rules::Rules;
 use crate::reference::session_ref::SessionRef;
 use crate::reference::social::Social;
+use crate::reference::template::Template;
 use constants::Constants;
 use member::Member;
 use members::Members;
@@ -219,6 +220,11 @@ pub struct MemberView<'s> {
 }
 
 impl Session {
+    /// Refuses constants of a template from which no session could be made.
+    pub fn check_template(template: &Template, rules: &Rules) -> Result<(), Refusal> {
+        constants::check_template(template, rules)
+    }
+
     /// Refuses the caller who may not see the session.
     pub fn may_read(&self, access: &Access<'_>) -> Result<(), Refusal> {
         access::may_read(self, access)
