@@ -96,6 +96,9 @@ pub struct PrincipalConfig {
     /// `expired`: whether the token is refused as expired (default false).
     #[serde(default)]
     pub expired: bool,
+    /// `tokenMillis`: how long the token is good, in milliseconds from the start of the service; absent: for ever.
+    #[serde(default)]
+    pub token_millis: Option<u64>,
 }
 
 fn yes() -> bool {
@@ -138,6 +141,8 @@ pub struct Limits {
     pub nesting_depth: usize,
     /// `requestMillis`: how long the body of a request may take to arrive, in milliseconds (default 30000); beyond: 408.
     pub request_millis: u64,
+    /// `socketMillis`: how long a real-time socket lives, in milliseconds (default 7200000, two hours: RTA-029).
+    pub socket_millis: u64,
 }
 
 impl Default for Limits {
@@ -147,6 +152,7 @@ impl Default for Limits {
             header_bytes: 32 << 10,
             nesting_depth: 64,
             request_millis: 30_000,
+            socket_millis: 7_200_000,
         }
     }
 }

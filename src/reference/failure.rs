@@ -38,6 +38,8 @@ pub(super) enum Failure {
     Precondition(Option<Document>),
     /// The caller asks too often (STAT-020).
     Throttled(Throttled),
+    /// The path only speaks WebSocket.
+    UpgradeRequired,
     /// Something that this service does not offer.
     NotOffered(&'static str),
     /// A fault of the service.

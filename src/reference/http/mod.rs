@@ -5,6 +5,7 @@
 
 mod answer;
 mod conditions;
+mod connect;
 mod handles;
 mod path;
 mod queries;
@@ -39,9 +40,10 @@ use super::json;
 use super::principal::Principal;
 use super::provisions::Provisions;
 use super::rate::{Counter, Rates};
+use super::realtime::{ConnectionsAt, RealTime};
 use super::rules::{EmptyBody, RepeatedMember};
 use super::session::{Access, ContractVersion, Grant, Session};
-use super::session_ref::SessionRef;
+use super::session_ref::{SessionKey, SessionRef};
 use super::store::{Moment, Store};
 
 /// The request header that says how many milliseconds ahead of the service's clock a request happens.
@@ -56,6 +58,7 @@ struct Edge {
     authority: Authority,
     provisions: Provisions,
     store: Store,
+    real_time: Arc<RealTime>,
     clock: Clock,
     clock_control: bool,
     limits: Limits,
@@ -70,6 +73,7 @@ struct Call<'s> {
     now: Timestamp,
     headers: &'s HeaderMap,
     query: &'s str,
+    connections: ConnectionsAt<'s>,
 }
 
 /// The body of a request, or what is wrong with it: told only once everything else is in order.
@@ -81,10 +85,14 @@ impl Service {
         if !(1..=127).contains(&config.limits.nesting_depth) {
             return Err(ConfigError::new("limits.nestingDepth", "expected 1 to 127"));
         }
+        let provisions = Provisions::new(config)?;
+        let life = Duration::from_millis(config.limits.socket_millis);
+        let real_time = RealTime::new(clock.clone(), provisions.rules.clone(), life);
         Ok(Self(Arc::new(Edge {
-            authority: Authority::new(config)?,
-            provisions: Provisions::new(config)?,
+            authority: Authority::new(config, clock.now())?,
+            provisions,
             store: Store::default(),
+            real_time: Arc::new(real_time),
             clock,
             clock_control: config.clock_control,
             limits: config.limits,
@@ -95,6 +103,26 @@ impl Service {
     /// The limits that requests are held to.
     pub(super) fn limits(&self) -> Limits {
         self.0.limits
+    }
+
+    /// Lets happen by itself what is due in real time: sockets end, and who has lost its connection becomes inactive. Never
+    /// returns.
+    pub(super) async fn keep_time(&self) {
+        let edge = &self.0;
+        let access = |session: &SessionKey, now| {
+            let moment = Moment {
+                now,
+                connections: edge.real_time.at(now, None),
+                rules: &edge.provisions.rules,
+            };
+            edge.store.read(session, moment, |_| ());
+        };
+        edge.real_time.run(access).await;
+    }
+
+    /// Closes all sockets, and returns when they are closed.
+    pub(super) async fn close_sockets(&self) {
+        self.0.real_time.close().await;
     }
 
     /// Answers a request. A fault of the service is answered with 500, and ends with the request.
@@ -161,11 +189,14 @@ impl Edge {
             return Err(Failure::HeadersTooLong { limit });
         }
         let authorization = parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-        let caller = self.authority.authenticate(authorization)?;
+        let caller = self.authority.authenticate(authorization, now)?;
         let resource = Resource::find(parts.uri.path()).ok_or(Failure::UnknownPath)?;
         let allowed = resource.verbs();
         if !allowed.split(", ").any(|verb| verb == parts.method.as_str()) {
             return Err(Failure::UnsupportedVerb { allowed });
+        }
+        if resource == Resource::Connect {
+            return self.connect(parts, caller, now);
         }
         let call = Call {
             edge: self,
@@ -174,6 +205,7 @@ impl Edge {
             now,
             headers: &parts.headers,
             query: parts.uri.query().unwrap_or_default(),
+            connections: self.real_time.at(now, caller.xuid()),
         };
         let body = match parts.method {
             Method::PUT | Method::POST => self.body(&parts.headers, body).await,
@@ -311,15 +343,15 @@ impl Call<'_> {
             grant,
             rules: &self.edge.provisions.rules,
             social: &self.edge.provisions.social,
-            connections: self.moment().connections,
+            connections: &self.connections,
         }
     }
 
-    /// What timers are judged by. There are no connections, as long as the service offers none.
+    /// What timers are judged by.
     fn moment(&self) -> Moment<'_> {
         Moment {
             now: self.now,
-            connections: &(),
+            connections: self.connections,
             rules: &self.edge.provisions.rules,
         }
     }
@@ -347,6 +379,8 @@ impl Call<'_> {
             Resource::Template { scid, template } => self.get_template(&scid, &template),
             Resource::Sessions { scid, template } => self.query_sessions(&scid, template.as_deref()),
             Resource::Batch { scid, template } => self.query_batch(&scid, template.as_deref(), &body?),
+            // Answered before: it has no contract version.
+            Resource::Connect => Err(Failure::UnknownPath),
             Resource::Handles => self.post_handle(&body?),
             Resource::HandleQuery => self.query_handles(&body?),
             Resource::Handle(id) if method == Method::GET => self.get_handle(id),

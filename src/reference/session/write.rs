@@ -457,6 +457,30 @@ impl Draft<'_, '_> {
         Ok(())
     }
 
+    /// Refuses a subscription to more sessions than a connection is told of (RTA-023).
+    fn check_subscription(&self, before: &Member, after: &Member, at: &At<'_>) -> Result<(), Refusal> {
+        let wishes = |member: &Member| {
+            let wish = member.system.subscription.as_ref();
+            member
+                .system
+                .connection
+                .filter(|_| wish.is_some_and(|wish| !wish.change_types.is_empty()))
+        };
+        match wishes(after) {
+            Some(connection)
+                if wishes(before) != Some(connection)
+                    && self.access.rules.ten_sessions_a_connection.kept()
+                    && !self.access.connections.has_room(connection, &self.session.at.key()) =>
+            {
+                Err(at.then("properties").then("system").then("subscription").refuse_as(
+                    RefusalKind::Forbidden,
+                    "the connection is subscribed to ten sessions already",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Merges what the caller writes of itself.
     fn merge_me(&mut self, request: &Request<'_>, caller: Option<usize>) -> Result<(), Refusal> {
         let (Some(Me::Write(delta)), Some(position)) = (request.me, caller) else {
@@ -475,6 +499,7 @@ impl Draft<'_, '_> {
             self.access,
             &at,
         )?;
+        self.check_subscription(own, &member, &at)?;
         if let Some(asked) = delta.roles {
             let mut own = std::mem::take(&mut member.roles);
             roles::assign(
