@@ -29,6 +29,8 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
+#[cfg(test)]
+use uuid::Uuid;
 
 use self::path::{Element, Resource};
 use super::auth::Authority;
@@ -118,6 +120,12 @@ impl Service {
             edge.store.read(session, moment, |_| ());
         };
         edge.real_time.run(access).await;
+    }
+
+    /// Whether the connection is lost, or not known any more.
+    #[cfg(test)]
+    pub(super) fn has_lost(&self, connection: Uuid) -> bool {
+        self.0.real_time.has_lost(connection)
     }
 
     /// Closes all sockets, and returns when they are closed.

@@ -143,6 +143,12 @@ impl RealTime {
         }
     }
 
+    /// Whether the connection is lost, or not known any more.
+    #[cfg(test)]
+    pub(super) fn has_lost(&self, connection: Uuid) -> bool {
+        self.find(connection).is_none_or(|connection| connection.is_lost())
+    }
+
     fn find(&self, connection: Uuid) -> Option<Arc<Connection>> {
         let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner);
         connections.get(&connection).map(Arc::clone)
@@ -304,7 +310,8 @@ impl ConnectionsAt<'_> {
             let Some(connection) = of(&member).filter(|connection| connection.is_tapped_for(key)) else {
                 continue;
             };
-            let named = changes.concern(wish) || !self.rules().taps_match_their_kinds.kept();
+            let named =
+                wish.change_types.is_empty() || changes.concern(wish) || !self.rules().taps_match_their_kinds.kept();
             // RTA-019
             let is_told = Some(member.xuid) != self.writer || self.rules().writers_are_tapped.kept();
             if !named || !is_told {

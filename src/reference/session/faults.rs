@@ -282,7 +282,12 @@ fn every_fault_of_the_table_shows() {
         "the conversation is the same each time"
     );
     let mut unseen = Vec::new();
-    for rule in Rules::table().iter().filter(|rule| rule.kind == RuleKind::Settled) {
+    // Of sockets and taps a session knows nothing: the tests of the real-time part show those.
+    let is_real_time = |id: &str| (id.starts_with("RTA-") && id != "RTA-025") || id == "TMO-024";
+    for rule in Rules::table()
+        .iter()
+        .filter(|rule| rule.kind == RuleKind::Settled && !is_real_time(rule.id))
+    {
         let mut rules = Rules::default();
         rules.set(rule.id, "broken").unwrap();
         if conversation(&rules) == kept {
