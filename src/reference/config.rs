@@ -32,6 +32,19 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// `clockControl`: whether the request header `X-Mpsd-Advance-Ms` moves the time of a request forward.
     pub clock_control: bool,
+    /// `explorer`: whether `/debug` shows people what is stored (default true).
+    pub explorer: Explorer,
+}
+
+/// Whether the session explorer is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Explorer(pub bool);
+
+impl Default for Explorer {
+    fn default() -> Self {
+        Self(true)
+    }
 }
 
 /// One service config: its templates, and which titles may use it.

@@ -6,6 +6,7 @@
 mod answer;
 mod conditions;
 mod connect;
+mod explorer;
 mod handles;
 mod path;
 mod queries;
@@ -65,6 +66,7 @@ struct Edge {
     clock_control: bool,
     limits: Limits,
     rates: Option<Rates>,
+    explorer: bool,
 }
 
 /// What is known of a request once it may be answered.
@@ -99,6 +101,7 @@ impl Service {
             clock_control: config.clock_control,
             limits: config.limits,
             rates: (config.rate_limits == RateLimits::Documented).then(Rates::default),
+            explorer: config.explorer.0,
         })))
     }
 
@@ -117,7 +120,9 @@ impl Service {
                 connections: edge.real_time.at(now, None),
                 rules: &edge.provisions.rules,
             };
-            edge.store.read(session, moment, |_| ());
+            // A fault ends with the access, like it ends with a request.
+            let access = AssertUnwindSafe(|| edge.store.read(session, moment, |_| ()));
+            drop(std::panic::catch_unwind(access));
         };
         edge.real_time.run(access).await;
     }
@@ -196,9 +201,14 @@ impl Edge {
         if line + lengths.sum::<usize>() > limit {
             return Err(Failure::HeadersTooLong { limit });
         }
+        if self.explorer && Resource::find(parts.uri.path()) == Some(Resource::Explorer) {
+            return self.explore(parts, now);
+        }
         let authorization = parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
         let caller = self.authority.authenticate(authorization, now)?;
-        let resource = Resource::find(parts.uri.path()).ok_or(Failure::UnknownPath)?;
+        let resource = Resource::find(parts.uri.path())
+            .filter(|resource| *resource != Resource::Explorer)
+            .ok_or(Failure::UnknownPath)?;
         let allowed = resource.verbs();
         if !allowed.split(", ").any(|verb| verb == parts.method.as_str()) {
             return Err(Failure::UnsupportedVerb { allowed });
@@ -387,8 +397,8 @@ impl Call<'_> {
             Resource::Template { scid, template } => self.get_template(&scid, &template),
             Resource::Sessions { scid, template } => self.query_sessions(&scid, template.as_deref()),
             Resource::Batch { scid, template } => self.query_batch(&scid, template.as_deref(), &body?),
-            // Answered before: it has no contract version.
-            Resource::Connect => Err(Failure::UnknownPath),
+            // Answered before: they have no contract version.
+            Resource::Connect | Resource::Explorer => Err(Failure::UnknownPath),
             Resource::Handles => self.post_handle(&body?),
             Resource::HandleQuery => self.query_handles(&body?),
             Resource::Handle(id) if method == Method::GET => self.get_handle(id),

@@ -290,10 +290,19 @@ impl ConnectionsAt<'_> {
             }
         }
         let Some(after) = after else { return };
+        let limited = self.rules().ten_sessions_a_connection.kept();
         for member in after.members() {
-            if let Some(connection) = of(&member) {
-                let limit = self.rules().ten_sessions_a_connection.kept();
-                connection.tie(key, self.wish(after, &member).is_some(), limit);
+            let wishes = self.wish(after, &member).is_some();
+            let as_before = |before: &Session| {
+                let was = before.member(member.xuid);
+                was.is_some_and(|was| {
+                    was.connection == member.connection && self.wish(before, &was).is_some() == wishes
+                })
+            };
+            if !before.is_some_and(as_before)
+                && let Some(connection) = of(&member)
+            {
+                connection.tie(key, wishes, limited);
             }
         }
 

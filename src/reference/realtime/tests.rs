@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_tungstenite::{WebSocketStream, client_async, client_async_with_config};
 use uuid::Uuid;
 
 use super::super::clock::Clock;
@@ -156,7 +157,10 @@ impl Stage {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         let stream = socket.connect(self.server.address()).await.unwrap();
-        match client_async(request, stream).await {
+        let small = WebSocketConfig::default()
+            .read_buffer_size(4096)
+            .write_buffer_size(4096);
+        match client_async_with_config(request, stream, Some(small)).await {
             Ok((stream, answer)) => {
                 let protocol = answer.headers().get("sec-websocket-protocol").unwrap();
                 assert_eq!(protocol, "rta.xboxlive.com.V2");
@@ -592,7 +596,7 @@ async fn who_does_not_read_is_closed_and_holds_up_nobody() {
         if lost {
             break;
         }
-        assert!(began.elapsed() < Duration::from_secs(120), "after {written} taps");
+        assert!(began.elapsed() < Duration::from_mins(2), "after {written} taps");
     }
     drop(bob);
 }

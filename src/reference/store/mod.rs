@@ -96,6 +96,16 @@ impl Store {
         visit.state.live.as_mut().map(look)
     }
 
+    /// Looks at the session at `key` as it is stored, whatever its timers say (DBG-003); `None` if there is none.
+    pub(super) fn peek<R>(&self, key: &SessionKey, look: impl FnOnce(&Session) -> R) -> Option<R> {
+        let shard = self.shard(key).read().unwrap_or_else(PoisonError::into_inner);
+        let slot = shard.get(key).map(Arc::clone);
+        drop(shard);
+        let slot = slot?;
+        let state = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.live.as_ref().map(|live| look(&live.session))
+    }
+
     /// Looks at the session at `key`, or the lack of one, after its timers, and lets `change` change it. Nobody else sees
     /// or changes it meanwhile.
     pub(super) fn write<R>(&self, key: &SessionKey, moment: Moment<'_>, change: impl FnOnce(&mut Visit<'_>) -> R) -> R {
