@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::connection::{Closing, Event};
+use super::connection::{Closing, Event, Socket};
 use super::message::{self, Code, Request};
 use super::{RealTime, Seat};
 
@@ -224,6 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Talk<S> {
 
     /// Writes a tap, and what else is waiting.
     async fn tap(&mut self, first: Event, events: &mut mpsc::Receiver<Event>) -> Result<(), End> {
+        let socket = Arc::clone(self.seat.socket());
         let writing = async {
             let mut next = Some(first);
             let mut taken = 1;
@@ -238,18 +239,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Talk<S> {
             }
             self.stream.flush().await
         };
-        in_time(timeout(PATIENCE, writing).await)
+        in_time(&socket, writing).await
     }
 
     async fn send(&mut self, frame: Message) -> Result<(), End> {
-        in_time(timeout(PATIENCE, self.stream.send(frame)).await)
+        in_time(&Arc::clone(self.seat.socket()), self.stream.send(frame)).await
     }
 }
 
-fn in_time(written: Result<Result<(), Error>, tokio::time::error::Elapsed>) -> Result<(), End> {
-    match written {
-        Ok(written) => Ok(written?),
-        // It does not read, so there is no telling it anything.
-        Err(_) => Err(End::Gone),
+/// Waits until something is written, as long as the socket may stay open and the other side reads.
+async fn in_time(socket: &Socket, writing: impl Future<Output = Result<(), Error>>) -> Result<(), End> {
+    tokio::select! {
+        biased;
+        written = timeout(PATIENCE, writing) => match written {
+            Ok(written) => Ok(written?),
+            // It does not read, so there is no telling it anything.
+            Err(_) => Err(End::Gone),
+        },
+        why = socket.closing() => Err(End::Closed(why)),
     }
 }

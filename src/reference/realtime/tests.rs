@@ -11,7 +11,7 @@ use futures_util::{SinkExt, StreamExt};
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -84,7 +84,11 @@ impl Stage {
         let (source, system) = (Arc::clone(&ahead), Clock::system());
         let clock = Clock::from_fn(move || system.now() + SignedDuration::from_millis(source.load(Ordering::Relaxed)));
         let service = Service::new(&config, clock).unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        // What a client does not read is to wait in the service, and not in the buffers of the system.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(4096).unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let listener = socket.listen(1024).unwrap();
         Self {
             server: Server::serve(service.clone(), listener).unwrap(),
             service,
@@ -153,7 +157,6 @@ impl Stage {
                 request.headers_mut().remove(*name);
             }
         }
-        // What a client does not read is to wait in the service, and not in the buffers of the system.
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         let stream = socket.connect(self.server.address()).await.unwrap();
@@ -419,19 +422,29 @@ async fn who_loses_its_socket_is_inactive_after_half_a_minute_and_the_others_are
     stage.put("bob", &path, &enter(&connection, &["everything"])).await;
     alice.tap().await;
     alice.tap().await;
+    let at = json!({ "scid": SCID, "templateName": "brief", "name": "room" });
+    let activity = json!({ "version": 1, "type": "activity", "sessionRef": at });
+    let (status, handle) = stage.send_ahead(0, "bob", "POST /handles", &activity).await;
+    assert_eq!(status, 201);
     bob.leave().await;
     let document = stage.get_ahead(29, "alice", &path).await;
     assert!(is_active(&document, "1"));
     assert_eq!(document["membersInfo"]["active"], 2);
     stage.pass(31);
     let tap = alice.tap().await;
-    assert_eq!(tap["changeNumber"], 3, "without any access");
+    assert_eq!(tap["changeNumber"], 4, "without any access");
+    let line = format!("GET /handles/{}", handle["id"].as_str().unwrap());
+    assert_eq!(
+        stage.send_ahead(0, "bob", &line, &Value::Null).await.0,
+        404,
+        "HDL-ACT-004"
+    );
     let document = stage.get_ahead(0, "alice", &path).await;
     assert_eq!(
         (&document["membersInfo"]["count"], &document["membersInfo"]["active"]),
         (&json!(1), &json!(1))
     );
-    assert_eq!(alice.tap().await["changeNumber"], 4, "inactiveRemovalTimeout is 0");
+    assert_eq!(alice.tap().await["changeNumber"], 5, "inactiveRemovalTimeout is 0");
 }
 
 #[tokio::test]
@@ -460,6 +473,10 @@ async fn a_loss_is_judged_by_the_time_of_the_request() {
         .put_ahead(hour + 31, "bob", &path, &me(&json!({ "active": true })))
         .await;
     assert!(!is_active(&again, "1"), "LIVE-020");
+    let at = json!({ "scid": SCID, "templateName": "Game", "name": "room" });
+    let activity = json!({ "version": 1, "type": "activity", "sessionRef": at });
+    let (status, _) = stage.send_ahead(hour + 31, "bob", "POST /handles", &activity).await;
+    assert_eq!(status, 403, "LIVE-020");
 }
 
 #[tokio::test]
