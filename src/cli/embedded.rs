@@ -106,6 +106,7 @@ pub(super) fn target(world: &World, config: &Config, url: &str) -> Target {
         lacks: ["rate-limits".to_owned()].into(),
         advance_header: config.clock_control.then(|| ADVANCE_HEADER.to_owned()),
         in_flight: None,
+        lock: None,
         is_disposable: false,
     }
 }

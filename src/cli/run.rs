@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
 use super::{SuiteSource, embedded, print, read_file, runtime, selection, style_error, write_file};
+use crate::replay::client::WireRequest;
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay};
 use crate::report::{self, Report};
@@ -214,7 +215,7 @@ fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
 async fn probe(replay: &Replay, target: &Target) -> Result<(), Exit> {
     let mut refused = Vec::new();
     for (name, identity) in &target.identities {
-        let request = crate::replay::client::WireRequest {
+        let request = WireRequest {
             method: "GET".to_owned(),
             path: format!("/serviceconfigs/{}/sessiontemplates", target.scid),
             headers: vec![

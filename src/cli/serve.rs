@@ -107,6 +107,7 @@ fn described(config: &Config, url: &str) -> Target {
         lacks: ["rate-limits".to_owned()].into(),
         advance_header: config.clock_control.then(|| embedded::ADVANCE_HEADER.to_owned()),
         in_flight: None,
+        lock: None,
         is_disposable: false,
     }
 }

@@ -178,7 +178,7 @@ impl<'a> Conversation<'a> {
         let known = self.findings.len();
         let guard = step
             .expectations()
-            .find_map(|expectation| Some((expectation, expectation.unchanged.as_ref()?)));
+            .find_map(|expectation| Some((expectation, expectation.guarded()?)));
         let before = match guard {
             Some((_, path)) => Some(self.observe(path, format!("{label} before")).await?),
             None => None,
@@ -211,6 +211,16 @@ impl<'a> Conversation<'a> {
             }
         }
         self.judge_tally(step, first, last);
+        let is_due = |expectation: &Expectation| {
+            let followed = |(entry, alternatives): &(String, Vec<(String, Expectation)>)| {
+                let is_followed = |key: &String| self.readings.iter().any(|(e, k)| e == entry && k == key);
+                alternatives
+                    .iter()
+                    .any(|(key, reading)| reading.guarded().is_some() && is_followed(key))
+            };
+            expectation.unchanged.is_some() || expectation.reading.as_ref().is_some_and(followed)
+        };
+        let guard = guard.filter(|(expectation, _)| is_due(expectation));
         if let (Some((expectation, path)), Some(before)) = (guard, before) {
             let after = self.observe(path, format!("{label} after")).await?;
             self.assertions += 1;
@@ -314,7 +324,7 @@ impl<'a> Conversation<'a> {
         };
         let judgement =
             operation.map(|operation| schemas.judge(&operation, response.status, self.variant.version, body));
-        let judgement = judgement.unwrap_or_default();
+        let judgement = judgement.filter(|_| request.method != "HEAD").unwrap_or_default();
         let (name, request_schema) = match &operation {
             Some(operation) => (
                 Some(operation.path().id.clone()),

@@ -46,6 +46,9 @@ pub struct Script {
     pub lets: Vec<(String, Value)>,
     /// Who reads the document for `unchanged`.
     pub observer: String,
+    /// Identities that no other conversation may claim while this one runs, sorted: the case's own, and those that set
+    /// activities, of which a user has one (HDL-ACT-006).
+    pub claims: Vec<String>,
     /// The steps, in order.
     pub steps: Vec<Step>,
 }
@@ -239,6 +242,14 @@ impl Expectation {
             + usize::from(self.reading.is_some())
     }
 
+    /// The session that must be as before, under this expectation or one of its readings.
+    pub fn guarded(&self) -> Option<&String> {
+        let nested = self.reading.iter().flat_map(|(_, readings)| readings);
+        self.unchanged
+            .as_ref()
+            .or_else(|| nested.filter_map(|(_, reading)| reading.guarded()).next())
+    }
+
     /// Every matcher in it, with nested readings.
     pub fn matchers(&self) -> Vec<&Value> {
         let own = self
@@ -288,8 +299,19 @@ impl Step {
     }
 }
 
-const CASE_KEYS: [&str; 12] = [
-    "$schema", "title", "about", "clauses", "versions", "template", "sessions", "needs", "observer", "let", "table",
+const CASE_KEYS: [&str; 13] = [
+    "$schema",
+    "title",
+    "about",
+    "clauses",
+    "versions",
+    "template",
+    "sessions",
+    "needs",
+    "exclusive",
+    "observer",
+    "let",
+    "table",
     "steps",
 ];
 const METHODS: [(&str, &str); 7] = [
@@ -417,15 +439,33 @@ fn read_script(file: Item<'_>, row: &Row, report: &Report<'_>) -> Option<Script>
     if steps.is_empty() && report.is_clean() {
         item.wrong("a case needs at least one step", "steps go here");
     }
+    let setters = steps
+        .iter()
+        .flat_map(Step::requests)
+        .filter(|request| sets_activity(request));
+    let mut claims: Vec<String> = setters
+        .map(|request| request.speaker.clone())
+        .chain(fields.strings("exclusive"))
+        .collect();
+    claims.sort_unstable();
+    claims.dedup();
     let first = steps.iter().flat_map(Step::requests).next();
     let first = first.map(|request| request.speaker.clone());
     Some(Script {
         template: text("template")?.unwrap_or_else(|| "open".to_owned()),
         observer: text("observer")?.or(first).unwrap_or_default(),
+        claims,
         sessions,
         lets,
         steps,
     })
+}
+
+fn sets_activity(request: &Request) -> bool {
+    let Body::Json(body) = &request.body else { return false };
+    request.method == "POST"
+        && request.path.eq_ignore_ascii_case("/handles")
+        && body.get("type") == Some(&"activity".into())
 }
 
 fn read_version(item: Item<'_>) -> Option<u16> {
