@@ -6,6 +6,7 @@ mod judge;
 pub mod matching;
 mod roster;
 mod scope;
+mod socket;
 pub mod verdict;
 
 use std::collections::HashMap;

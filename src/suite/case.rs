@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::json::{Item, Report};
+use super::json::{Fields, Item, Report};
 use super::variable::{Scope, resolve};
 
 /// A case file, with its variants.
@@ -96,6 +96,12 @@ pub enum Action {
     Again(String),
     /// Several requests at once.
     Together(Vec<Request>),
+    /// Opening of a real-time socket, by what later steps call it; the request's path and headers, without a body.
+    Open(String, Request),
+    /// A frame to send on a socket, if any, and then one to receive.
+    Frame(String, Option<Value>),
+    /// The closing of a socket.
+    Close(String),
 }
 
 /// A request, with its variables in place.
@@ -156,6 +162,8 @@ pub struct Expectation {
     pub body: Option<Value>,
     /// Matchers for parts of the JSON body.
     pub at: Vec<(String, Value)>,
+    /// A matcher that no frame of the socket may fit, of those that came so far.
+    pub none: Option<Value>,
     /// The session that must be as before: a path with variables.
     pub unchanged: Option<String>,
     /// The step whose document and `ETag` this answer must have.
@@ -235,6 +243,7 @@ impl Expectation {
             + usize::from(self.content.is_some())
             + usize::from(self.body.is_some())
             + self.at.len()
+            + usize::from(self.none.is_some())
             + usize::from(self.unchanged.is_some())
             + usize::from(self.same_as.is_some())
             + usize::from(self.roster)
@@ -257,7 +266,8 @@ impl Expectation {
             .iter()
             .chain(&self.at)
             .map(|(_, matcher)| matcher)
-            .chain(&self.body);
+            .chain(&self.body)
+            .chain(&self.none);
         let nested = self
             .reading
             .iter()
@@ -285,8 +295,8 @@ impl Step {
     /// The requests it makes itself.
     pub fn requests(&self) -> &[Request] {
         match &self.action {
-            Action::Send(request) => std::slice::from_ref(request),
-            Action::Again(_) => &[],
+            Action::Send(request) | Action::Open(_, request) => std::slice::from_ref(request),
+            Action::Again(_) | Action::Frame(..) | Action::Close(_) => &[],
             Action::Together(requests) => requests,
         }
     }
@@ -327,15 +337,17 @@ const REQUEST_KEYS: [&str; 14] = [
     "as", "get", "put", "post", "delete", "patch", "head", "options", "method", "path", "headers", "body", "text",
     "base64",
 ];
-const STEP_KEYS: [&str; 9] = [
-    "name", "setup", "again", "together", "tally", "each", "after", "within", "expect",
+const STEP_KEYS: [&str; 13] = [
+    "name", "setup", "again", "together", "tally", "each", "after", "within", "expect", "open", "socket", "send",
+    "close",
 ];
-const EXPECT_KEYS: [&str; 12] = [
+const EXPECT_KEYS: [&str; 13] = [
     "status",
     "headers",
     "content",
     "body",
     "at",
+    "none",
     "unchanged",
     "sameAs",
     "roster",
@@ -553,6 +565,7 @@ fn read_step(item: Item<'_>) -> Option<Step> {
     let has_request = METHODS.iter().any(|(key, _)| fields.get(key).is_some()) || fields.get("path").is_some();
     let together = fields.get("together");
     let action = match (fields.get("again"), together) {
+        _ if fields.get("open").is_some() || fields.get("socket").is_some() => read_socket_action(fields)?,
         (Some(again), _) => Action::Again(again.string()?.to_owned()),
         (None, Some(list)) if list.value().is_array() => {
             Action::Together(list.elements(read_requests)?.into_iter().flatten().collect())
@@ -597,13 +610,44 @@ fn read_step(item: Item<'_>) -> Option<Step> {
         })?,
     };
     let asserts = step.tally.len() + step.expectations().map(Expectation::assertions).sum::<usize>();
-    if asserts == 0 {
+    if asserts == 0 && !matches!(step.action, Action::Close(_)) {
         item.wrong(
             "a step that expects nothing",
             "`expect` goes here, with a `status` at least",
         );
     }
     Some(step)
+}
+
+/// Reads what a step does with a socket.
+fn read_socket_action(fields: Fields<'_, '_>) -> Option<Action> {
+    if let Some(open) = fields.get("open") {
+        let headers = fields.get("headers").map_or(Some(Vec::new()), read_headers)?;
+        let request = Request {
+            speaker: fields.string("as"),
+            method: "GET".to_owned(),
+            path: fields.optional_string("path").unwrap_or_else(|| "/connect".to_owned()),
+            headers,
+            body: Body::None,
+        };
+        return Some(Action::Open(open.string()?.to_owned(), request));
+    }
+    let name = fields.string("socket");
+    match fields.get("close") {
+        Some(close) if close.boolean()? => Some(Action::Close(name)),
+        _ => Some(Action::Frame(name, fields.get("send").map(|item| item.value().clone()))),
+    }
+}
+
+fn read_headers(item: Item<'_>) -> Option<Vec<(String, Vec<String>)>> {
+    item.members(|name, item| {
+        let values = match item.value() {
+            Value::Null => Vec::new(),
+            Value::Array(_) => item.strings()?,
+            _ => vec![item.string()?.to_owned()],
+        };
+        Some((name.to_owned(), values))
+    })
 }
 
 /// Reads a request; a list of speakers makes one for each.
@@ -628,16 +672,7 @@ fn read_requests(item: Item<'_>) -> Option<Vec<Request>> {
             return None;
         }
     };
-    let headers = fields.get("headers").map_or(Some(Vec::new()), |item| {
-        item.members(|name, item| {
-            let values = match item.value() {
-                Value::Null => Vec::new(),
-                Value::Array(_) => item.strings()?,
-                _ => vec![item.string()?.to_owned()],
-            };
-            Some((name.to_owned(), values))
-        })
-    })?;
+    let headers = fields.get("headers").map_or(Some(Vec::new()), read_headers)?;
     let body = match (fields.get("body"), fields.get("text"), fields.get("base64")) {
         (None, None, None) => Body::None,
         (Some(json), None, None) => Body::Json(json.value().clone()),
@@ -714,8 +749,8 @@ pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
         Some(item) if item.value().is_boolean() => item.boolean()?.then(|| "{session}".to_owned()),
         Some(item) => Some(item.string()?.to_owned()),
     };
-    if let Some(body) = fields.get("body") {
-        check_matcher(body);
+    for matcher in [fields.get("body"), fields.get("none")].into_iter().flatten() {
+        check_matcher(matcher);
     }
     Some(Expectation {
         pointer: item.pointer(),
@@ -728,6 +763,7 @@ pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
             .map_or(Some(None), |item| item.one_of(&CONTENTS).map(Some))?,
         body: fields.get("body").map(|item| item.value().clone()),
         at: matchers("at")?,
+        none: fields.get("none").map(|item| item.value().clone()),
         unchanged,
         same_as: fields.optional_string("sameAs"),
         roster: fields.get("roster").map_or(Some(false), |item| item.boolean())?,
