@@ -1,5 +1,5 @@
 //! How long a query takes with a thousand and with fifty thousand search handles.
-#![expect(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
+#![expect(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl Sessions for Crowd {
     type Facts = Member;
 
     fn facts(&self, handle: &SearchHandle) -> Option<Member> {
-        Some(Member(handle.id().as_u128() as u64 % 8))
+        Some(Member(handle.id().as_u64_pair().1 % 8))
     }
 }
 
@@ -127,6 +127,7 @@ fn queries(criterion: &mut Criterion) {
                 template_name: TEMPLATE,
                 filter: filter.as_ref(),
                 order: order.as_ref(),
+                among: None,
                 any_not_equal: AnyNotEqual::None,
             };
             criterion.bench_with_input(BenchmarkId::new(name, count), &query, |bencher, query| {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::super::session_ref::SessionKey;
 use super::handle::SearchHandle;
 
 /// The sessions, as they are while a query runs (SRCH-QRY-010, SRCH-QRY-011).
@@ -12,6 +13,11 @@ pub trait Sessions {
     /// The session of a handle; `None` leaves the handle out of the results: the session is gone (SRCH-HDL-018), or the
     /// caller has reasons of its own. No lock of the index is held meanwhile.
     fn facts(&self, handle: &SearchHandle) -> Option<Self::Facts>;
+
+    /// The sessions that a user may be a member of, none left out; `None` if that cannot be told without looking at each.
+    fn of_member(&self, _xuid: u64) -> Option<Vec<SessionKey>> {
+        None
+    }
 }
 
 /// One session.

@@ -98,6 +98,21 @@ impl Branch {
         }
     }
 
+    /// A user that is a member of every session that meets the branch.
+    pub(super) fn member(&self) -> Option<u64> {
+        self.of_session.iter().find_map(|condition| match condition {
+            Condition::Any {
+                field: Field::MemberXuids | Field::OwnerXuids,
+                tests,
+                wanted: true,
+            } => tests.iter().find_map(|test| match (test.operator, &test.literal) {
+                (Operator::Equal, Literal::Xuid(xuid)) => *xuid,
+                _ => None,
+            }),
+            _ => None,
+        })
+    }
+
     fn append(&mut self, other: Self) {
         self.of_handle.extend(other.of_handle);
         self.of_session.extend(other.of_session);

@@ -3,6 +3,7 @@
 mod plan;
 mod shelf;
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -55,6 +56,8 @@ pub struct Query<'q> {
     pub filter: Option<&'q Filter>,
     /// In which order; without one in the order they were made (SRCH-QRY-004).
     pub order: Option<&'q Order>,
+    /// The only sessions to be found, if they are known beforehand (SRCH-QRY-006).
+    pub among: Option<&'q [SessionKey]>,
     /// How `any(... ne ...)` is read.
     pub any_not_equal: AnyNotEqual,
 }
@@ -110,20 +113,22 @@ impl SearchIndex {
         // The first results of a union are among the first results of its parts.
         if branches.len() > 1 {
             sort(&mut hits, query.order);
-            let mut seen = HashSet::new();
-            hits.retain(|hit| seen.insert(hit.handle.id()));
-            hits.truncate(MOST_RESULTS);
         }
+        // Not only a union may find a session twice: its handle may be replaced between two pages (SRCH-HDL-005).
+        let mut seen = HashSet::new();
+        hits.retain(|hit| seen.insert(hit.handle.key().clone()));
+        hits.truncate(MOST_RESULTS);
         hits.into_iter().map(|hit| hit.handle).collect()
     }
 
     /// The first handles that meet a branch, in the order they were made.
     fn oldest(&self, query: &Query<'_>, branch: &Branch, sessions: &impl Sessions) -> Vec<Hit> {
+        let listed = query.listed(branch, sessions);
         let mut hits = Vec::new();
         let mut after = None;
         let mut size = FIRST_PAGE;
         loop {
-            let page = self.page(query, branch, after, size);
+            let page = self.page(query, branch, listed.as_deref(), after, size);
             for (slot, handle) in page.handles {
                 if query.is_met(branch, &handle, sessions) {
                     hits.push(Hit {
@@ -146,7 +151,9 @@ impl SearchIndex {
 
     /// The first handles that meet a branch, in an order of their own.
     fn sorted(&self, query: &Query<'_>, branch: &Branch, order: &Order, sessions: &impl Sessions) -> Vec<Hit> {
-        let handles = self.page(query, branch, None, usize::MAX).handles.into_iter();
+        let listed = query.listed(branch, sessions);
+        let page = self.page(query, branch, listed.as_deref(), None, usize::MAX);
+        let handles = page.handles.into_iter();
         let hit = |slot, handle: Arc<SearchHandle>, session: Option<&dyn SessionFacts>| {
             let key = order.key(query.subject(&handle, session));
             Hit { key, slot, handle }
@@ -170,8 +177,19 @@ impl SearchIndex {
         found.take(MOST_RESULTS).collect()
     }
 
-    fn page(&self, query: &Query<'_>, branch: &Branch, after: Option<Slot>, size: usize) -> Page {
+    /// Handles that meet what the branch asks of handles; all of them if the sessions are listed.
+    fn page(
+        &self,
+        query: &Query<'_>,
+        branch: &Branch,
+        listed: Option<&[SessionKey]>,
+        after: Option<Slot>,
+        size: usize,
+    ) -> Page {
         let shelves = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sessions) = listed {
+            return shelves.of_sessions(query, branch, sessions);
+        }
         let place = shelves.by_place.get(&Place::new(query.scid, query.template_name));
         place.map_or_else(Page::default, |shelf| {
             shelf.page(branch, query.any_not_equal, query.order.is_none(), after, size)
@@ -196,6 +214,26 @@ impl Shelves {
         replaced
     }
 
+    fn of_sessions(&self, query: &Query<'_>, branch: &Branch, sessions: &[SessionKey]) -> Page {
+        let wanted = Place::new(query.scid, query.template_name);
+        let slots = sessions
+            .iter()
+            .filter_map(|key| self.by_id.get(self.by_session.get(key)?));
+        let mut slots: Vec<Slot> = slots
+            .filter(|(place, _)| *place == wanted)
+            .map(|(_, slot)| *slot)
+            .collect();
+        slots.sort_unstable();
+        slots.dedup();
+        let found = self.by_place.get(&wanted);
+        let handles = slots.into_iter().filter_map(|slot| Some((slot, found?.get(slot)?)));
+        let handles = handles.filter(|(_, handle)| query.subject(handle, None).meets(&branch.of_handle));
+        Page {
+            handles: handles.collect(),
+            next: None,
+        }
+    }
+
     fn remove(&mut self, id: Uuid) -> Option<Arc<SearchHandle>> {
         let (place, slot) = self.by_id.remove(&id)?;
         let Entry::Occupied(mut entry) = self.by_place.entry(place) else {
@@ -211,6 +249,12 @@ impl Shelves {
 }
 
 impl Query<'_> {
+    /// The sessions that can be found, if they can be told.
+    fn listed(&self, branch: &Branch, sessions: &impl Sessions) -> Option<Cow<'_, [SessionKey]>> {
+        let among = self.among.map(Cow::Borrowed);
+        among.or_else(|| Some(Cow::Owned(sessions.of_member(branch.member()?)?)))
+    }
+
     fn subject<'s>(&self, handle: &'s SearchHandle, session: Option<&'s dyn SessionFacts>) -> Subject<'s> {
         Subject {
             handle,

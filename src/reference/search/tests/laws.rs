@@ -198,11 +198,12 @@ proptest! {
             Some("session/membersCount desc"),
         ]),
         copies in 1..5usize,
+        knows_members: bool,
     ) {
         let reading = if some { AnyNotEqual::Some } else { AnyNotEqual::None };
         // Copies, so that there can be more than a hundred results.
         let documents: Vec<_> = documents.iter().cycle().take(documents.len() * copies).collect();
-        let mut world = World::default();
+        let mut world = World { knows_members, ..World::default() };
         for (attributes, session, _) in &documents {
             world.add(attributes, session.clone());
         }
@@ -361,6 +362,7 @@ fn no_text_is_too_odd_to_be_read_or_refused() {
                     template_name: TEMPLATE,
                     filter: Some(&filter),
                     order: None,
+                    among: None,
                     any_not_equal: AnyNotEqual::None,
                 };
                 assert!(world.index.query(&query, &world).len() <= 2);

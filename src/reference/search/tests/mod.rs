@@ -4,6 +4,7 @@ mod language;
 mod laws;
 mod results;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::rules::AnyNotEqual;
-use super::super::session_ref::SessionRef;
+use super::super::session_ref::{SessionKey, SessionRef};
 use super::*;
 
 const SCID: &str = "88AA0000-0000-0000-0000-000000000001";
@@ -90,13 +91,25 @@ impl SessionFacts for Told {
 struct World {
     index: SearchIndex,
     sessions: Vec<Option<Told>>,
+    /// Whether it can tell the sessions of a user.
+    knows_members: bool,
+    /// How often a session was looked at.
+    asked: Cell<usize>,
 }
 
 impl Sessions for World {
     type Facts = Told;
 
     fn facts(&self, handle: &SearchHandle) -> Option<Told> {
+        self.asked.set(self.asked.get() + 1);
         self.sessions[number(handle)].clone()
+    }
+
+    fn of_member(&self, xuid: u64) -> Option<Vec<SessionKey>> {
+        let sessions = self.sessions.iter().enumerate();
+        let with = sessions.filter(|(_, told)| told.as_ref().is_some_and(|told| told.member_xuids().contains(&xuid)));
+        self.knows_members
+            .then(|| with.map(|(number, _)| session(number).key()).collect())
     }
 }
 
@@ -104,15 +117,23 @@ fn number(handle: &SearchHandle) -> usize {
     handle.session().name.parse().unwrap()
 }
 
-fn handle(number: usize, attributes: &Value) -> SearchHandle {
-    let id = Uuid::from_u128(number as u128 + 1);
-    let session = SessionRef {
+fn session(number: usize) -> SessionRef {
+    SessionRef {
         scid: SCID.to_owned(),
         template_name: TEMPLATE.to_owned(),
         name: number.to_string(),
-    };
+    }
+}
+
+fn handle(number: usize, attributes: &Value) -> SearchHandle {
+    let id = Uuid::from_u128(number as u128 + 1);
     let created = Timestamp::from_second(1_700_000_000 + i64::try_from(number).unwrap()).unwrap();
-    SearchHandle::new(id, session, created, SearchAttributes::parse(attributes).unwrap())
+    SearchHandle::new(
+        id,
+        session(number),
+        created,
+        SearchAttributes::parse(attributes).unwrap(),
+    )
 }
 
 impl World {
@@ -132,6 +153,7 @@ impl World {
             template_name: TEMPLATE,
             filter: filter.as_ref(),
             order: order.as_ref(),
+            among: None,
             any_not_equal,
         };
         self.index

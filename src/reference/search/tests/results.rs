@@ -212,6 +212,7 @@ fn other_templates_and_service_configs_are_not_found() {
             template_name,
             filter: None,
             order: None,
+            among: None,
             any_not_equal: AnyNotEqual::None,
         };
         world.index.query(&query, &world).len()
@@ -225,9 +226,8 @@ fn other_templates_and_service_configs_are_not_found() {
 fn a_session_has_one_handle_and_the_newer_one_replaces_the_older() {
     let mut world = world(&[json!({ "tags": ["old"] })]);
     let old = Uuid::from_u128(1);
-    let session = handle(0, &json!({})).session().clone();
     let attributes = SearchAttributes::parse(&json!({ "tags": ["new"] })).unwrap();
-    let newer = SearchHandle::new(Uuid::from_u128(99), session, Timestamp::UNIX_EPOCH, attributes);
+    let newer = SearchHandle::new(Uuid::from_u128(99), session(0), Timestamp::UNIX_EPOCH, attributes);
     let replaced = world.index.insert(&Arc::new(newer)).expect("the older handle");
     assert_eq!(replaced.id(), old);
     assert!(world.index.get(old).is_none());
@@ -264,4 +264,68 @@ fn a_removed_handle_is_not_found_by_any_way() {
         assert!(world.find(filter).is_empty(), "{filter}");
     }
     assert!(world.ask(None, None, AnyNotEqual::None).is_empty());
+}
+
+#[test]
+fn only_the_listed_sessions_are_found_and_no_other_is_looked_at() {
+    let attributes: Vec<_> = (0..500).map(|number| json!({ "numbers": { "n": number } })).collect();
+    let mut world = world(&attributes);
+    world.knows_members = true;
+    world.sessions[300] = Some(Told::new(json!({ "members": [7] })));
+    world.sessions[400] = Some(Told::new(json!({ "members": [7, 8] })));
+    assert_eq!(world.find("session/memberXuids/any(d:d eq '7')"), [300, 400]);
+    assert_eq!(
+        world.find("session/memberXuids/any(d:d eq '7') and numbers/n gt 300"),
+        [400]
+    );
+    assert_eq!(
+        world.ask(
+            Some("memberXuids/any(d:d eq '7')"),
+            Some("numbers/n desc"),
+            AnyNotEqual::None
+        ),
+        [400, 300]
+    );
+    assert_eq!(world.asked.get(), 5);
+
+    let among = [
+        session(9).key(),
+        session(2).key(),
+        session(9).key(),
+        session(1000).key(),
+    ];
+    let query = Query {
+        scid: SCID,
+        template_name: TEMPLATE,
+        filter: None,
+        order: None,
+        among: Some(&among),
+        any_not_equal: AnyNotEqual::None,
+    };
+    let found: Vec<_> = world
+        .index
+        .query(&query, &world)
+        .iter()
+        .map(|handle| number(handle))
+        .collect();
+    assert_eq!(found, [2, 9]);
+    assert!(
+        world
+            .index
+            .query(
+                &Query {
+                    template_name: "other",
+                    ..query
+                },
+                &world
+            )
+            .is_empty()
+    );
+}
+
+#[test]
+fn few_sessions_are_looked_at_when_the_first_results_are_found_early() {
+    let world = world(&vec![json!({ "tags": ["a"] }); 2000]);
+    assert_eq!(world.find("tags/any(d:tolower(d) eq 'a')").len(), 100);
+    assert_eq!(world.asked.get(), 100);
 }
