@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
 
 mod check;
-mod embedded;
+pub mod embedded;
 mod exit;
 mod explain;
 mod list;
