@@ -60,7 +60,11 @@ fn main() -> ExitCode {
     silence_snapshot_panics();
     let trials = ids.into_iter().map(|id| {
         let (name, stage) = (id.clone(), stage.clone());
-        Trial::ignorable_test(name, move || stage.as_ref().map_or(Ok(Completion::ignored()), |stage| trial(stage, &id)))
+        Trial::ignorable_test(name, move || {
+            stage
+                .as_ref()
+                .map_or(Ok(Completion::ignored()), |stage| trial(stage, &id))
+        })
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
@@ -69,10 +73,16 @@ fn main() -> ExitCode {
 fn stage(files: Files) -> Result<Stage, String> {
     let suite = Arc::new(Suite::load(files).map_err(|broken| broken.render(false))?);
     let runtime = RUNTIME.as_ref().map_err(ToString::to_string)?;
-    let (target, server) = runtime.block_on(embedded::start(suite.world())).map_err(|error| format!("{error:#}"))?;
+    let (target, server) = runtime
+        .block_on(embedded::start(suite.world()))
+        .map_err(|error| format!("{error:#}"))?;
     let target = Arc::new(target);
     let replay = Replay::new(suite, Arc::clone(&target), Options::default()).map_err(|error| error.to_string())?;
-    Ok(Stage { replay, target, _server: server })
+    Ok(Stage {
+        replay,
+        target,
+        _server: server,
+    })
 }
 
 /// Replays all variants of a case.
@@ -81,7 +91,12 @@ fn trial(stage: &Stage, id: &str) -> Result<Completion, Failed> {
     let found = suite.cases().iter().enumerate().find(|(_, case)| case.id == id);
     let (index, case) = found.ok_or("the suite has no such case")?;
     let variants = (0..case.variants.len()).map(|variant| stage.replay.replay(Selected { case: index, variant }));
-    let outcomes: Vec<Outcome> = RUNTIME.as_ref()?.block_on(join_all(variants)).into_iter().flatten().collect();
+    let outcomes: Vec<Outcome> = RUNTIME
+        .as_ref()?
+        .block_on(join_all(variants))
+        .into_iter()
+        .flatten()
+        .collect();
     let is = |verdict| move |outcome: &Outcome| outcome.verdict == verdict;
     if outcomes.iter().all(is(Verdict::NotApplicable)) {
         let reason = outcomes.into_iter().find_map(|outcome| outcome.reason);
@@ -93,8 +108,13 @@ fn trial(stage: &Stage, id: &str) -> Result<Completion, Failed> {
         return assert_recorded(id, &case.title, &text).map(|()| Completion::Completed);
     }
     let report = Report::new(suite, &stage.target, outcomes, 0.0);
-    let failed = report.outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Pass);
-    let mut message: String = failed.map(|outcome| terminal::render_failure(&report, outcome)).collect();
+    let failed = report
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.verdict != Verdict::Pass);
+    let mut message: String = failed
+        .map(|outcome| terminal::render_failure(&report, outcome))
+        .collect();
     message = anstream::adapter::strip_str(&message).to_string();
     message.push_str(&difference(id, &text));
     Err(message.into())
@@ -119,7 +139,10 @@ fn difference(id: &str, text: &str) -> String {
     let path = Path::new(ROOT).join("snapshots").join(format!("{id}.snap"));
     match snapshot::read(&path) {
         Ok(recorded) => snapshot::compare(&recorded, text).map_or_else(String::new, |difference| difference.diff),
-        Err(error) if error.is_missing() => format!("there is no snapshot; `run --snapshots record` makes {}", path.display()),
+        Err(error) if error.is_missing() => format!(
+            "there is no snapshot; `run --snapshots record` makes {}",
+            path.display()
+        ),
         Err(error) => error.to_string(),
     }
 }
@@ -128,7 +151,9 @@ fn difference(id: &str, text: &str) -> String {
 fn silence_snapshot_panics() {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        let is_snapshot = panic.payload_as_str().is_some_and(|message| message.starts_with("snapshot assertion for"));
+        let is_snapshot = panic
+            .payload_as_str()
+            .is_some_and(|message| message.starts_with("snapshot assertion for"));
         if !is_snapshot {
             hook(panic);
         }

@@ -32,10 +32,17 @@ pub async fn start(world: &World) -> anyhow::Result<(Target, Server)> {
 /// The configuration that gives a service what the suite's cases need.
 pub fn config(world: &World, clock_control: bool) -> anyhow::Result<Config> {
     let titles = titles(world);
-    let with_access: Vec<u32> = titles.iter().filter(|(name, _)| world.titles.get(**name) == Some(&true)).map(|(_, id)| *id).collect();
+    let with_access: Vec<u32> = titles
+        .iter()
+        .filter(|(name, _)| world.titles.get(**name) == Some(&true))
+        .map(|(_, id)| *id)
+        .collect();
     let templates = world.templates.iter().map(|(name, template)| {
         let (version, constants, roles) = (template.contract_version, &template.constants, &template.role_types);
-        (name.clone(), json!({ "contractVersion": version, "constants": constants, "roleTypes": roles }))
+        (
+            name.clone(),
+            json!({ "contractVersion": version, "constants": constants, "roleTypes": roles }),
+        )
     });
     let principals = world.identities.iter().map(|(name, identity)| {
         let title = titles.get(identity.title.as_str());
@@ -73,7 +80,10 @@ pub fn target(world: &World, config: &Config, url: &str) -> Target {
         let identity = Identity {
             xuid: identity.xuid.clone(),
             gamertag: identity.gamertag.clone(),
-            title: titles.get(identity.title.as_str()).map(u32::to_string).unwrap_or_default(),
+            title: titles
+                .get(identity.title.as_str())
+                .map(u32::to_string)
+                .unwrap_or_default(),
             device: identity.device.clone(),
             authorization: Secret::new(tokens.get(name).cloned().unwrap_or_default()),
         };
@@ -83,7 +93,11 @@ pub fn target(world: &World, config: &Config, url: &str) -> Target {
         name: url.to_owned(),
         base_url: url.to_owned(),
         scid: config.service_configs.keys().next().cloned().unwrap_or_default(),
-        templates: world.templates.keys().map(|name| (name.clone(), name.clone())).collect(),
+        templates: world
+            .templates
+            .keys()
+            .map(|name| (name.clone(), name.clone()))
+            .collect(),
         identities: world.identities.iter().map(identity).collect(),
         lacks: ["rate-limits".to_owned()].into(),
         advance_header: config.clock_control.then(|| ADVANCE_HEADER.to_owned()),

@@ -64,7 +64,12 @@ impl Replay {
     /// Makes ready; no request is sent yet.
     pub fn new(suite: Arc<Suite>, target: Arc<Target>, options: Options) -> Result<Self, WireError> {
         let client = Client::new(&target.base_url, options.exchange_limit)?;
-        Ok(Self { suite, target, client, options })
+        Ok(Self {
+            suite,
+            target,
+            client,
+            options,
+        })
     }
 
     /// The suite that is replayed.
@@ -92,7 +97,9 @@ impl Replay {
         let replay = Arc::clone(self);
         tokio::spawn(async move {
             for selected in selection {
-                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                    return;
+                };
                 let (replay, sender) = (Arc::clone(&replay), sender.clone());
                 tokio::spawn(async move {
                     if let Some(outcome) = replay.replay(selected).await {

@@ -46,7 +46,10 @@ impl SnapshotError {
 ///
 /// `case` is the case file, relative to the suite's root, with `/`. The file is the one that `insta` writes.
 pub fn write(path: &Path, case: &str, title: &str, text: &str) -> Result<(), SnapshotError> {
-    let head = format!("source: {SOURCE}\ndescription: {}\ninput_file: {case}\n", Value::from(title));
+    let head = format!(
+        "source: {SOURCE}\ndescription: {}\ninput_file: {case}\n",
+        Value::from(title)
+    );
     let file = format!("{FENCE}{head}{FENCE}{}\n", text.trim_end());
     let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
     let written = folder.and_then(|()| fs::write(path, file));

@@ -370,7 +370,12 @@ pub(super) fn read(id: &str, root: &Value, report: &Report<'_>) -> Option<Case> 
                 id.extend(["@", &version.to_string()]);
             }
             let (clauses, script) = (clauses.clone(), Arc::clone(&script));
-            case.variants.push(Variant { id, clauses, version, script });
+            case.variants.push(Variant {
+                id,
+                clauses,
+                version,
+                script,
+            });
         }
     }
     Some(case)
@@ -379,7 +384,10 @@ pub(super) fn read(id: &str, root: &Value, report: &Report<'_>) -> Option<Case> 
 /// Reads what is said, with the cells of a row in the place of its variables.
 fn read_script(file: Item<'_>, row: &Row, report: &Report<'_>) -> Option<Script> {
     let value = |name: &str| row.cells.get(name).cloned();
-    let scope = Scope { value: &value, is_last: false };
+    let scope = Scope {
+        value: &value,
+        is_last: false,
+    };
     let fields = file.object(&CASE_KEYS)?;
     let part = |key| {
         let item = fields.get(key)?;

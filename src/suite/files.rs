@@ -129,11 +129,21 @@ mod tests {
 
     #[test]
     fn one_case_can_be_kept_without_the_others() {
-        let names = ["cases/world.json", "cases/a/clauses.json", "cases/a/one.json", "cases/a/two.json", "schemas/x.json"];
+        let names = [
+            "cases/world.json",
+            "cases/a/clauses.json",
+            "cases/a/one.json",
+            "cases/a/two.json",
+            "schemas/x.json",
+        ];
         let files = || Files::from_texts(names.map(|name| (name.to_owned(), String::new())));
         assert_eq!(files().case_ids().collect::<Vec<_>>(), ["a/one", "a/two"]);
         let kept = files().with_only("a/two");
         assert_eq!(kept.case_ids().collect::<Vec<_>>(), ["a/two"]);
-        assert!(["cases/world.json", "cases/a/clauses.json", "schemas/x.json"].iter().all(|name| kept.get(name).is_some()));
+        assert!(
+            ["cases/world.json", "cases/a/clauses.json", "schemas/x.json"]
+                .iter()
+                .all(|name| kept.get(name).is_some())
+        );
     }
 }

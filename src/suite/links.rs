@@ -58,12 +58,20 @@ impl Links<'_> {
         let world = &self.suite.world;
         self.check_clauses("/clauses", &self.case.clauses);
         if self.case.variants.iter().any(|variant| variant.clauses.is_empty()) {
-            self.wrong("", "a case without a clause".to_owned(), "`clauses` names at least one".to_owned());
+            self.wrong(
+                "",
+                "a case without a clause".to_owned(),
+                "`clauses` names at least one".to_owned(),
+            );
         }
         let features: Vec<&str> = world.features.keys().map(String::as_str).collect();
         for need in &self.case.needs {
             if !world.features.contains_key(need) {
-                self.wrong("/needs", format!("unknown feature `{need}`"), expected_one_of(need, &features));
+                self.wrong(
+                    "/needs",
+                    format!("unknown feature `{need}`"),
+                    expected_one_of(need, &features),
+                );
             }
         }
         let mut done: Vec<*const Script> = Vec::new();
@@ -84,11 +92,18 @@ impl Links<'_> {
     fn check_script(&mut self, script: &Script) {
         let templates: Vec<&str> = self.suite.world.templates.keys().map(String::as_str).collect();
         let named = script.sessions.iter().filter_map(|session| {
-            Some((format!("/sessions/{}/template", session.key), session.template.as_ref()?))
+            Some((
+                format!("/sessions/{}/template", session.key),
+                session.template.as_ref()?,
+            ))
         });
         for (pointer, template) in std::iter::once(("/template".to_owned(), &script.template)).chain(named) {
             if !templates.contains(&template.as_str()) {
-                self.wrong(&pointer, format!("unknown template `{template}`"), expected_one_of(template, &templates));
+                self.wrong(
+                    &pointer,
+                    format!("unknown template `{template}`"),
+                    expected_one_of(template, &templates),
+                );
             }
         }
         self.check_speaker("/observer", &script.observer);
@@ -239,18 +254,25 @@ impl Links<'_> {
     }
 
     fn check_text(&mut self, pointer: &str, text: &str, captured: &HashSet<&str>) {
-        for name in variable::names(text) {
-            if !self.is_known(name, captured)
-                && !variable::split_sum(name).is_some_and(|(name, _)| self.is_known(name, captured))
-            {
+        for whole in variable::names(text) {
+            let (name, transform) = variable::split_transform(whole).unwrap_or((whole, "lower"));
+            if !variable::TRANSFORMS.contains(&transform) {
+                let expected = expected_one_of(transform, &variable::TRANSFORMS);
+                self.wrong(
+                    pointer,
+                    format!("unknown transform `{transform}` in `{{{whole}}}`"),
+                    expected,
+                );
+            }
+            let sum = variable::split_sum(name);
+            if !self.is_known(name, captured) && !sum.is_some_and(|(name, _)| self.is_known(name, captured)) {
                 let lets = self.script.lets.iter().map(|(name, _)| name.as_str());
                 let sessions = self.script.sessions.iter().map(|session| session.key.as_str());
-                let known: Vec<&str> = ["session", "scid", "template", "version"]
+                let names = ["session", "scid", "template", "version"]
                     .into_iter()
                     .chain(lets)
-                    .chain(sessions)
-                    .chain(captured.iter().copied())
-                    .collect();
+                    .chain(sessions);
+                let known: Vec<&str> = names.chain(captured.iter().copied()).collect();
                 self.wrong(
                     pointer,
                     format!("unknown variable `{{{name}}}`"),

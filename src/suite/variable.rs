@@ -73,7 +73,7 @@ fn name_length(text: &str) -> usize {
     if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return 0;
     }
-    text.find(|c: char| !(c.is_ascii_alphanumeric() || "._:+-".contains(c)))
+    text.find(|c: char| !(c.is_ascii_alphanumeric() || "._:|+-".contains(c)))
         .unwrap_or(text.len())
 }
 
@@ -117,6 +117,24 @@ pub fn substitute_text(text: &str, scope: Scope<'_>) -> String {
         }
         out
     })
+}
+
+/// What can be done with a value: `{etag|bare}`.
+pub const TRANSFORMS: [&str; 3] = ["upper", "lower", "bare"];
+
+/// Splits `name|upper` into `name` and `upper`.
+pub fn split_transform(name: &str) -> Option<(&str, &str)> {
+    name.split_once('|')
+}
+
+/// Applies one of [`TRANSFORMS`] to a text; `bare` takes the quotes, and the mark of a weak tag, off an entity tag.
+pub fn transform(text: &str, transform: &str) -> Option<String> {
+    match transform {
+        "upper" => Some(text.to_uppercase()),
+        "lower" => Some(text.to_lowercase()),
+        "bare" => Some(text.trim_start_matches("W/").trim_matches('"').to_owned()),
+        _ => None,
+    }
 }
 
 /// Whether any text of a value, keys included, may hold a variable.
@@ -255,8 +273,8 @@ mod tests {
 
     #[test]
     fn generators_make_long_deep_and_many() {
-        let made =
-            generate(&json!({"a": {"$repeat": {"text": "ab", "times": 2}}, "b": [{"$list": {"of": 1, "times": 2}}]}));
+        let asked = json!({"a": {"$repeat": {"text": "ab", "times": 2}}, "b": [{"$list": {"of": 1, "times": 2}}]});
+        let made = generate(&asked);
         assert_eq!(made, Cow::<Value>::Owned(json!({"a": "abab", "b": [[1, 1]]})));
         assert_eq!(
             *generate(&json!({"$nest": {"depth": 2, "key": "k", "of": 1}})),
