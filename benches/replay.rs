@@ -2,7 +2,6 @@
 //!
 //! Both use the same client, the same server and 64 conversations at a time; the ratio of the two is what counts.
 
-#![expect(missing_docs, reason = "criterion's macros make items without documentation")]
 #![expect(clippy::expect_used, reason = "a bench that cannot start should say so and stop")]
 
 use std::fmt::Write as _;
