@@ -90,6 +90,9 @@ pub struct PrincipalConfig {
     /// `titleIdentity`: whether the platform has a strong title identity (default true).
     #[serde(default = "yes")]
     pub title_identity: bool,
+    /// `runtimeAccess`: whether a server has access of the kind `Multiplayer.Runtime` to fall back on (default true).
+    #[serde(default = "yes")]
+    pub runtime_access: bool,
     /// `token`: the token to accept, printable ASCII without blanks or `;`; absent: a random one is made.
     #[serde(default)]
     pub token: Option<Token>,

@@ -33,6 +33,8 @@ pub(super) struct Stage {
     pub(super) template: Template,
     pub(super) name: String,
     pub(super) version: ContractVersion,
+    pub(super) acting: Vec<User>,
+    pub(super) denies_manage: bool,
     pub(super) now: Timestamp,
     pub(super) grant: Grant,
     pub(super) rules: Rules,
@@ -70,7 +72,9 @@ pub(super) fn server() -> Principal {
     Principal {
         name: "server".to_owned(),
         title_id: 1234,
-        kind: PrincipalKind::Server,
+        kind: PrincipalKind::Server {
+            has_runtime_access: true,
+        },
     }
 }
 
@@ -86,6 +90,8 @@ impl Stage {
             },
             name: "session".to_owned(),
             version: ContractVersion::V107,
+            acting: Vec::new(),
+            denies_manage: false,
             now: "2026-01-02T03:04:05.6789Z".parse().expect("a time"),
             grant: Grant::None,
             rules: Rules::default(),
@@ -109,6 +115,8 @@ impl Stage {
     pub(super) fn access<'a>(&'a self, caller: &'a Principal) -> Access<'a> {
         Access {
             caller,
+            acting: &self.acting,
+            denies_manage: self.denies_manage,
             version: self.version,
             now: self.now,
             grant: self.grant,
