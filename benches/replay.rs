@@ -129,7 +129,7 @@ fn replay(criterion: &mut Criterion) {
     group.bench_function("replay", |bench| {
         bench.to_async(&runtime).iter(|| async {
             let selection = (0..CASES).map(|case| Selected { case, variant: 0 }).collect();
-            let mut outcomes = replay.replay_all(selection);
+            let mut outcomes = replay.replay_all(selection, |_| {});
             while let Some(outcome) = outcomes.recv().await {
                 assert!(outcome.findings.is_empty(), "{outcome:?}");
             }
