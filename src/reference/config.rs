@@ -67,6 +67,10 @@ impl Default for TemplateConfig {
 }
 
 /// Somebody who may call.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of the operator's file, independent of the others"
+)]
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PrincipalConfig {

@@ -152,3 +152,84 @@ fn denies_manage(headers: &HeaderMap) -> Result<bool, Failure> {
 fn malformed(header: &str, what: &str) -> Failure {
     Failure::Malformed(format!("The {header} header {what}."))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVICE: Principal = Principal {
+        name: String::new(),
+        title_id: 5,
+        kind: PrincipalKind::Server {
+            has_runtime_access: true,
+        },
+    };
+
+    fn read(given: &[(&'static str, &str)], rules: &Rules) -> Result<Acting, Failure> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in given {
+            headers.append(*name, value.parse().unwrap());
+        }
+        Acting::read(&headers, &SERVICE, rules)
+    }
+
+    #[test]
+    fn users_come_in_their_order_each_once_with_what_is_said_of_them() {
+        let given = [
+            (TITLE, "5"),
+            (USERS, "8;priv=multiplayer, 7"),
+            (USERS, "9 ; PRIV=multiplayer,8"),
+        ];
+        let acting = read(&given, &Rules::default()).unwrap();
+        let users: Vec<_> = acting
+            .users
+            .iter()
+            .map(|user| (user.xuid, user.may_play_multiplayer))
+            .collect();
+        assert_eq!(users, [(8, true), (7, false), (9, true)]);
+        assert!(!acting.denies_manage);
+    }
+
+    #[test]
+    fn malformed_headers_are_refused() {
+        for users in ["", "x", "7,", ";priv=multiplayer", "7;priv=admin", "7;", "0", "-7"] {
+            let answer = read(&[(TITLE, "5"), (USERS, users)], &Rules::default());
+            assert!(matches!(answer, Err(Failure::Malformed(_))), "{users}");
+        }
+        for title in ["", "0x5", "main", "4294967296"] {
+            let answer = read(&[(TITLE, title)], &Rules::default());
+            assert!(matches!(answer, Err(Failure::Malformed(_))), "{title}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_acts_for_users_names_the_title() {
+        let mut rules = Rules::default();
+        assert!(matches!(read(&[(USERS, "7")], &rules), Err(Failure::Malformed(_))));
+        read(&[], &rules).unwrap();
+        rules.set("AUTH-007", "always").unwrap();
+        assert!(matches!(read(&[], &rules), Err(Failure::Malformed(_))));
+        rules.set("AUTH-007", "never").unwrap();
+        read(&[(USERS, "7")], &rules).unwrap();
+    }
+
+    #[test]
+    fn whoever_denies_itself_its_access_needs_another() {
+        let denied = |given| matches!(given, Err(Failure::Forbidden(_)));
+        let rules = Rules::default();
+        assert!(denied(read(&[(DENY_SCOPE, MANAGE)], &rules)));
+        let whole = [(TITLE, "5"), (USERS, "7"), (DENY_SCOPE, "other, multiplayer.manage")];
+        assert!(read(&whole, &rules).unwrap().denies_manage);
+        assert!(!read(&[(DENY_SCOPE, "other")], &rules).unwrap().denies_manage);
+        let poor = Principal {
+            kind: PrincipalKind::Server {
+                has_runtime_access: false,
+            },
+            ..SERVICE
+        };
+        let headers = whole
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        assert!(denied(Acting::read(&headers.collect(), &poor, &rules)));
+    }
+}

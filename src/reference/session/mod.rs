@@ -3,6 +3,8 @@
 //! Pure: no HTTP, no I/O, no clock. A [`Session`] is a value; a write makes another one or is refused as a whole.
 
 mod access;
+#[cfg(test)]
+mod acting;
 mod capabilities;
 mod changes;
 mod constants;

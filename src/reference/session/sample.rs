@@ -68,6 +68,18 @@ pub(super) fn user_with(xuid: u64, change: impl FnOnce(&mut User)) -> Principal 
     principal
 }
 
+/// The users that a service names, with the multiplayer privilege.
+pub(super) fn acting(xuids: &[u64]) -> Vec<User> {
+    let named = |xuid: &u64| User {
+        xuid: *xuid,
+        gamertag: None,
+        device_id: None,
+        may_play_multiplayer: true,
+        has_title_identity: true,
+    };
+    xuids.iter().map(named).collect()
+}
+
 pub(super) fn server() -> Principal {
     Principal {
         name: "server".to_owned(),
