@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
 use super::{SuiteSource, embedded, print, read_file, runtime, selection, style_error, write_file};
+use crate::replay::client::WireRequest;
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay};
 use crate::report::{self, Report};
@@ -66,7 +67,9 @@ enum Format {
 }
 
 fn parse_report(text: &str) -> Result<(Format, PathBuf), String> {
-    let (format, path) = text.split_once('=').ok_or("expected FORMAT=PATH, such as `json=report.json`")?;
+    let (format, path) = text
+        .split_once('=')
+        .ok_or("expected FORMAT=PATH, such as `json=report.json`")?;
     let format = Format::from_str(format, true).map_err(|_| format!("unknown format `{format}`; expected `json`"))?;
     Ok((format, path.into()))
 }
@@ -74,7 +77,10 @@ fn parse_report(text: &str) -> Result<(Format, PathBuf), String> {
 impl Run {
     /// A run of the whole suite.
     pub(super) fn all(options: Options) -> Self {
-        Self { selectors: Vec::new(), options }
+        Self {
+            selectors: Vec::new(),
+            options,
+        }
     }
 
     /// Carries out the command.
@@ -83,24 +89,38 @@ impl Run {
         let suite = Arc::new(options.suite.load()?);
         let selection = selection::select(&suite, &self.selectors);
         if selection.selected.is_empty() {
-            eprintln!("{}: no case is selected; `mpsd-conformance list` shows what there is", style_error("error"));
+            eprintln!(
+                "{}: no case is selected; `mpsd-conformance list` shows what there is",
+                style_error("error")
+            );
             return Ok(Exit::NothingExecuted);
         }
         if !selection.idle.is_empty() {
-            eprintln!("{}: nothing is selected by `{}`", style_error("error"), selection.idle.join("`, `"));
+            eprintln!(
+                "{}: nothing is selected by `{}`",
+                style_error("error"),
+                selection.idle.join("`, `")
+            );
             return Ok(Exit::Fault);
         }
         let runtime = runtime()?;
         let described = options.target.as_ref().map(|path| load_target(path)).transpose()?;
         let is_embedded = described.is_none();
-        let (target, service) = match described {
-            Some(target) => (target, None),
-            None => runtime.block_on(embedded::start(suite.world())).map(|(target, service)| (target, Some(service)))?,
+        let (target, service) = if let Some(target) = described {
+            (target, None)
+        } else {
+            let started = runtime
+                .block_on(embedded::start(suite.world()))
+                .map_err(|error| super::fault(&error))?;
+            (started.0, Some(started.1))
         };
         let baseline = self.baseline(&suite, is_embedded);
         let target = Arc::new(target);
-        let replay_options =
-            replay::Options { jobs: options.jobs, strict: options.strict, ..replay::Options::default() };
+        let replay_options = replay::Options {
+            jobs: options.jobs,
+            strict: options.strict,
+            ..replay::Options::default()
+        };
         let replay = Replay::new(Arc::clone(&suite), Arc::clone(&target), replay_options);
         let replay = Arc::new(replay.map_err(|error| super::fault(&anyhow::Error::new(error)))?);
         let start = Instant::now();
@@ -123,7 +143,9 @@ impl Run {
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
         let report = Report::new(&suite, &target, outcomes, milliseconds);
         let changes = match &baseline {
-            Some((baseline, Snapshots::Record)) => baseline.record(&suite, &report.outcomes).map_err(|e| super::fault(&anyhow::Error::new(e)))?,
+            Some((baseline, Snapshots::Record)) => baseline
+                .record(&suite, &report.outcomes)
+                .map_err(|e| super::fault(&anyhow::Error::new(e)))?,
             Some((baseline, _)) => baseline.compare(&suite, &report.outcomes),
             None => Vec::new(),
         };
@@ -144,7 +166,11 @@ impl Run {
 
     fn baseline(&self, suite: &Suite, is_embedded: bool) -> Option<(Baseline, Snapshots)> {
         let options = &self.options;
-        let default = if is_embedded || options.snapshot_dir.is_some() { Snapshots::Check } else { Snapshots::Off };
+        let default = if is_embedded || options.snapshot_dir.is_some() {
+            Snapshots::Check
+        } else {
+            Snapshots::Off
+        };
         let mode = options.snapshots.unwrap_or(default);
         let baseline = match (&options.snapshot_dir, suite.files().root()) {
             (Some(folder), _) => Baseline::Folder(folder.clone()),
@@ -191,7 +217,7 @@ fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
 async fn probe(replay: &Replay, target: &Target) -> Result<(), Exit> {
     let mut refused = Vec::new();
     for (name, identity) in &target.identities {
-        let request = crate::replay::client::WireRequest {
+        let request = WireRequest {
             method: "GET".to_owned(),
             path: format!("/serviceconfigs/{}/sessiontemplates", target.scid),
             headers: vec![
@@ -204,12 +230,21 @@ async fn probe(replay: &Replay, target: &Target) -> Result<(), Exit> {
             Ok(response) if response.status == 401 => refused.push(name.as_str()),
             Ok(_) => return Ok(()),
             Err(error) => {
-                eprintln!("{}: {} cannot be reached: {error}", style_error("error"), target.base_url);
+                eprintln!(
+                    "{}: {} cannot be reached: {error}",
+                    style_error("error"),
+                    target.base_url
+                );
                 return Err(Exit::Unreachable);
             }
         }
     }
-    eprintln!("{}: {} refuses every identity ({})", style_error("error"), target.base_url, refused.join(", "));
+    eprintln!(
+        "{}: {} refuses every identity ({})",
+        style_error("error"),
+        target.base_url,
+        refused.join(", ")
+    );
     Err(Exit::Unreachable)
 }
 
@@ -223,7 +258,12 @@ struct Progress {
 
 impl Progress {
     fn new(total: usize) -> Self {
-        Self { total, done: 0, failed: 0, is_shown: std::io::stderr().is_terminal() }
+        Self {
+            total,
+            done: 0,
+            failed: 0,
+            is_shown: std::io::stderr().is_terminal(),
+        }
     }
 
     fn step(&mut self, outcome: &Outcome) {

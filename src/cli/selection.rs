@@ -25,16 +25,27 @@ pub(super) fn select(suite: &Suite, selectors: &[String]) -> Selection {
                 }
             }
             if is_chosen {
-                selected.push(Selected { case: case_index, variant: variant_index });
+                selected.push(Selected {
+                    case: case_index,
+                    variant: variant_index,
+                });
             }
         }
     }
-    let idle = selectors.iter().zip(used).filter(|(_, used)| !used).map(|(selector, _)| selector.clone()).collect();
+    let idle = selectors
+        .iter()
+        .zip(used)
+        .filter(|(_, used)| !used)
+        .map(|(selector, _)| selector.clone())
+        .collect();
     Selection { selected, idle }
 }
 
 fn chooses(suite: &Suite, selector: &str, case: &Case, variant: &Variant) -> bool {
-    let selector = selector.trim_start_matches("cases/").trim_end_matches(".json").trim_end_matches('/');
+    let selector = selector
+        .trim_start_matches("cases/")
+        .trim_end_matches(".json")
+        .trim_end_matches('/');
     if selector.contains('*') {
         return matches_pattern(selector, &variant.id) || matches_pattern(selector, &case.id);
     }
@@ -44,7 +55,12 @@ fn chooses(suite: &Suite, selector: &str, case: &Case, variant: &Variant) -> boo
     }
     let id = selector.to_uppercase();
     suite.clause(&id).is_some_and(|wanted| {
-        let own = variant.script.steps.iter().flat_map(crate::suite::case::Step::expectations).filter_map(|e| e.clauses.as_ref());
+        let own = variant
+            .script
+            .steps
+            .iter()
+            .flat_map(crate::suite::case::Step::expectations)
+            .filter_map(|e| e.clauses.as_ref());
         let mut clauses = variant.clauses.iter().chain(own.flatten());
         clauses.any(|id| suite.clause(id).is_some_and(|clause| clause.id == wanted.id))
     })
@@ -53,9 +69,13 @@ fn chooses(suite: &Suite, selector: &str, case: &Case, variant: &Variant) -> boo
 /// Whether a text is what a pattern with `*` for anything says.
 pub(super) fn matches_pattern(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
+        return false;
+    };
     let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    let Some((last, middle)) = parts.split_last() else {
+        return rest.is_empty();
+    };
     for part in middle {
         match rest.find(part) {
             Some(at) => rest = rest.get(at + part.len()..).unwrap_or_default(),
@@ -72,6 +92,10 @@ mod tests {
     #[test]
     fn a_star_stands_for_anything() {
         assert!(matches_pattern("join/*", "join/a#b@107") && matches_pattern("*@107", "join/a@107"));
-        assert!(matches_pattern("a*b*c", "a-b-b-c") && !matches_pattern("a*b*c", "a-c-b") && !matches_pattern("join/*", "x/join/a"));
+        assert!(
+            matches_pattern("a*b*c", "a-b-b-c")
+                && !matches_pattern("a*b*c", "a-c-b")
+                && !matches_pattern("join/*", "x/join/a")
+        );
     }
 }

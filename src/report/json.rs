@@ -27,7 +27,8 @@ pub fn render(report: &Report<'_>) -> Value {
             "evidence": clause.evidence.name(),
             "verdict": standing.name(),
         });
-        if let (Standing::Untestable, Some(reason), Some(entry)) = (standing, &clause.untestable, entry.as_object_mut()) {
+        if let (Standing::Untestable, Some(reason), Some(entry)) = (standing, &clause.untestable, entry.as_object_mut())
+        {
             entry.insert("reason".to_owned(), reason.as_str().into());
         }
         entry
@@ -59,7 +60,10 @@ fn case(outcome: &Outcome) -> Value {
             entry.insert("reason".to_owned(), reason.as_str().into());
         }
         if !outcome.findings.is_empty() {
-            entry.insert("findings".to_owned(), outcome.findings.iter().map(|found| finding(outcome, found)).collect());
+            entry.insert(
+                "findings".to_owned(),
+                outcome.findings.iter().map(|found| finding(outcome, found)).collect(),
+            );
         }
     }
     entry
