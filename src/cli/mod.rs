@@ -21,6 +21,7 @@ use exit::Exit;
 
 use crate::suite::Suite;
 use crate::suite::files::Files;
+use crate::suite::problem::Problem;
 
 /// The executable contract of the Multiplayer Session Directory (MPSD).
 ///
@@ -93,6 +94,20 @@ pub fn main() -> ExitCode {
 fn fault(error: &anyhow::Error) -> Exit {
     eprintln!("{}: {error:#}", style_error("error"));
     Exit::Fault
+}
+
+/// Tells of what is wrong with a file that the user gave.
+fn tell(problems: &[Problem], text: &str) -> Exit {
+    for problem in problems {
+        eprintln!("{}", problem.render(Some(text), true));
+    }
+    Exit::Fault
+}
+
+/// The day, for what expires.
+#[expect(clippy::disallowed_methods, reason = "nothing that is judged depends on it; a list's dates are the user's own")]
+fn today() -> jiff::civil::Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 fn style_error(text: &str) -> String {

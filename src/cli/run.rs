@@ -9,12 +9,14 @@ use anstream::eprintln;
 use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
-use super::{SuiteSource, embedded, print, read_file, runtime, selection, style_error, write_file};
+use super::{SuiteSource, embedded, print, read_file, runtime, selection, style_error, tell, today, write_file};
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay};
+use crate::report::document::Document;
 use crate::report::{self, Report};
 use crate::snapshot::baseline::{Baseline, Change};
 use crate::suite::Suite;
+use crate::target::deviations::Deviation;
 use crate::target::{self, Target};
 
 /// Replay cases.
@@ -36,6 +38,12 @@ pub(super) struct Options {
     /// Write a report, such as `json=report.json`; may be given several times.
     #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = parse_report)]
     reports: Vec<(Format, PathBuf)>,
+    /// The list of the target's known deviations: what fails as listed does not fail the run.
+    #[arg(long, value_name = "FILE")]
+    deviations: Option<PathBuf>,
+    /// Draft the list of deviations that would excuse this run; entries of `--deviations` that still hold are kept.
+    #[arg(long, value_name = "FILE")]
+    write_deviations: Option<PathBuf>,
     /// Compare the conversations with recorded ones, record them, or do neither. `check` is the default for the
     /// embedded reference and wherever `--snapshot-dir` is given.
     #[arg(long, value_enum, value_name = "MODE")]
@@ -90,6 +98,10 @@ impl Run {
             eprintln!("{}: nothing is selected by `{}`", style_error("error"), selection.idle.join("`, `"));
             return Ok(Exit::Fault);
         }
+        let deviations = match &options.deviations {
+            Some(path) => load_deviations(path, &suite)?,
+            None => Vec::new(),
+        };
         let runtime = runtime()?;
         let described = options.target.as_ref().map(|path| load_target(path)).transpose()?;
         let is_embedded = described.is_none();
@@ -121,7 +133,10 @@ impl Run {
         })?;
         drop(service);
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-        let report = Report::new(&suite, &target, outcomes, milliseconds);
+        let mut report = Report::new(&suite, &target, outcomes, milliseconds);
+        report.strict = options.strict;
+        report.selectors.clone_from(&self.selectors);
+        report.apply(&deviations, today());
         let changes = match &baseline {
             Some((baseline, Snapshots::Record)) => baseline.record(&suite, &report.outcomes).map_err(|e| super::fault(&anyhow::Error::new(e)))?,
             Some((baseline, _)) => baseline.compare(&suite, &report.outcomes),
@@ -133,10 +148,16 @@ impl Run {
             text.push_str(&change.to_string());
         }
         print(&text);
+        let document = Document::new(&report);
         for (format, path) in &options.reports {
             match format {
-                Format::Json => write_file(path, &format!("{:#}\n", report::json::render(&report)))?,
+                Format::Json => write_file(path, &report::json::render(&document))?,
             }
+        }
+        if let Some(path) = &options.write_deviations {
+            let drafted = report::deviations::draft(&report.deviations, &report.candidates());
+            write_file(path, &target::deviations::write(&drafted))?;
+            eprintln!("{} deviations drafted in `{}`; give each a reason", drafted.len(), path.display());
         }
         let is_checked = matches!(baseline, Some((_, Snapshots::Check)));
         Ok(exit(&report, is_checked && changes.iter().any(Change::is_difference)))
@@ -167,7 +188,7 @@ fn exit(report: &Report<'_>, has_changes: bool) -> Exit {
         Exit::Unreachable
     } else if !executed {
         Exit::NothingExecuted
-    } else if count(Verdict::Fail) + count(Verdict::Fixed) > 0 || has_changes {
+    } else if count(Verdict::Fail) + count(Verdict::Fixed) > 0 || report.stale().next().is_some() || has_changes {
         Exit::Nonconformance
     } else if count(Verdict::Inconclusive) > 0 {
         Exit::Inconclusive
@@ -176,15 +197,23 @@ fn exit(report: &Report<'_>, has_changes: bool) -> Exit {
     }
 }
 
+fn load_deviations(path: &std::path::Path, suite: &Suite) -> Result<Vec<Deviation>, Exit> {
+    let text = read_file(path)?;
+    let deviations = target::deviations::read(&path.to_string_lossy(), &text).map_err(|problems| tell(&problems, &text));
+    deviations.map(|mut deviations| {
+        for clause in deviations.iter_mut().filter_map(|deviation| deviation.clause.as_mut()) {
+            if let Some(known) = suite.clause(clause) {
+                clause.clone_from(&known.id);
+            }
+        }
+        deviations
+    })
+}
+
 fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
     let text = read_file(path)?;
     let folder = path.parent().unwrap_or(std::path::Path::new("."));
-    target::file::read(&path.to_string_lossy(), &text, folder).map_err(|problems| {
-        for problem in problems {
-            eprintln!("{}", problem.render(Some(&text), true));
-        }
-        Exit::Fault
-    })
+    target::file::read(&path.to_string_lossy(), &text, folder).map_err(|problems| tell(&problems, &text))
 }
 
 /// Asks each identity for the list of templates, to find a target that is not there or knows nobody.

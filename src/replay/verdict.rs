@@ -1,12 +1,14 @@
 //! What came of a conversation.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::client::{WireRequest, WireResponse};
 use crate::suite::clause::Weight;
 
 /// The verdict of a case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// Everything held.
     Pass,
@@ -46,6 +48,15 @@ impl Verdict {
             Self::NotApplicable => "notApplicable",
             Self::Inconclusive => "inconclusive",
             Self::SuiteFault => "suiteFault",
+        }
+    }
+
+    /// For people.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::NotApplicable => "not applicable",
+            Self::SuiteFault => "suite fault",
+            other => other.name(),
         }
     }
 }

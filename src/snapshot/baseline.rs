@@ -3,11 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::render::names;
 use super::{
     Conversation, Difference, RecordedExchange, SnapshotError, VariantTranscript, compare, parse, read, render, write,
 };
 use crate::replay::verdict::{Exchange, Outcome};
 use crate::suite::Suite;
+use crate::suite::schemas::Schemas;
 
 /// Where conversations are recorded.
 #[derive(Clone, Debug)]
@@ -126,6 +128,15 @@ fn cases(suite: &Suite, outcomes: &[Outcome]) -> Vec<(String, bool, Conversation
 /// The conversation of one case, as it is recorded.
 pub fn conversation(title: &str, case: &str, outcomes: &[Outcome]) -> Conversation {
     Conversation { title: title.to_owned(), variants: outcomes.iter().map(|outcome| transcript(case, outcome)).collect() }
+}
+
+/// What was found instead of what was expected, finding by finding, in the words of a recorded conversation.
+pub fn observed(outcome: &Outcome, schemas: &Schemas) -> Vec<String> {
+    if outcome.findings.is_empty() {
+        return Vec::new();
+    }
+    let names = names(&transcript(&outcome.case, outcome), schemas);
+    outcome.findings.iter().map(|finding| names.stable(&finding.actual)).collect()
 }
 
 fn transcript(case: &str, outcome: &Outcome) -> VariantTranscript {

@@ -43,6 +43,11 @@ pub fn render(conversation: &Conversation, schemas: &Schemas) -> String {
     text
 }
 
+/// The names that a variant's values are shown by.
+pub(super) fn names(variant: &VariantTranscript, schemas: &Schemas) -> Names {
+    Told::new(variant, schemas).names
+}
+
 /// One variant, with its bodies read and its values named.
 struct Told<'a> {
     schemas: &'a Schemas,

@@ -255,8 +255,8 @@ mod tests {
 
     #[test]
     fn generators_make_long_deep_and_many() {
-        let made =
-            generate(&json!({"a": {"$repeat": {"text": "ab", "times": 2}}, "b": [{"$list": {"of": 1, "times": 2}}]}));
+        let asked = json!({"a": {"$repeat": {"text": "ab", "times": 2}}, "b": [{"$list": {"of": 1, "times": 2}}]});
+        let made = generate(&asked);
         assert_eq!(made, Cow::<Value>::Owned(json!({"a": "abab", "b": [[1, 1]]})));
         assert_eq!(
             *generate(&json!({"$nest": {"depth": 2, "key": "k", "of": 1}})),

@@ -1,5 +1,6 @@
 //! Who is asked: an endpoint, the identities it knows, and what it is provisioned with.
 
+pub mod deviations;
 pub mod file;
 
 use std::collections::{BTreeMap, BTreeSet};
