@@ -23,7 +23,11 @@ impl Check {
             eprintln!("{}\n", problem.render(suite.files().get(&problem.file), true));
         }
         let variants: usize = suite.cases().iter().map(|case| case.variants.len()).sum();
-        let counts = format!("{} clauses, {} case files, {variants} cases", suite.clauses().len(), suite.cases().len());
+        let counts = format!(
+            "{} clauses, {} case files, {variants} cases",
+            suite.clauses().len(),
+            suite.cases().len()
+        );
         if problems.is_empty() {
             println!("sound: {counts}");
             return Ok(Exit::Conforms);

@@ -23,7 +23,9 @@ const FIRST_TITLE: u32 = 1_297_290_001;
 pub(super) async fn start(world: &World) -> Result<(Target, Server), Exit> {
     let config = config(world, true)?;
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::start(&config, Clock::system(), address).await.map_err(|e| fault(&e.into()))?;
+    let server = Server::start(&config, Clock::system(), address)
+        .await
+        .map_err(|e| fault(&e.into()))?;
     let mut target = target(world, &config, &server.url());
     target.name = "the embedded reference".to_owned();
     target.is_disposable = true;
@@ -33,10 +35,17 @@ pub(super) async fn start(world: &World) -> Result<(Target, Server), Exit> {
 /// The configuration that gives a service what the suite's cases need.
 pub(super) fn config(world: &World, clock_control: bool) -> Result<Config, Exit> {
     let titles = titles(world);
-    let with_access: Vec<u32> = titles.iter().filter(|(name, _)| world.titles.get(**name) == Some(&true)).map(|(_, id)| *id).collect();
+    let with_access: Vec<u32> = titles
+        .iter()
+        .filter(|(name, _)| world.titles.get(**name) == Some(&true))
+        .map(|(_, id)| *id)
+        .collect();
     let templates = world.templates.iter().map(|(name, template)| {
         let (version, constants, roles) = (template.contract_version, &template.constants, &template.role_types);
-        (name.clone(), json!({ "contractVersion": version, "constants": constants, "roleTypes": roles }))
+        (
+            name.clone(),
+            json!({ "contractVersion": version, "constants": constants, "roleTypes": roles }),
+        )
     });
     let principals = world.identities.iter().map(|(name, identity)| {
         let title = titles.get(identity.title.as_str());
@@ -63,7 +72,8 @@ pub(super) fn config(world: &World, clock_control: bool) -> Result<Config, Exit>
         "social": social.collect::<Map<String, Value>>(),
         "clockControl": clock_control,
     });
-    Config::from_value(config).map_err(|error| fault(&anyhow::Error::new(error).context("the suite's world cannot be served")))
+    Config::from_value(config)
+        .map_err(|error| fault(&anyhow::Error::new(error).context("the suite's world cannot be served")))
 }
 
 /// The description of a service that was given [`config`].
@@ -74,7 +84,10 @@ pub(super) fn target(world: &World, config: &Config, url: &str) -> Target {
         let identity = Identity {
             xuid: identity.xuid.clone(),
             gamertag: identity.gamertag.clone(),
-            title: titles.get(identity.title.as_str()).map(u32::to_string).unwrap_or_default(),
+            title: titles
+                .get(identity.title.as_str())
+                .map(u32::to_string)
+                .unwrap_or_default(),
             device: identity.device.clone(),
             authorization: Secret::new(tokens.get(name).cloned().unwrap_or_default()),
         };
@@ -84,11 +97,16 @@ pub(super) fn target(world: &World, config: &Config, url: &str) -> Target {
         name: url.to_owned(),
         base_url: url.to_owned(),
         scid: config.service_configs.keys().next().cloned().unwrap_or_default(),
-        templates: world.templates.keys().map(|name| (name.clone(), name.clone())).collect(),
+        templates: world
+            .templates
+            .keys()
+            .map(|name| (name.clone(), name.clone()))
+            .collect(),
         identities: world.identities.iter().map(identity).collect(),
         lacks: ["rate-limits".to_owned()].into(),
         advance_header: config.clock_control.then(|| ADVANCE_HEADER.to_owned()),
         in_flight: None,
+        lock: None,
         is_disposable: false,
     }
 }

@@ -23,7 +23,9 @@ impl Explain {
     /// Carries out the command.
     pub(super) fn execute(self) -> Result<Exit, Exit> {
         let suite = self.suite.load()?;
-        let text = clause(&suite, &self.id).or_else(|| ledger_entry(&suite, &self.id)).or_else(|| case(&suite, &self.id));
+        let text = clause(&suite, &self.id)
+            .or_else(|| ledger_entry(&suite, &self.id))
+            .or_else(|| case(&suite, &self.id));
         let Some(text) = text else {
             let clauses = suite.clauses().iter().map(|clause| clause.id.as_str());
             let entries = suite.ledger().iter().map(|entry| entry.id.as_str());
@@ -62,16 +64,28 @@ fn clause(suite: &Suite, id: &str) -> Option<String> {
         let _ = write!(text, "\nsources disagree: {entry}");
     }
     let invariants = suite.invariants().iter().filter(|invariant| {
-        invariant.clauses.iter().any(|id| suite.clause(id).is_some_and(|found| found.id == clause.id))
+        invariant
+            .clauses
+            .iter()
+            .any(|id| suite.clause(id).is_some_and(|found| found.id == clause.id))
     });
     for invariant in invariants {
-        let _ = writeln!(text, "\njudged on every answer of {}: {}", invariant.operations.join(", "), invariant.about);
+        let _ = writeln!(
+            text,
+            "\njudged on every answer of {}: {}",
+            invariant.operations.join(", "),
+            invariant.about
+        );
     }
     let cases = suite.cases_by_clause().remove(clause.id.as_str()).unwrap_or_default();
     if !cases.is_empty() {
         let _ = writeln!(text, "\ncases:");
         for id in cases {
-            let title = suite.cases().iter().find(|case| case.id == id).map_or("", |case| case.title.as_str());
+            let title = suite
+                .cases()
+                .iter()
+                .find(|case| case.id == id)
+                .map_or("", |case| case.title.as_str());
             let _ = writeln!(text, "  {id}  {title}");
         }
     }
@@ -90,9 +104,8 @@ fn ledger_entry(suite: &Suite, id: &str) -> Option<String> {
 
 fn case(suite: &Suite, id: &str) -> Option<String> {
     let id = id.trim_start_matches("cases/").trim_end_matches(".json");
-    let is_it = |case: &&crate::suite::case::Case| {
-        case.id == id || case.variants.iter().any(|variant| variant.id == id)
-    };
+    let is_it =
+        |case: &&crate::suite::case::Case| case.id == id || case.variants.iter().any(|variant| variant.id == id);
     let case = suite.cases().iter().find(is_it)?;
     let mut text = format!("{}\n{}\n\n", case.id, case.title);
     for clause in case.clauses.iter().filter_map(|id| suite.clause(id)) {

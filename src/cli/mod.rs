@@ -1,6 +1,10 @@
 //! The command line: one file a command, and the only place that prints or ends the process.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what this module is for"
+)]
 
 mod check;
 mod embedded;
@@ -27,7 +31,12 @@ use crate::suite::problem::Problem;
 ///
 /// Without a command, replays the whole suite against the embedded reference service.
 #[derive(Debug, Parser)]
-#[command(name = "mpsd-conformance", version, max_term_width = 110, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "mpsd-conformance",
+    version,
+    max_term_width = 110,
+    args_conflicts_with_subcommands = true
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -69,7 +78,10 @@ impl SuiteSource {
         Suite::load(files).map_err(|broken| {
             eprintln!("{}", broken.render(true));
             let count = broken.problems.len();
-            eprintln!("\nthe suite has {count} {}; nothing was sent", if count == 1 { "fault" } else { "faults" });
+            eprintln!(
+                "\nthe suite has {count} {}; nothing was sent",
+                if count == 1 { "fault" } else { "faults" }
+            );
             Exit::Fault
         })
     }
@@ -105,7 +117,10 @@ fn tell(problems: &[Problem], text: &str) -> Exit {
 }
 
 /// The day, for what expires.
-#[expect(clippy::disallowed_methods, reason = "nothing that is judged depends on it; a list's dates are the user's own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing that is judged depends on it; a list's dates are the user's own"
+)]
 fn today() -> jiff::civil::Date {
     jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
@@ -118,13 +133,17 @@ fn style_error(text: &str) -> String {
 /// Reads a file that the user named.
 fn read_file(path: &Path) -> Result<String, Exit> {
     use anyhow::Context as _;
-    std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display())).map_err(|e| fault(&e))
+    std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read `{}`", path.display()))
+        .map_err(|e| fault(&e))
 }
 
 /// Writes a file that the user named.
 fn write_file(path: &Path, text: &str) -> Result<(), Exit> {
     use anyhow::Context as _;
-    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display())).map_err(|e| fault(&e))
+    std::fs::write(path, text)
+        .with_context(|| format!("cannot write `{}`", path.display()))
+        .map_err(|e| fault(&e))
 }
 
 /// Prints to standard output, where a closed pipe is no reason to fail.

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
 use super::{SuiteSource, embedded, print, read_file, runtime, selection, style_error, tell, today, write_file};
+use crate::replay::client::WireRequest;
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay};
 use crate::report::document::Document;
@@ -74,7 +75,9 @@ enum Format {
 }
 
 fn parse_report(text: &str) -> Result<(Format, PathBuf), String> {
-    let (format, path) = text.split_once('=').ok_or("expected FORMAT=PATH, such as `json=report.json`")?;
+    let (format, path) = text
+        .split_once('=')
+        .ok_or("expected FORMAT=PATH, such as `json=report.json`")?;
     let format = Format::from_str(format, true).map_err(|_| format!("unknown format `{format}`; expected `json`"))?;
     Ok((format, path.into()))
 }
@@ -82,7 +85,10 @@ fn parse_report(text: &str) -> Result<(Format, PathBuf), String> {
 impl Run {
     /// A run of the whole suite.
     pub(super) fn all(options: Options) -> Self {
-        Self { selectors: Vec::new(), options }
+        Self {
+            selectors: Vec::new(),
+            options,
+        }
     }
 
     /// Carries out the command.
@@ -91,11 +97,18 @@ impl Run {
         let suite = Arc::new(options.suite.load()?);
         let selection = selection::select(&suite, &self.selectors);
         if selection.selected.is_empty() {
-            eprintln!("{}: no case is selected; `mpsd-conformance list` shows what there is", style_error("error"));
+            eprintln!(
+                "{}: no case is selected; `mpsd-conformance list` shows what there is",
+                style_error("error")
+            );
             return Ok(Exit::NothingExecuted);
         }
         if !selection.idle.is_empty() {
-            eprintln!("{}: nothing is selected by `{}`", style_error("error"), selection.idle.join("`, `"));
+            eprintln!(
+                "{}: nothing is selected by `{}`",
+                style_error("error"),
+                selection.idle.join("`, `")
+            );
             return Ok(Exit::Fault);
         }
         let deviations = match &options.deviations {
@@ -107,12 +120,17 @@ impl Run {
         let is_embedded = described.is_none();
         let (target, service) = match described {
             Some(target) => (target, None),
-            None => runtime.block_on(embedded::start(suite.world())).map(|(target, service)| (target, Some(service)))?,
+            None => runtime
+                .block_on(embedded::start(suite.world()))
+                .map(|(target, service)| (target, Some(service)))?,
         };
         let baseline = self.baseline(&suite, is_embedded);
         let target = Arc::new(target);
-        let replay_options =
-            replay::Options { jobs: options.jobs, strict: options.strict, ..replay::Options::default() };
+        let replay_options = replay::Options {
+            jobs: options.jobs,
+            strict: options.strict,
+            ..replay::Options::default()
+        };
         let replay = Replay::new(Arc::clone(&suite), Arc::clone(&target), replay_options);
         let replay = Arc::new(replay.map_err(|error| super::fault(&anyhow::Error::new(error)))?);
         let start = Instant::now();
@@ -138,7 +156,9 @@ impl Run {
         report.selectors.clone_from(&self.selectors);
         report.apply(&deviations, today());
         let changes = match &baseline {
-            Some((baseline, Snapshots::Record)) => baseline.record(&suite, &report.outcomes).map_err(|e| super::fault(&anyhow::Error::new(e)))?,
+            Some((baseline, Snapshots::Record)) => baseline
+                .record(&suite, &report.outcomes)
+                .map_err(|e| super::fault(&anyhow::Error::new(e)))?,
             Some((baseline, _)) => baseline.compare(&suite, &report.outcomes),
             None => Vec::new(),
         };
@@ -157,7 +177,11 @@ impl Run {
         if let Some(path) = &options.write_deviations {
             let drafted = report::deviations::draft(&report.deviations, &report.candidates());
             write_file(path, &target::deviations::write(&drafted))?;
-            eprintln!("{} deviations drafted in `{}`; give each a reason", drafted.len(), path.display());
+            eprintln!(
+                "{} deviations drafted in `{}`; give each a reason",
+                drafted.len(),
+                path.display()
+            );
         }
         let is_checked = matches!(baseline, Some((_, Snapshots::Check)));
         Ok(exit(&report, is_checked && changes.iter().any(Change::is_difference)))
@@ -165,7 +189,11 @@ impl Run {
 
     fn baseline(&self, suite: &Suite, is_embedded: bool) -> Option<(Baseline, Snapshots)> {
         let options = &self.options;
-        let default = if is_embedded || options.snapshot_dir.is_some() { Snapshots::Check } else { Snapshots::Off };
+        let default = if is_embedded || options.snapshot_dir.is_some() {
+            Snapshots::Check
+        } else {
+            Snapshots::Off
+        };
         let mode = options.snapshots.unwrap_or(default);
         let baseline = match (&options.snapshot_dir, suite.files().root()) {
             (Some(folder), _) => Baseline::Folder(folder.clone()),
@@ -199,7 +227,8 @@ fn exit(report: &Report<'_>, has_changes: bool) -> Exit {
 
 fn load_deviations(path: &std::path::Path, suite: &Suite) -> Result<Vec<Deviation>, Exit> {
     let text = read_file(path)?;
-    let deviations = target::deviations::read(&path.to_string_lossy(), &text).map_err(|problems| tell(&problems, &text));
+    let deviations =
+        target::deviations::read(&path.to_string_lossy(), &text).map_err(|problems| tell(&problems, &text));
     deviations.map(|mut deviations| {
         for clause in deviations.iter_mut().filter_map(|deviation| deviation.clause.as_mut()) {
             if let Some(known) = suite.clause(clause) {
@@ -220,7 +249,7 @@ fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
 async fn probe(replay: &Replay, target: &Target) -> Result<(), Exit> {
     let mut refused = Vec::new();
     for (name, identity) in &target.identities {
-        let request = crate::replay::client::WireRequest {
+        let request = WireRequest {
             method: "GET".to_owned(),
             path: format!("/serviceconfigs/{}/sessiontemplates", target.scid),
             headers: vec![
@@ -233,12 +262,21 @@ async fn probe(replay: &Replay, target: &Target) -> Result<(), Exit> {
             Ok(response) if response.status == 401 => refused.push(name.as_str()),
             Ok(_) => return Ok(()),
             Err(error) => {
-                eprintln!("{}: {} cannot be reached: {error}", style_error("error"), target.base_url);
+                eprintln!(
+                    "{}: {} cannot be reached: {error}",
+                    style_error("error"),
+                    target.base_url
+                );
                 return Err(Exit::Unreachable);
             }
         }
     }
-    eprintln!("{}: {} refuses every identity ({})", style_error("error"), target.base_url, refused.join(", "));
+    eprintln!(
+        "{}: {} refuses every identity ({})",
+        style_error("error"),
+        target.base_url,
+        refused.join(", ")
+    );
     Err(Exit::Unreachable)
 }
 
@@ -252,7 +290,12 @@ struct Progress {
 
 impl Progress {
     fn new(total: usize) -> Self {
-        Self { total, done: 0, failed: 0, is_shown: std::io::stderr().is_terminal() }
+        Self {
+            total,
+            done: 0,
+            failed: 0,
+            is_shown: std::io::stderr().is_terminal(),
+        }
     }
 
     fn step(&mut self, outcome: &Outcome) {

@@ -25,16 +25,27 @@ pub(super) fn select(suite: &Suite, selectors: &[String]) -> Selection {
                 }
             }
             if is_chosen {
-                selected.push(Selected { case: case_index, variant: variant_index });
+                selected.push(Selected {
+                    case: case_index,
+                    variant: variant_index,
+                });
             }
         }
     }
-    let idle = selectors.iter().zip(used).filter(|(_, used)| !used).map(|(selector, _)| selector.clone()).collect();
+    let idle = selectors
+        .iter()
+        .zip(used)
+        .filter(|(_, used)| !used)
+        .map(|(selector, _)| selector.clone())
+        .collect();
     Selection { selected, idle }
 }
 
 fn chooses(suite: &Suite, selector: &str, case: &Case, variant: &Variant) -> bool {
-    let selector = selector.trim_start_matches("cases/").trim_end_matches(".json").trim_end_matches('/');
+    let selector = selector
+        .trim_start_matches("cases/")
+        .trim_end_matches(".json")
+        .trim_end_matches('/');
     if selector.contains('*') {
         return pattern::matches(selector, &variant.id) || pattern::matches(selector, &case.id);
     }
@@ -44,7 +55,12 @@ fn chooses(suite: &Suite, selector: &str, case: &Case, variant: &Variant) -> boo
     }
     let id = selector.to_uppercase();
     suite.clause(&id).is_some_and(|wanted| {
-        let own = variant.script.steps.iter().flat_map(crate::suite::case::Step::expectations).filter_map(|e| e.clauses.as_ref());
+        let own = variant
+            .script
+            .steps
+            .iter()
+            .flat_map(crate::suite::case::Step::expectations)
+            .filter_map(|e| e.clauses.as_ref());
         let mut clauses = variant.clauses.iter().chain(own.flatten());
         clauses.any(|id| suite.clause(id).is_some_and(|clause| clause.id == wanted.id))
     })

@@ -43,13 +43,22 @@ impl Serve {
                 .map_err(|error| fault(&anyhow::Error::new(error).context(format!("in `{}`", path.display()))))?,
         };
         config.clock_control |= self.clock_control;
-        let address = self.listen.or(config.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8730)));
+        let address = self
+            .listen
+            .or(config.listen)
+            .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8730)));
         let runtime = runtime()?;
         runtime.block_on(async {
-            let server = Server::start(&config, Clock::system(), address).await.map_err(|error| fault(&error.into()))?;
+            let server = Server::start(&config, Clock::system(), address)
+                .await
+                .map_err(|error| fault(&error.into()))?;
             let target = embedded::target(suite.world(), &config, &server.url());
             if let Some(path) = &self.target_file {
-                let target = if self.config.is_some() { described(&config, &server.url()) } else { target };
+                let target = if self.config.is_some() {
+                    described(&config, &server.url())
+                } else {
+                    target
+                };
                 write_target(path, &target)?;
             }
             eprintln!("serving MPSD on {}; stop with Ctrl-C", server.url());
@@ -66,8 +75,18 @@ impl Serve {
 
 /// The description of a service with an operator's own configuration: its first service config, and all it knows there.
 fn described(config: &Config, url: &str) -> Target {
-    let (scid, service) = config.service_configs.iter().next().map_or((String::new(), None), |(scid, s)| (scid.clone(), Some(s)));
-    let templates = service.map(|service| service.templates.keys().map(|name| (name.clone(), name.clone())).collect());
+    let (scid, service) = config
+        .service_configs
+        .iter()
+        .next()
+        .map_or((String::new(), None), |(scid, s)| (scid.clone(), Some(s)));
+    let templates = service.map(|service| {
+        service
+            .templates
+            .keys()
+            .map(|name| (name.clone(), name.clone()))
+            .collect()
+    });
     let tokens = config.tokens();
     let identities = config.principals.iter().map(|(name, principal)| {
         let identity = crate::target::Identity {
@@ -88,6 +107,7 @@ fn described(config: &Config, url: &str) -> Target {
         lacks: ["rate-limits".to_owned()].into(),
         advance_header: config.clock_control.then(|| embedded::ADVANCE_HEADER.to_owned()),
         in_flight: None,
+        lock: None,
         is_disposable: false,
     }
 }
@@ -95,10 +115,18 @@ fn described(config: &Config, url: &str) -> Target {
 /// Writes a target's description, and its tokens to a file of their own that only the user may read.
 fn write_target(path: &Path, target: &Target) -> Result<(), Exit> {
     let tokens_path = path.with_extension("tokens.json");
-    let tokens_name = tokens_path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let tokens_name = tokens_path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let identities = target.identities.iter().map(|(name, identity)| {
         let mut entry = Map::new();
-        for (key, value) in [("xuid", &identity.xuid), ("gamertag", &identity.gamertag), ("device", &identity.device)] {
+        for (key, value) in [
+            ("xuid", &identity.xuid),
+            ("gamertag", &identity.gamertag),
+            ("device", &identity.device),
+        ] {
             if let Some(value) = value {
                 entry.insert(key.to_owned(), value.as_str().into());
             }
@@ -117,7 +145,10 @@ fn write_target(path: &Path, target: &Target) -> Result<(), Exit> {
     if let (Some(header), Some(description)) = (&target.advance_header, description.as_object_mut()) {
         description.insert("clock".to_owned(), json!({ "advanceHeader": header }));
     }
-    let tokens = target.identities.iter().map(|(name, identity)| (name.clone(), identity.authorization.reveal().into()));
+    let tokens = target
+        .identities
+        .iter()
+        .map(|(name, identity)| (name.clone(), identity.authorization.reveal().into()));
     let tokens = Value::Object(tokens.collect::<Map<_, _>>());
     write_secret(&tokens_path, &format!("{tokens:#}\n"))?;
     write_file(path, &format!("{description:#}\n"))
@@ -131,5 +162,7 @@ fn write_secret(path: &Path, text: &str) -> Result<(), Exit> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.with_context(|| format!("cannot write `{}`", path.display())).map_err(|error| fault(&error))
+    written
+        .with_context(|| format!("cannot write `{}`", path.display()))
+        .map_err(|error| fault(&error))
 }

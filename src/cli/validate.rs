@@ -49,28 +49,49 @@ impl Validate {
             let value: Value = match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
                 Ok(value) => value,
                 Err(error) => {
-                    eprintln!("{}: {name}:{}:{}: not JSON: {error}", style_error("error"), error.line(), error.column());
+                    eprintln!(
+                        "{}: {name}:{}:{}: not JSON: {error}",
+                        style_error("error"),
+                        error.line(),
+                        error.column()
+                    );
                     exit = exit.max(Exit::Fault);
                     continue;
                 }
             };
-            let own = value.get("contractVersion").and_then(Value::as_u64).and_then(|version| u16::try_from(version).ok());
+            let own = value
+                .get("contractVersion")
+                .and_then(Value::as_u64)
+                .and_then(|version| u16::try_from(version).ok());
             let version = self.contract_version.or(own).unwrap_or(107);
             let mut violations = 0;
             for violation in schemas.validate(&self.schema, version, &value) {
                 let place = locate(&text, &violation.pointer, false).map(|range| line_column(&text, range.start));
                 let (line, column) = place.unwrap_or((1, 1));
-                let clause = violation.clause.as_ref().map_or(String::new(), |clause| format!(" ({clause})"));
-                let pointer = if violation.pointer.is_empty() { "the document" } else { &violation.pointer };
+                let clause = violation
+                    .clause
+                    .as_ref()
+                    .map_or(String::new(), |clause| format!(" ({clause})"));
+                let pointer = if violation.pointer.is_empty() {
+                    "the document"
+                } else {
+                    &violation.pointer
+                };
                 let kind = match violation.severity {
                     Severity::Remark => "remark",
                     _ => "wrong",
                 };
-                println!("{name}:{line}:{column}: {kind}: {pointer}: {}{clause}", violation.message);
+                println!(
+                    "{name}:{line}:{column}: {kind}: {pointer}: {}{clause}",
+                    violation.message
+                );
                 violations += usize::from(violation.severity > Severity::Remark);
             }
             if violations == 0 {
-                println!("{name}: valid {}", schemas.resolve(&self.schema, version).unwrap_or(&self.schema));
+                println!(
+                    "{name}: valid {}",
+                    schemas.resolve(&self.schema, version).unwrap_or(&self.schema)
+                );
             } else {
                 exit = exit.max(Exit::Nonconformance);
             }

@@ -1,7 +1,8 @@
 //! The table of rules: every point on which sources disagree, or on which the service must choose.
 //!
 //! Each rule has the id of the ledger entry or clause that it decides, and two or more readings; the first one is the
-//! reference's own. A decision is taken in one place of the service, which asks the table.
+//! reference's own. A decision is taken in one place of the service, which asks the table. Settled rules are in the table
+//! so that a service can be made wrong on purpose, one fault at a time.
 
 use std::fmt;
 
@@ -10,12 +11,40 @@ use std::fmt;
 pub struct Rule {
     /// The id of the ledger entry or clause.
     pub id: &'static str,
+    /// Whether its other readings are allowed, or faults.
+    pub kind: RuleKind,
     /// What has to be decided.
     pub question: &'static str,
     /// Name and meaning of each reading; the first one is the default.
     pub readings: &'static [(&'static str, &'static str)],
     /// The name of the reading that the reference follows unless told otherwise.
     pub default: &'static str,
+}
+
+/// What the other readings of a rule are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleKind {
+    /// Sources disagree, or say nothing: a service may follow any reading.
+    Contested,
+    /// Nobody disputes it: the other reading is a fault, there to be seeded.
+    Settled,
+}
+
+/// Whether a settled rule is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settled {
+    /// The rule is kept.
+    #[default]
+    Kept,
+    /// The fault is seeded.
+    Broken,
+}
+
+impl Settled {
+    /// Whether the rule is kept.
+    pub fn kept(self) -> bool {
+        self == Self::Kept
+    }
 }
 
 /// A rule id or a reading that the table does not have.
@@ -47,12 +76,15 @@ impl fmt::Display for UnknownRule {
 impl std::error::Error for UnknownRule {}
 
 macro_rules! rules {
-    ($(
-        $field:ident: $Type:ident = $id:literal, $question:literal {
-            $First:ident = $first:literal: $first_meaning:literal,
-            $( $Reading:ident = $name:literal: $meaning:literal, )+
-        }
-    )+) => {
+    (
+        contested { $(
+            $field:ident: $Type:ident = $id:literal, $question:literal {
+                $First:ident = $first:literal: $first_meaning:literal,
+                $( $Reading:ident = $name:literal: $meaning:literal, )+
+            }
+        )+ }
+        settled { $( $settled:ident = $settled_id:literal: $rule:literal, $fault:literal; )+ }
+    ) => {
         $(
             #[doc = concat!($id, ": ", $question)]
             #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,24 +103,34 @@ macro_rules! rules {
                 #[doc = concat!($id, ": ", $question)]
                 pub $field: $Type,
             )+
+            $(
+                #[doc = concat!($settled_id, ": ", $rule)]
+                pub $settled: Settled,
+            )+
         }
 
         impl Rules {
             /// Puts the reading named `reading` of rule `id` in force.
             pub fn set(&mut self, id: &str, reading: &str) -> Result<(), UnknownRule> {
+                let unknown = |readings: Option<Vec<&'static str>>| {
+                    Err(UnknownRule { id: id.to_owned(), readings, reading: reading.to_owned() })
+                };
                 match id {
                     $(
                         $id => self.$field = match reading {
                             $first => $Type::$First,
                             $( $name => $Type::$Reading, )+
-                            _ => return Err(UnknownRule {
-                                id: id.to_owned(),
-                                readings: Some(vec![$first, $( $name ),+]),
-                                reading: reading.to_owned(),
-                            }),
+                            _ => return unknown(Some(vec![$first, $( $name ),+])),
                         },
                     )+
-                    _ => return Err(UnknownRule { id: id.to_owned(), readings: None, reading: reading.to_owned() }),
+                    $(
+                        $settled_id => self.$settled = match reading {
+                            "kept" => Settled::Kept,
+                            "broken" => Settled::Broken,
+                            _ => return unknown(Some(vec!["kept", "broken"])),
+                        },
+                    )+
+                    _ => return unknown(None),
                 }
                 Ok(())
             }
@@ -102,19 +144,30 @@ macro_rules! rules {
                             $( $Type::$Reading => $name, )+
                         }),
                     )+
+                    $( $settled_id => Some(if self.$settled.kept() { "kept" } else { "broken" }), )+
                     _ => None,
                 }
             }
 
-            /// Every rule, in the order of the documents.
+            /// Every rule: the contested ones, then the settled ones.
             pub fn table() -> &'static [Rule] {
                 const TABLE: &[Rule] = &[
                     $(
                         Rule {
                             id: $id,
+                            kind: RuleKind::Contested,
                             question: $question,
                             readings: &[($first, $first_meaning), $( ($name, $meaning) ),+],
                             default: $first,
+                        },
+                    )+
+                    $(
+                        Rule {
+                            id: $settled_id,
+                            kind: RuleKind::Settled,
+                            question: $rule,
+                            readings: &[("kept", $rule), ("broken", $fault)],
+                            default: "kept",
                         },
                     )+
                 ];
@@ -125,153 +178,225 @@ macro_rules! rules {
 }
 
 rules! {
-    missing_session: MissingSession = "X-02", "What does GET of a missing session answer?" {
-        NoContent = "no-content": "204 without a body.",
-        NotFound = "not-found": "404 with a text.",
+    contested {
+        missing_session: MissingSession = "X-02", "What does GET of a missing session answer?" {
+            NoContent = "no-content": "204 without a body.",
+            NotFound = "not-found": "404 with a text.",
+        }
+        xuid_number: XuidNumber = "X-03", "May a request give a xuid as a JSON number?" {
+            Accepted = "accepted": "Yes; it is shown as the equal decimal string.",
+            Refused = "refused": "No, 400.",
+        }
+        enum_case: EnumCase = "X-05", "Does the case of letters matter in the enumerated values of a request?" {
+            Any = "any": "No; the value is shown in the documented spelling.",
+            Exact = "exact": "Yes; another case is refused with 400.",
+        }
+        large_limit: LargeLimit = "X-07", "How many members may a large session have?" {
+            TenThousand = "10000": "Up to 10000.",
+            OneThousand = "1000": "Up to 1000.",
+        }
+        needed_to_start: NeededToStart = "X-09", "May membersNeededToStart be 0?" {
+            FromZero = "from-zero": "Yes; then episode 1 may have no member.",
+            FromOne = "from-one": "No, 400.",
+        }
+        ready_expiry: ReadyExpiry = "X-10", "What becomes of a member whose readyRemovalTimeout has passed?" {
+            Inactive = "inactive": "It becomes inactive, and its inactivity starts then.",
+            Removed = "removed": "It is removed.",
+        }
+        reservation_expiry: ReservationExpiry = "X-11", "What becomes of a reservation whose reservedRemovalTimeout has passed?" {
+            Removed = "removed": "It is removed.",
+            Inactive = "inactive": "Its user becomes an inactive member.",
+        }
+        custom_merge: CustomMerge = "X-12", "How deep are custom properties merged?" {
+            Deep = "deep": "Objects are merged at every depth; nested values that were not sent are kept (LIVE-024).",
+            TopLevel = "top-level": "A top-level key is replaced whole.",
+        }
+        nested_null: NestedNull = "SES-MERGE-007", "What does null below the top level of custom properties do?" {
+            Kept = "kept": "It is a value like any other.",
+            Deletes = "deletes": "It deletes its key when it meets a stored object.",
+        }
+        role_types_in_request: RoleTypesInRequest = "X-19", "May a request carry roleTypes?" {
+            Accepted = "accepted": "Yes: at creation, and later to change mutable role settings.",
+            Refused = "refused": "No, 400.",
+        }
+        full_join: FullJoin = "X-21", "How is a join of a full session refused?" {
+            Forbidden = "forbidden": "403.",
+            Malformed = "bad-request": "400.",
+        }
+        visible_join: VisibleJoin = "CONTRA-05", "How is a join of a visible session refused?" {
+            Forbidden = "forbidden": "403 with the session.",
+            Malformed = "bad-request": "400.",
+        }
+        initialize_text: InitializeText = "X-24", "May a member's initialize be the text \"true\" or \"false\"?" {
+            Refused = "refused": "No, 400.",
+            Accepted = "accepted": "Yes.",
+        }
+        invite_protocols: InviteProtocols = "X-26", "Which values may inviteProtocol have?" {
+            Listed = "listed": "game, tournamentgame, chat and gameparty.",
+            Any = "any": "Any text.",
+        }
+        late_constant: LateConstant = "X-28", "What if a write gives a constant that creation left unset?" {
+            Conflict = "conflict": "409, as for a constant with another value.",
+            Ignored = "ignored": "The write succeeds, and the constant stays unset.",
+        }
+        stranger_without_me: StrangerWithoutMe = "X-29", "What if a user who is no member writes to a session without `me`?" {
+            Joins = "joins": "The user is added as a member, if it may join.",
+            Refused = "refused": "403.",
+        }
+        creator_without_me: CreatorWithoutMe = "SES-CREATE-007", "Is a user who creates a session without `me` its member?" {
+            Absent = "absent": "No: a creation that adds no member is empty (SES-CREATE-005).",
+            Joins = "joins": "Yes.",
+        }
+        member_removal: MemberRemoval = "X-30", "Who may remove another member?" {
+            Servers = "servers": "Server principals.",
+            OwnersToo = "owners-too": "Server principals and owners of the session.",
+        }
+        unmatched_host: UnmatchedHost = "X-35", "What if host is no member's deviceToken?" {
+            Dropped = "dropped": "The field is dropped.",
+            Refused = "refused": "400.",
+        }
+        read_restriction_scope: ReadRestrictionScope = "X-37", "Which sessions does readRestriction govern?" {
+            Open = "open": "Open ones; anyone reads a visible session.",
+            OpenAndVisible = "open-and-visible": "Open and visible ones.",
+        }
+        defaults_of: DefaultsOf = "VER-012", "Whose contract version decides the defaults?" {
+            Template = "template": "The template's.",
+            Request = "request": "The creating request's.",
+        }
+        implied_gameplay: ImpliedGameplay = "VER-013", "Is a session of a 104 or 105 template a gameplay session?" {
+            Implied = "implied": "Yes, unless the template or the creator says no; capabilities show gameplay.",
+            Explicit = "explicit": "Only if capabilities.gameplay is true.",
+        }
+        foreign_names: ForeignNames = "VER-014", "What if a request uses the names of another contract version?" {
+            Refused = "refused": "400.",
+            Converted = "converted": "They are understood (CONTRA-09).",
+        }
+        no_change: NoChange = "COND-023", "Does a write that changes nothing raise the changeNumber?" {
+            Kept = "kept": "No; the `ETag` stays as well.",
+            Raised = "raised": "Yes.",
+        }
+        accepted_join_time: AcceptedJoinTime = "SES-JOIN-009", "What is the joinTime of a member that had been reserved?" {
+            Joined = "joined": "When the user took the reservation.",
+            Reserved = "reserved": "When the reservation was made.",
+        }
+        ready_to_active: ReadyToActive = "SES-MEMBER-010", "What if a ready member writes active alone?" {
+            Clears = "clears": "It is active and no longer ready.",
+            Refused = "refused": "400, both flags would be set.",
+        }
+        missing_connection: MissingConnection = "RTA-010", "What if a member becomes active without the live connection it needs?" {
+            Inactive = "inactive": "The write succeeds, and the member is inactive (LIVE-020).",
+            Refused = "refused": "400.",
+        }
+        device_token: DeviceToken = "LIVE-015", "What does a deviceToken stand for?" {
+            Device = "device": "The device of the user's token; for a token without one, the address.",
+            Address = "address": "The uploaded secureDeviceAddress.",
+        }
+        server_reservations: ServerReservations = "AUTH-017", "When may a server principal reserve?" {
+            AtCreation = "at-creation": "When it creates the session.",
+            Always = "always": "In every write.",
+        }
+        invite_scope: InviteScope = "HDL-INV-011", "What does an invite lift for the invited user?" {
+            Restrictions = "restrictions": "joinRestriction and readRestriction.",
+            VisibilityToo = "visibility-too": "Restrictions and visibility.",
+        }
+        unsupported_version: UnsupportedVersion = "HDR-003", "How is an unsupported contract version refused?" {
+            BadRequest = "bad-request": "400.",
+            NotAcceptable = "not-acceptable": "406.",
+        }
+        other_media_type: OtherMediaType = "HDR-008", "How is a body that is not declared as JSON refused?" {
+            BadRequest = "bad-request": "400.",
+            Unsupported = "unsupported": "415.",
+        }
+        empty_body: EmptyBody = "SES-BODY-007", "What is an empty body of a PUT?" {
+            Empty = "empty-object": "The same as {}.",
+            BadRequest = "bad-request": "400.",
+        }
+        repeated_member: RepeatedMember = "SES-BODY-001", "What if an object in a body names a member twice?" {
+            Refused = "refused": "400.",
+            LastCounts = "last-counts": "The last one counts.",
+        }
+        element_answer: ElementAnswer = "SES-ELEM-006", "What does a PUT of properties answer?" {
+            Session = "session": "The whole session.",
+            Element = "element": "The properties.",
+        }
+        element_removal: ElementRemoval = "CONTRA-45", "What does a successful DELETE of an element answer?" {
+            NoContent = "no-content": "204.",
+            Session = "session": "200 with the session, while there is one.",
+        }
+        any_not_equal: AnyNotEqual = "CONTRA-15", "What does `any(... ne ...)` mean in a search filter?" {
+            None = "none": "No element is equal.",
+            Some = "some": "Some element differs.",
+        }
     }
-    xuid_number: XuidNumber = "X-03", "May a request give a xuid as a JSON number?" {
-        Accepted = "accepted": "Yes; it is shown as the equal decimal string.",
-        Refused = "refused": "No, 400.",
-    }
-    enum_case: EnumCase = "X-05", "Does the case of letters matter in the enumerated values of a request?" {
-        Any = "any": "No; the value is shown in the documented spelling.",
-        Exact = "exact": "Yes; another case is refused with 400.",
-    }
-    large_limit: LargeLimit = "X-07", "How many members may a large session have?" {
-        TenThousand = "10000": "Up to 10000.",
-        OneThousand = "1000": "Up to 1000.",
-    }
-    needed_to_start: NeededToStart = "X-09", "May membersNeededToStart be 0?" {
-        FromZero = "from-zero": "Yes; then episode 1 may have no member.",
-        FromOne = "from-one": "No, 400.",
-    }
-    ready_expiry: ReadyExpiry = "X-10", "What becomes of a member whose readyRemovalTimeout has passed?" {
-        Inactive = "inactive": "It becomes inactive, and its inactivity starts then.",
-        Removed = "removed": "It is removed.",
-    }
-    reservation_expiry: ReservationExpiry = "X-11", "What becomes of a reservation whose reservedRemovalTimeout has passed?" {
-        Removed = "removed": "It is removed.",
-        Inactive = "inactive": "Its user becomes an inactive member.",
-    }
-    custom_merge: CustomMerge = "X-12", "How deep are custom properties merged?" {
-        Deep = "deep": "Objects are merged at every depth; nested values that were not sent are kept (LIVE-024).",
-        TopLevel = "top-level": "A top-level key is replaced whole.",
-    }
-    nested_null: NestedNull = "SES-MERGE-007", "What does null below the top level of custom properties do?" {
-        Kept = "kept": "It is a value like any other.",
-        Deletes = "deletes": "It deletes its key when it meets a stored object.",
-    }
-    role_types_in_request: RoleTypesInRequest = "X-19", "May a request carry roleTypes?" {
-        Accepted = "accepted": "Yes: at creation, and later to change mutable role settings.",
-        Refused = "refused": "No, 400.",
-    }
-    full_join: FullJoin = "X-21", "How is a join of a full session refused?" {
-        Forbidden = "forbidden": "403.",
-        Malformed = "bad-request": "400.",
-    }
-    visible_join: VisibleJoin = "CONTRA-05", "How is a join of a visible session refused?" {
-        Forbidden = "forbidden": "403 with the session.",
-        Malformed = "bad-request": "400.",
-    }
-    initialize_text: InitializeText = "X-24", "May a member's initialize be the text \"true\" or \"false\"?" {
-        Refused = "refused": "No, 400.",
-        Accepted = "accepted": "Yes.",
-    }
-    invite_protocols: InviteProtocols = "X-26", "Which values may inviteProtocol have?" {
-        Listed = "listed": "game, tournamentgame, chat and gameparty.",
-        Any = "any": "Any text.",
-    }
-    late_constant: LateConstant = "X-28", "What if a write gives a constant that creation left unset?" {
-        Conflict = "conflict": "409, as for a constant with another value.",
-        Ignored = "ignored": "The write succeeds, and the constant stays unset.",
-    }
-    stranger_without_me: StrangerWithoutMe = "X-29", "What if a user who is no member writes to a session without `me`?" {
-        Joins = "joins": "The user is added as a member, if it may join.",
-        Refused = "refused": "403.",
-    }
-    creator_without_me: CreatorWithoutMe = "SES-CREATE-007", "Is a user who creates a session without `me` its member?" {
-        Absent = "absent": "No: a creation that adds no member is empty (SES-CREATE-005).",
-        Joins = "joins": "Yes.",
-    }
-    member_removal: MemberRemoval = "X-30", "Who may remove another member?" {
-        Servers = "servers": "Server principals.",
-        OwnersToo = "owners-too": "Server principals and owners of the session.",
-    }
-    unmatched_host: UnmatchedHost = "X-35", "What if host is no member's deviceToken?" {
-        Dropped = "dropped": "The field is dropped.",
-        Refused = "refused": "400.",
-    }
-    read_restriction_scope: ReadRestrictionScope = "X-37", "Which sessions does readRestriction govern?" {
-        Open = "open": "Open ones; anyone reads a visible session.",
-        OpenAndVisible = "open-and-visible": "Open and visible ones.",
-    }
-    defaults_of: DefaultsOf = "VER-012", "Whose contract version decides the defaults?" {
-        Template = "template": "The template's.",
-        Request = "request": "The creating request's.",
-    }
-    implied_gameplay: ImpliedGameplay = "VER-013", "Is a session of a 104 or 105 template a gameplay session?" {
-        Implied = "implied": "Yes, unless the template or the creator says no; capabilities show gameplay.",
-        Explicit = "explicit": "Only if capabilities.gameplay is true.",
-    }
-    foreign_names: ForeignNames = "VER-014", "What if a request uses the names of another contract version?" {
-        Refused = "refused": "400.",
-        Converted = "converted": "They are understood (CONTRA-09).",
-    }
-    no_change: NoChange = "COND-023", "Does a write that changes nothing raise the changeNumber?" {
-        Kept = "kept": "No; the `ETag` stays as well.",
-        Raised = "raised": "Yes.",
-    }
-    accepted_join_time: AcceptedJoinTime = "SES-JOIN-009", "What is the joinTime of a member that had been reserved?" {
-        Joined = "joined": "When the user took the reservation.",
-        Reserved = "reserved": "When the reservation was made.",
-    }
-    ready_to_active: ReadyToActive = "SES-MEMBER-010", "What if a ready member writes active alone?" {
-        Clears = "clears": "It is active and no longer ready.",
-        Refused = "refused": "400, both flags would be set.",
-    }
-    missing_connection: MissingConnection = "RTA-010", "What if a member becomes active without the live connection it needs?" {
-        Inactive = "inactive": "The write succeeds, and the member is inactive (LIVE-020).",
-        Refused = "refused": "400.",
-    }
-    device_token: DeviceToken = "LIVE-015", "What does a deviceToken stand for?" {
-        Device = "device": "The device of the user's token; for a token without one, the address.",
-        Address = "address": "The uploaded secureDeviceAddress.",
-    }
-    server_reservations: ServerReservations = "AUTH-017", "When may a server principal reserve?" {
-        AtCreation = "at-creation": "When it creates the session.",
-        Always = "always": "In every write.",
-    }
-    invite_scope: InviteScope = "HDL-INV-011", "What does an invite lift for the invited user?" {
-        Restrictions = "restrictions": "joinRestriction and readRestriction.",
-        VisibilityToo = "visibility-too": "Restrictions and visibility.",
-    }
-    unsupported_version: UnsupportedVersion = "HDR-003", "How is an unsupported contract version refused?" {
-        BadRequest = "bad-request": "400.",
-        NotAcceptable = "not-acceptable": "406.",
-    }
-    other_media_type: OtherMediaType = "HDR-008", "How is a body that is not declared as JSON refused?" {
-        BadRequest = "bad-request": "400.",
-        Unsupported = "unsupported": "415.",
-    }
-    empty_body: EmptyBody = "SES-BODY-007", "What is an empty body of a PUT?" {
-        Empty = "empty-object": "The same as {}.",
-        BadRequest = "bad-request": "400.",
-    }
-    repeated_member: RepeatedMember = "SES-BODY-001", "What if an object in a body names a member twice?" {
-        Refused = "refused": "400.",
-        LastCounts = "last-counts": "The last one counts.",
-    }
-    element_answer: ElementAnswer = "SES-ELEM-006", "What does a PUT of properties answer?" {
-        Session = "session": "The whole session.",
-        Element = "element": "The properties.",
-    }
-    element_removal: ElementRemoval = "CONTRA-45", "What does a successful DELETE of an element answer?" {
-        NoContent = "no-content": "204.",
-        Session = "session": "200 with the session, while there is one.",
-    }
-    any_not_equal: AnyNotEqual = "CONTRA-15", "What does `any(... ne ...)` mean in a search filter?" {
-        None = "none": "No element is equal.",
-        Some = "some": "Some element differs.",
+
+    settled {
+        fields_are_kept = "SES-MERGE-001": "What a write does not send is kept.", "Custom properties are replaced whole.";
+        null_deletes = "SES-MERGE-008": "Null deletes a custom key.", "Null is stored.";
+        system_fields_are_replaced = "SES-MERGE-012": "A system field is replaced whole.", "Keywords are appended.";
+        subscriptions_are_merged = "SES-MERGE-014": "Subscriptions are merged one by one.", "They are replaced whole.";
+        change_number_grows = "SES-MERGE-019": "Every change raises the changeNumber.", "It stays.";
+        etag_changes = "SES-MERGE-020": "Every change changes the `ETag`.", "It stays.";
+        unknown_keys_are_refused = "SES-BODY-002": "Unknown top-level keys are refused.", "They are ignored.";
+        constants_are_fixed = "SES-CONST-001": "Constants cannot be changed.", "A write of others is accepted.";
+        template_wins = "SES-CONST-002": "The creator cannot contradict the template.", "The creator wins.";
+        template_closes_capabilities = "SES-CONST-007": "An empty capabilities object closes them.", "The creator adds to it.";
+        capabilities_are_checked = "TPL-015": "Some capabilities exclude each other.", "All go together.";
+        initiators_are_asked = "SES-CREATE-008": "Only initiators create the session.", "Anybody does.";
+        empty_creation_is_gone = "SES-CREATE-005": "A creation without members is no session.", "An empty session is created.";
+        caller_is_itself = "SES-JOIN-002": "The xuid of `me` is the caller's.", "It is what the request says.";
+        title_is_shown_while_active = "SES-MEMBER-012": "activeTitleId is shown while active.", "It is always shown.";
+        full_is_full = "SES-JOIN-013": "A full session takes nobody.", "It takes everybody.";
+        reservations_take_places = "SES-RSV-011": "A reservation takes a place.", "Only accepted members take places.";
+        inactive_members_take_places = "SES-MEMBER-015": "An inactive member takes a place.", "It takes none.";
+        first_write_accepts = "SES-RSV-013": "Any write takes a reservation.", "Only a write of `me` does.";
+        closed_allows_reservations = "SES-RSV-012": "A closed session takes reservations.", "It refuses them.";
+        reservations_pass_restrictions = "SES-RESTR-007": "Reserved users join despite restrictions.", "Restrictions keep them out.";
+        last_member_ends_session = "SES-MEMBER-002": "The last member ends the session.", "The session stays.";
+        flags_exclude = "SES-MEMBER-008": "active and ready exclude each other.", "active wins.";
+        others_are_safe = "SES-MEMBER-007": "A user cannot remove others.", "It can.";
+        servers_belong_to_servers = "SES-SERVER-001": "Only servers write servers.", "Users do as well.";
+        visible_needs_reservation = "SES-VIS-003": "A visible session is joined by reserved users.", "Anybody joins it.";
+        private_is_private = "SES-VIS-004": "A private session is read by its members.", "Anybody reads it.";
+        private_has_no_keywords = "SES-VIS-007": "A private session has no keywords.", "It may have some.";
+        join_restriction_holds = "SES-RESTR-003": "joinRestriction keeps strangers out.", "It does nothing.";
+        reserved_open_no_door = "SES-RESTR-004": "Only accepted members admit whom they follow.", "Reserved ones do as well.";
+        local_needs_active = "SES-RESTR-005": "Only active members admit local users.", "Inactive ones do as well.";
+        read_is_no_stricter = "SES-RESTR-011": "readRestriction is no stricter than joinRestriction.", "It may be.";
+        style_forbids_none = "LIVE-013": "userAuthorizationStyle forbids none.", "It is accepted.";
+        style_is_local = "LIVE-012": "userAuthorizationStyle defaults to local.", "It defaults to none.";
+        closed_is_closed = "SES-RESTR-015": "A closed session takes no strangers.", "It takes them.";
+        large_is_needed = "SES-SIZE-003": "More than 100 members need large.", "They do not.";
+        privilege_is_needed = "AUTH-018": "Playing needs the multiplayer privilege.", "It does not.";
+        owners_rule = "SES-OWN-003": "Only owners write system properties.", "Every member does.";
+        session_ends_with_owner = "SES-OWN-006": "Without migration the last owner ends the session.", "The session stays.";
+        oldest_inherits = "SES-OWN-007": "The oldest member becomes owner.", "The youngest does.";
+        role_max_holds = "SES-ROLE-005": "max is enforced.", "It is not.";
+        role_target_is_a_wish = "SES-ROLE-006": "target is not enforced.", "It is.";
+        managed_roles_need_owners = "SES-ROLE-007": "ownerManaged needs hasOwners.", "It does not.";
+        large_shows_me_only = "SES-LARGE-001": "A large session shows the caller only.", "It shows all.";
+        large_refuses_others = "SES-LARGE-003": "A large session refuses reservations.", "It takes them.";
+        metrics_cover_requirements = "SES-QOS-002": "Metrics cover the requirements.", "They need not.";
+        turn_is_marked = "SES-PSYS-003": "Members in turn are marked.", "They are not.";
+        host_is_a_member = "SES-PSYS-007": "host is dropped unless it is a member's.", "It is kept.";
+        success_is_for_evaluation = "SES-PSYS-010": "initializationSucceeded is for the stage evaluating.", "It is ignored.";
+        own_device_is_not_measured = "SES-MSYS-005": "A member does not measure itself.", "It may.";
+        addresses_need_connectivity = "SES-CAP-003": "secureDeviceAddress needs connectivity.", "It does not.";
+        initialization_needs_members = "INIT-026": "Too few members to initialize are refused.", "They are accepted.";
+        initialize_needs_initialization = "LIVE-014": "initialize is dropped without memberInitialization.", "It is kept.";
+        timers_are_applied = "TMO-003": "Expired timers are applied at the next access.", "They are not.";
+        timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.";
+        next_timer_is_shown = "TMO-016": "nextTimer is shown while a timer runs.", "It is not.";
+        versions_differ = "LIVE-006": "A document is rendered for the caller's version.", "It always has the names of 107.";
+        old_default_is_two_hours = "VER-010": "A 104 template has other defaults.", "It has those of 107.";
+        xuid_is_text = "SES-MCON-001": "A xuid is a string.", "It is a number.";
+        chain_visits_members = "SES-RESP-007": "next leads to the next member.", "It is the index plus one.";
+        index_is_shown = "LIVE-008": "A member shows its index.", "It does not.";
+        active_is_counted = "LIVE-007": "membersInfo counts the active.", "It does not.";
+        invites_lift_restrictions = "HDL-INV-012": "An invite does not open a closed session.", "It does.";
+        transfers_lift_restrictions = "HDL-TRF-002": "A transfer admits despite restrictions.", "It does not.";
+        activity_is_a_change = "LIVE-002": "Binding an activity changes the session.", "It does not.";
+        inactive_has_no_activity = "HDL-ACT-004": "An inactive member has no activity.", "It keeps it.";
+        lost_connection_is_noticed = "RTA-025": "A lost connection makes inactive.", "It does not.";
     }
 }
 

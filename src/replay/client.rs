@@ -38,7 +38,10 @@ pub struct WireResponse {
 impl WireResponse {
     /// The first value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -87,7 +90,12 @@ impl Client {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let verbatim = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { base_url: base_url.into(), pool, verbatim, timeout })
+        Ok(Self {
+            base_url: base_url.into(),
+            pool,
+            verbatim,
+            timeout,
+        })
     }
 
     /// Sends a request and reads the whole answer.
@@ -115,7 +123,9 @@ impl Client {
         }
         // `Url` resolves dots and escapes quotes; such a path goes through a client that takes it as it is.
         if url.as_str() != text && self.base_url.starts_with("http://") {
-            return self.exchange_verbatim(&text, method, headers, request.body.clone()).await;
+            return self
+                .exchange_verbatim(&text, method, headers, request.body.clone())
+                .await;
         }
         let mut builder = self.pool.request(method, url).headers(headers);
         if let Some(body) = &request.body {
@@ -128,7 +138,11 @@ impl Client {
             body.extend_from_slice(&chunk);
             check_size(body.len())?;
         }
-        Ok(WireResponse { status, headers, body: body.into() })
+        Ok(WireResponse {
+            status,
+            headers,
+            body: body.into(),
+        })
     }
 
     async fn exchange_verbatim(
@@ -146,7 +160,11 @@ impl Client {
         let request = request.map_err(|error| WireError::Unsendable(error.to_string()))?;
         let response = self.verbatim.request(request).await.map_err(|error| {
             let message = innermost(&error);
-            if error.is_connect() { WireError::Connect(message) } else { WireError::Broken(message) }
+            if error.is_connect() {
+                WireError::Connect(message)
+            } else {
+                WireError::Broken(message)
+            }
         })?;
         let (status, headers) = (response.status().as_u16(), texts(response.headers()));
         let mut incoming = response.into_body();
@@ -156,7 +174,11 @@ impl Client {
             body.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref()));
             check_size(body.len())?;
         }
-        Ok(WireResponse { status, headers, body: body.into() })
+        Ok(WireResponse {
+            status,
+            headers,
+            body: body.into(),
+        })
     }
 }
 
@@ -164,12 +186,19 @@ fn check_size(length: usize) -> Result<(), WireError> {
     if length <= MAX_BODY {
         return Ok(());
     }
-    Err(WireError::Broken(format!("the answer is longer than {} MiB", MAX_BODY >> 20)))
+    Err(WireError::Broken(format!(
+        "the answer is longer than {} MiB",
+        MAX_BODY >> 20
+    )))
 }
 
 fn wire_error(error: &reqwest::Error) -> WireError {
     let message = innermost(error);
-    if error.is_connect() { WireError::Connect(message) } else { WireError::Broken(message) }
+    if error.is_connect() {
+        WireError::Connect(message)
+    } else {
+        WireError::Broken(message)
+    }
 }
 
 /// The cause that says most; the outer ones repeat the URL.
@@ -183,5 +212,8 @@ fn innermost(error: &dyn std::error::Error) -> String {
 
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+        .collect()
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::client::{WireError, WireRequest, WireResponse};
 use super::judge::{self, Fault};
 use super::scope::{Speaker, Variables};
+use super::socket::Socket;
 use super::verdict::{Exchange, Finding, Outcome, Verdict};
 use super::{Replay, matching};
 use crate::suite::case::{Action, Body, Case, Expectation, Request, Source, Step, Variant};
@@ -21,6 +22,8 @@ use crate::suite::variable;
 
 /// How often a throttled request is sent again.
 const MAX_THROTTLED: usize = 8;
+/// How long a frame is waited for when the step does not say, in ms.
+const FRAME_LIMIT: u64 = 5_000;
 /// How long `within` waits between two attempts, in ms.
 const POLL: u64 = 250;
 
@@ -47,6 +50,7 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> O
         judged: Vec::new(),
         assertions: 0,
         named: HashMap::new(),
+        sockets: HashMap::new(),
         advance: 0,
     };
     let stop = match replay.missing(case, variant) {
@@ -56,13 +60,21 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> O
         None => tokio::time::timeout(replay.options.case_limit, conversation.run()).await,
     };
     let (verdict, reason) = match stop {
-        Err(_) => {
-            (Verdict::Inconclusive, Some(format!("not done within {} s", replay.options.case_limit.as_secs())))
-        }
+        Err(_) => (
+            Verdict::Inconclusive,
+            Some(format!("not done within {} s", replay.options.case_limit.as_secs())),
+        ),
         Ok(Err(Stop::Inconclusive(reason))) => (Verdict::Inconclusive, Some(reason)),
         Ok(Ok(()) | Err(Stop::Failed)) => {
-            let limit = if replay.options.strict { Weight::Warning } else { Weight::Failure };
-            let is_failed = conversation.findings.iter().any(|finding| finding.is_setup || finding.weight >= limit);
+            let limit = if replay.options.strict {
+                Weight::Warning
+            } else {
+                Weight::Failure
+            };
+            let is_failed = conversation
+                .findings
+                .iter()
+                .any(|finding| finding.is_setup || finding.weight >= limit);
             (if is_failed { Verdict::Fail } else { Verdict::Pass }, None)
         }
     };
@@ -71,7 +83,11 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> O
     } else {
         (verdict, reason)
     };
-    let leftovers = if replay.target.is_disposable { Vec::new() } else { conversation.clean_up().await };
+    let leftovers = if replay.target.is_disposable {
+        Vec::new()
+    } else {
+        conversation.clean_up().await
+    };
     conversation.into_outcome(verdict, reason, start, leftovers)
 }
 
@@ -87,6 +103,8 @@ struct Conversation<'a> {
     assertions: usize,
     /// The latest exchange of each named step.
     named: HashMap<&'a str, usize>,
+    /// The open sockets, by the case's name for them.
+    sockets: HashMap<&'a str, Socket>,
     /// How far the conversation's clock is ahead of the target's, in ms.
     advance: u64,
 }
@@ -118,8 +136,9 @@ impl<'a> Conversation<'a> {
             }
             let label = (index + 1).to_string();
             let is_done = match step.within {
-                Some(limit) => self.run_until(step, &label, limit).await?,
-                None => self.run_once(step, &label).await?,
+                // A frame is waited for, not asked for again.
+                Some(limit) if !matches!(step.action, Action::Frame(..)) => self.run_until(step, &label, limit).await?,
+                _ => self.run_once(step, &label).await?,
             };
             if !is_done {
                 return Err(Stop::Failed);
@@ -141,7 +160,12 @@ impl<'a> Conversation<'a> {
     async fn run_until(&mut self, step: &'a Step, label: &str, limit: u64) -> Result<bool, Stop> {
         let mut left = limit;
         loop {
-            let before = (self.exchanges.len(), self.findings.len(), self.readings.len(), self.assertions);
+            let before = (
+                self.exchanges.len(),
+                self.findings.len(),
+                self.readings.len(),
+                self.assertions,
+            );
             let is_done = self.run_once(step, label).await?;
             if left == 0 || is_done && self.findings.len() == before.1 {
                 return Ok(is_done);
@@ -159,7 +183,9 @@ impl<'a> Conversation<'a> {
     /// Carries out a step; false when something failed that makes what follows noise.
     async fn run_once(&mut self, step: &'a Step, label: &str) -> Result<bool, Stop> {
         let known = self.findings.len();
-        let guard = step.expectations().find_map(|expectation| Some((expectation, expectation.unchanged.as_ref()?)));
+        let guard = step
+            .expectations()
+            .find_map(|expectation| Some((expectation, expectation.guarded()?)));
         let before = match guard {
             Some((_, path)) => Some(self.observe(path, format!("{label} before")).await?),
             None => None,
@@ -177,13 +203,23 @@ impl<'a> Conversation<'a> {
                 }
             }
             Action::Together(requests) => self.send_together(requests, label).await?,
+            Action::Open(name, request) => self.open(name, request, label).await?,
+            Action::Frame(name, frame) => self.frame(step, name, frame.as_ref(), label).await?,
+            Action::Close(name) => {
+                if let Some(socket) = self.sockets.remove(name.as_str()) {
+                    socket.close().await;
+                }
+                return Ok(true);
+            }
         }
         let last = self.exchanges.len();
         if last == first {
             return Err(Stop::Inconclusive("the step sent nothing".to_owned()));
         }
         for index in first..last {
-            if let Some(expectation) = &step.expect {
+            // A frame that did not come was told already.
+            let is_missed = matches!(step.action, Action::Frame(..)) && self.findings.len() > known;
+            if let Some(expectation) = step.expect.as_ref().filter(|_| !is_missed) {
                 self.judge(step, expectation, index);
             }
             let status = self.exchanges.get(index).map_or(0, |exchange| exchange.response.status);
@@ -192,6 +228,16 @@ impl<'a> Conversation<'a> {
             }
         }
         self.judge_tally(step, first, last);
+        let is_due = |expectation: &Expectation| {
+            let followed = |(entry, alternatives): &(String, Vec<(String, Expectation)>)| {
+                let is_followed = |key: &String| self.readings.iter().any(|(e, k)| e == entry && k == key);
+                alternatives
+                    .iter()
+                    .any(|(key, reading)| reading.guarded().is_some() && is_followed(key))
+            };
+            expectation.unchanged.is_some() || expectation.reading.as_ref().is_some_and(followed)
+        };
+        let guard = guard.filter(|(expectation, _)| is_due(expectation));
         if let (Some((expectation, path)), Some(before)) = (guard, before) {
             let after = self.observe(path, format!("{label} after")).await?;
             self.assertions += 1;
@@ -202,7 +248,17 @@ impl<'a> Conversation<'a> {
             for (assertion, expected, actual) in found {
                 let assertion = format!("unchanged: {assertion}");
                 let pointer = format!("{}/unchanged", expectation.pointer);
-                self.add(step, Some(expectation), after, Fault { assertion, expected, actual, pointer });
+                self.add(
+                    step,
+                    Some(expectation),
+                    after,
+                    Fault {
+                        assertion,
+                        expected,
+                        actual,
+                        pointer,
+                    },
+                );
             }
         }
         if let Some(name) = &step.name {
@@ -225,18 +281,32 @@ impl<'a> Conversation<'a> {
     }
 
     async fn send(&mut self, request: &Request, label: String) -> Result<usize, Stop> {
-        let speaker = Speaker { name: &request.speaker, copy: 1 };
+        let speaker = Speaker {
+            name: &request.speaker,
+            copy: 1,
+        };
         let wire = self.wire_request(request, speaker);
-        let response = self.replay.deliver(&wire, self.expects_throttling()).await.map_err(inconclusive)?;
+        let response = self
+            .replay
+            .deliver(&wire, self.expects_throttling())
+            .await
+            .map_err(inconclusive)?;
         self.record(label, &request.speaker, wire, response);
         Ok(self.exchanges.len() - 1)
     }
 
     async fn send_together(&mut self, requests: &[Request], label: &str) -> Result<(), Stop> {
-        let wires: Vec<_> = requests.iter().enumerate().map(|(index, request)| {
-            let speaker = Speaker { name: &request.speaker, copy: index + 1 };
-            self.wire_request(request, speaker)
-        }).collect();
+        let wires: Vec<_> = requests
+            .iter()
+            .enumerate()
+            .map(|(index, request)| {
+                let speaker = Speaker {
+                    name: &request.speaker,
+                    copy: index + 1,
+                };
+                self.wire_request(request, speaker)
+            })
+            .collect();
         let expects_throttling = self.expects_throttling();
         let responses = join_all(wires.iter().map(|wire| self.replay.deliver(wire, expects_throttling))).await;
         for (index, ((request, wire), response)) in requests.iter().zip(wires).zip(responses).enumerate() {
@@ -246,32 +316,145 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
+    /// Opens a real-time socket; what comes of it is recorded like any answer.
+    async fn open(&mut self, name: &'a str, request: &Request, label: &str) -> Result<(), Stop> {
+        let speaker = Speaker {
+            name: &request.speaker,
+            copy: 1,
+        };
+        let wire = self.wire_request(request, speaker);
+        let (base_url, limit) = (&self.replay.target.base_url, self.replay.options.exchange_limit);
+        let (socket, response) = Socket::open(base_url, &wire.path, &wire.headers, limit)
+            .await
+            .map_err(inconclusive)?;
+        if let Some(socket) = socket {
+            self.sockets.insert(name, socket);
+        }
+        self.record(label.to_owned(), &request.speaker, wire, response);
+        Ok(())
+    }
+
+    /// Sends a frame, and waits for the one that the step expects.
+    async fn frame(&mut self, step: &'a Step, name: &str, frame: Option<&Value>, label: &str) -> Result<(), Stop> {
+        let speaker = Speaker { name: "", copy: 1 };
+        let Some(mut socket) = self.sockets.remove(name) else {
+            return Err(Stop::Inconclusive(format!("the socket `{name}` is not open")));
+        };
+        let mut wire = WireRequest {
+            method: "FRAME".to_owned(),
+            path: name.to_owned(),
+            ..WireRequest::default()
+        };
+        if let Some(frame) = frame {
+            let frame = variable::generate(&self.variables.json(frame, speaker)).into_owned();
+            wire.body = Some(Bytes::from(match &frame {
+                Value::String(text) => text.clone(),
+                json => json.to_string(),
+            }));
+            socket.send(&frame).await.map_err(inconclusive)?;
+        }
+        let mut fault = None;
+        let mut received = None;
+        if let Some(expectation) = &step.expect {
+            if let Some(matcher) = &expectation.body {
+                let matcher = self.variables.json(matcher, speaker);
+                let limit = Duration::from_millis(step.within.unwrap_or(FRAME_LIMIT));
+                match socket.expect(&matcher, limit).await {
+                    Ok(frame) => received = Some(frame),
+                    Err(frames) => {
+                        fault = Some(Fault {
+                            assertion: "frame".to_owned(),
+                            expected: matching::show(Some(&matcher)),
+                            actual: matching::show(Some(&Value::Array(frames))),
+                            pointer: format!("{}/body", expectation.pointer),
+                        });
+                    }
+                }
+            }
+            if let Some(matcher) = &expectation.none {
+                let matcher = self.variables.json(matcher, speaker);
+                let fits = |frame: &Value| matching::find_mismatches(&matcher, Some(frame)).is_empty();
+                if let Some(frame) = socket.frames().into_iter().find(fits) {
+                    fault = Some(Fault {
+                        assertion: "no frame".to_owned(),
+                        expected: format!("no frame like {}", matching::show(Some(&matcher))),
+                        actual: matching::show(Some(&frame)),
+                        pointer: format!("{}/none", expectation.pointer),
+                    });
+                }
+            }
+        }
+        let body = received
+            .as_ref()
+            .map(|frame| Bytes::from(frame.to_string()))
+            .unwrap_or_default();
+        let opened = self.variant.script.steps.iter().find_map(|step| match &step.action {
+            Action::Open(open, request) if open == name => Some((open.as_str(), request.speaker.clone())),
+            _ => None,
+        });
+        let (name, speaker) = opened.unwrap_or_default();
+        self.exchanges.push(Exchange {
+            label: label.to_owned(),
+            speaker,
+            request: wire,
+            response: WireResponse {
+                body,
+                ..WireResponse::default()
+            },
+            schema: received.is_some().then(|| "realtime-frame".to_owned()),
+            json: received,
+            request_schema: None,
+        });
+        self.sockets.insert(name, socket);
+        if let Some(fault) = fault {
+            self.add(step, step.expect.as_ref(), self.exchanges.len() - 1, fault);
+        }
+        Ok(())
+    }
+
     fn expects_throttling(&self) -> bool {
         self.case.needs.iter().any(|need| need == "rate-limits")
     }
 
     fn record(&mut self, label: String, speaker: &str, mut request: WireRequest, response: WireResponse) {
-        request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+        request
+            .headers
+            .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
         let kind = response.header("content-type").unwrap_or_default();
         let is_json = kind.contains("json") || matches!(response.body.first(), Some(b'{' | b'['));
         let json = is_json.then(|| serde_json::from_slice(&response.body).ok()).flatten();
         let schemas = self.replay.suite.schemas();
         let operation = schemas.operation(&request.method, &request.path);
-        let text = if json.is_none() { String::from_utf8_lossy(&response.body) } else { Cow::Borrowed("") };
+        let text = if json.is_none() {
+            String::from_utf8_lossy(&response.body)
+        } else {
+            Cow::Borrowed("")
+        };
         let body = match &json {
             _ if response.body.is_empty() => schemas::Body::Empty,
             Some(json) => schemas::Body::Json(json),
             None => schemas::Body::Text(&text),
         };
-        let judgement = operation.map(|operation| schemas.judge(&operation, response.status, self.variant.version, body));
-        let judgement = judgement.unwrap_or_default();
+        let judgement =
+            operation.map(|operation| schemas.judge(&operation, response.status, self.variant.version, body));
+        let judgement = judgement.filter(|_| request.method != "HEAD").unwrap_or_default();
         let (name, request_schema) = match &operation {
-            Some(operation) => (Some(operation.path().id.clone()), operation.request_schema().map(str::to_owned)),
+            Some(operation) => (
+                Some(operation.path().id.clone()),
+                operation.request_schema().map(str::to_owned),
+            ),
             None => (None, None),
         };
         drop(text);
-        let exchange =
-            Exchange { label, speaker: speaker.to_owned(), request, response, json, schema: judgement.schema, request_schema };
+        let exchange = Exchange {
+            label,
+            speaker: speaker.to_owned(),
+            request,
+            response,
+            json,
+            schema: judgement.schema,
+            request_schema,
+        };
         self.exchanges.push(exchange);
         let index = self.exchanges.len() - 1;
         self.assertions += 1;
@@ -281,7 +464,11 @@ impl<'a> Conversation<'a> {
                 _ => Weight::Failure,
             };
             let clauses: Vec<String> = violation.clause.into_iter().collect();
-            let weight = if clauses.is_empty() { weight } else { weight.min(self.weigh(&clauses)) };
+            let weight = if clauses.is_empty() {
+                weight
+            } else {
+                weight.min(self.weigh(&clauses))
+            };
             self.findings.push(Finding {
                 weight,
                 clauses,
@@ -289,10 +476,14 @@ impl<'a> Conversation<'a> {
                 exchange: index,
                 assertion: format!("schema {}", violation.pointer),
                 expected: violation.message,
-                actual: self.exchanges.get(index).and_then(|exchange| exchange.json.as_ref()).map_or_else(
-                    || "no JSON".to_owned(),
-                    |json| matching::show(json.pointer(&violation.pointer)),
-                ),
+                actual: self
+                    .exchanges
+                    .get(index)
+                    .and_then(|exchange| exchange.json.as_ref())
+                    .map_or_else(
+                        || "no JSON".to_owned(),
+                        |json| matching::show(json.pointer(&violation.pointer)),
+                    ),
                 pointer: String::new(),
             });
         }
@@ -303,7 +494,9 @@ impl<'a> Conversation<'a> {
 
     fn judge_invariants(&mut self, operation: &str, index: usize) {
         let replay = self.replay;
-        let Some(exchange) = self.exchanges.get(index) else { return };
+        let Some(exchange) = self.exchanges.get(index) else {
+            return;
+        };
         let content = judge::content(exchange);
         let mut findings = Vec::new();
         for invariant in replay.suite.invariants() {
@@ -318,7 +511,10 @@ impl<'a> Conversation<'a> {
             }
             let context = judge::Context {
                 variables: &self.variables,
-                speaker: Speaker { name: &exchange.speaker, copy: 1 },
+                speaker: Speaker {
+                    name: &exchange.speaker,
+                    copy: 1,
+                },
                 named: &|_| None,
             };
             for fault in judge::judge(&invariant.expect, exchange, context, &mut self.readings) {
@@ -339,10 +535,19 @@ impl<'a> Conversation<'a> {
 
     /// Holds an exchange against an expectation, and keeps what it captures.
     fn judge(&mut self, step: &Step, expectation: &'a Expectation, index: usize) {
-        let Some(exchange) = self.exchanges.get(index) else { return };
+        let Some(exchange) = self.exchanges.get(index) else {
+            return;
+        };
         let named = |name: &str| self.exchanges.get(*self.named.get(name)?);
-        let speaker = Speaker { name: &exchange.speaker, copy: 1 };
-        let context = judge::Context { variables: &self.variables, speaker, named: &named };
+        let speaker = Speaker {
+            name: &exchange.speaker,
+            copy: 1,
+        };
+        let context = judge::Context {
+            variables: &self.variables,
+            speaker,
+            named: &named,
+        };
         let mut readings = Vec::new();
         let faults = judge::judge(expectation, exchange, context, &mut readings);
         self.assertions += expectation.assertions();
@@ -352,19 +557,33 @@ impl<'a> Conversation<'a> {
                 let assertion = format!("schema {}", violation.pointer);
                 let actual = matching::show(json.pointer(&violation.pointer));
                 let pointer = format!("{}/schema", expectation.pointer);
-                violations.push(Fault { assertion, expected: violation.message, actual, pointer });
+                violations.push(Fault {
+                    assertion,
+                    expected: violation.message,
+                    actual,
+                    pointer,
+                });
             }
         }
         let followed = expectation.reading.as_ref().and_then(|(entry, alternatives)| {
             let (_, key) = readings.iter().find(|(followed, _)| followed == entry)?;
-            alternatives.iter().find(|(name, _)| name == key).map(|(_, reading)| reading)
+            alternatives
+                .iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, reading)| reading)
         });
         let mut captured = Vec::new();
-        for (name, source) in expectation.capture.iter().chain(followed.iter().flat_map(|reading| &reading.capture)) {
+        for (name, source) in expectation
+            .capture
+            .iter()
+            .chain(followed.iter().flat_map(|reading| &reading.capture))
+        {
             let value = match source {
                 Source::Status => Some(exchange.response.status.into()),
                 Source::Header(header) => exchange.response.header(header).map(Value::from),
-                Source::Body(pointer) => exchange.json.as_ref().and_then(|json| json.pointer(pointer)).cloned(),
+                Source::Body(pointer) => exchange
+                    .document()
+                    .and_then(|document| document.pointer(pointer).cloned()),
             };
             captured.push((name, value, source));
         }
@@ -390,11 +609,17 @@ impl<'a> Conversation<'a> {
         let speaker = Speaker { name: "", copy: 1 };
         for (set, expected) in &step.tally {
             let answers = self.exchanges.get(first..last).unwrap_or_default();
-            let count = answers.iter().filter(|exchange| set.contains(exchange.response.status)).count();
+            let count = answers
+                .iter()
+                .filter(|exchange| set.contains(exchange.response.status))
+                .count();
             self.assertions += 1;
             let matcher = self.variables.resolve(expected, speaker);
             if let Some(mismatch) = matching::find_mismatches(&matcher, Some(&Value::from(count))).pop() {
-                let statuses: Vec<_> = answers.iter().map(|exchange| exchange.response.status.to_string()).collect();
+                let statuses: Vec<_> = answers
+                    .iter()
+                    .map(|exchange| exchange.response.status.to_string())
+                    .collect();
                 let fault = Fault {
                     assertion: format!("tally {set}"),
                     expected: format!("{} of {} answers", mismatch.expected, answers.len()),
@@ -413,7 +638,11 @@ impl<'a> Conversation<'a> {
             None if step.is_setup => Vec::new(),
             None => self.variant.clauses.clone(),
         };
-        let weight = if step.is_setup { Weight::Failure } else { self.weigh(&clauses) };
+        let weight = if step.is_setup {
+            Weight::Failure
+        } else {
+            self.weigh(&clauses)
+        };
         self.findings.push(Finding {
             weight,
             clauses,
@@ -428,7 +657,10 @@ impl<'a> Conversation<'a> {
 
     /// What a finding against some clauses amounts to.
     fn weigh(&self, clauses: &[String]) -> Weight {
-        let weights = clauses.iter().filter_map(|id| self.replay.suite.clause(id)).map(crate::suite::clause::Clause::weight);
+        let weights = clauses
+            .iter()
+            .filter_map(|id| self.replay.suite.clause(id))
+            .map(crate::suite::clause::Clause::weight);
         weights.max().unwrap_or(Weight::Failure)
     }
 
@@ -455,7 +687,10 @@ impl<'a> Conversation<'a> {
             headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
         }
         match (speaker.name, self.replay.target.identities.get(speaker.name)) {
-            ("unknown", _) => headers.push(("Authorization".to_owned(), format!("XBL3.0 x=0;{}", Uuid::new_v4().simple()))),
+            ("unknown", _) => headers.push((
+                "Authorization".to_owned(),
+                format!("XBL3.0 x=0;{}", Uuid::new_v4().simple()),
+            )),
             (_, Some(identity)) => {
                 headers.push(("Authorization".to_owned(), identity.authorization.reveal().to_owned()));
             }
@@ -468,9 +703,18 @@ impl<'a> Conversation<'a> {
         }
         for (name, values) in &request.headers {
             headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-            headers.extend(values.iter().map(|value| (name.clone(), variables.text(value, speaker))));
+            headers.extend(
+                values
+                    .iter()
+                    .map(|value| (name.clone(), variables.text(value, speaker))),
+            );
         }
-        WireRequest { method: request.method.clone(), path: variables.text(&request.path, speaker), headers, body }
+        WireRequest {
+            method: request.method.clone(),
+            path: variables.text(&request.path, speaker),
+            headers,
+            body,
+        }
     }
 
     /// Takes back what the conversation made: its handles, and its members; what stays is returned.
@@ -490,7 +734,11 @@ impl<'a> Conversation<'a> {
                 continue;
             }
             if exchange.request.path.eq_ignore_ascii_case("/handles")
-                && let Some(id) = exchange.json.as_ref().and_then(|json| json.get("id")).and_then(Value::as_str)
+                && let Some(id) = exchange
+                    .json
+                    .as_ref()
+                    .and_then(|json| json.get("id"))
+                    .and_then(Value::as_str)
             {
                 requests.push(request(&exchange.speaker, format!("/handles/{id}")));
             }
@@ -499,11 +747,18 @@ impl<'a> Conversation<'a> {
             }
         }
         for path in self.variables.session_paths() {
-            requests.extend(speakers.iter().map(|speaker| request(speaker, format!("{path}/members/me"))));
+            requests.extend(
+                speakers
+                    .iter()
+                    .map(|speaker| request(speaker, format!("{path}/members/me"))),
+            );
         }
         let mut leftovers = Vec::new();
         for request in requests {
-            let speaker = Speaker { name: &request.speaker, copy: 1 };
+            let speaker = Speaker {
+                name: &request.speaker,
+                copy: 1,
+            };
             let wire = self.wire_request(&request, speaker);
             match self.replay.deliver(&wire, false).await {
                 Ok(response) if response.status < 500 => {}
@@ -537,22 +792,43 @@ impl Replay {
     /// What a case needs and the target does not have.
     fn missing(&self, case: &Case, variant: &Variant) -> Option<String> {
         let script = &variant.script;
-        let lacks = |feature: &str| self.target.lacks.contains(feature).then(|| format!("the target lacks `{feature}`"));
+        let lacks = |feature: &str| {
+            self.target
+                .lacks
+                .contains(feature)
+                .then(|| format!("the target lacks `{feature}`"))
+        };
         if let Some(reason) = case.needs.iter().find_map(|need| lacks(need)) {
             return Some(reason);
         }
-        let is_timed = variant.script.steps.iter().any(|step| step.after.is_some() || step.within.is_some());
+        let is_timed = variant
+            .script
+            .steps
+            .iter()
+            .any(|step| step.after.is_some() || step.within.is_some());
         if let Some(reason) = is_timed.then(|| lacks("clock")).flatten() {
             return Some(reason);
         }
         if let Some(reason) = (variant.version != 107).then(|| lacks("legacy-versions")).flatten() {
             return Some(reason);
         }
-        let templates = script.sessions.iter().filter_map(|session| session.template.as_ref()).chain([&script.template]);
-        if let Some(template) = templates.into_iter().find(|name| !self.target.templates.contains_key(*name)) {
+        let templates = script
+            .sessions
+            .iter()
+            .filter_map(|session| session.template.as_ref())
+            .chain([&script.template]);
+        if let Some(template) = templates
+            .into_iter()
+            .find(|name| !self.target.templates.contains_key(*name))
+        {
             return Some(format!("the target has no template `{template}`"));
         }
-        let speakers = variant.script.steps.iter().flat_map(Step::requests).map(|request| &request.speaker);
+        let speakers = variant
+            .script
+            .steps
+            .iter()
+            .flat_map(Step::requests)
+            .map(|request| &request.speaker);
         let is_missing = |name: &&String| {
             !crate::suite::world::ANONYMOUS.contains(&name.as_str()) && !self.target.identities.contains_key(*name)
         };

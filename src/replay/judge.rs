@@ -46,60 +46,93 @@ pub(super) fn judge(
     let mut faults = Vec::new();
     let mut fault = |assertion: String, expected: String, actual: String, below: &str| {
         let pointer = format!("{}/{below}", expectation.pointer);
-        faults.push(Fault { assertion, expected, actual, pointer });
+        faults.push(Fault {
+            assertion,
+            expected,
+            actual,
+            pointer,
+        });
     };
     let response = &exchange.response;
     if let Some(status) = &expectation.status
         && !status.contains(response.status)
     {
-        fault("status".to_owned(), status.to_string(), response.status.to_string(), "status");
+        fault(
+            "status".to_owned(),
+            status.to_string(),
+            response.status.to_string(),
+            "status",
+        );
     }
     for (name, matcher) in &expectation.headers {
         let matcher = context.variables.resolve(matcher, context.speaker);
         let value = response.header(name).map(Value::from);
         for mismatch in matching::find_mismatches(&matcher, value.as_ref()) {
-            fault(format!("header {name}"), mismatch.expected, mismatch.actual, &format!("headers/{name}"));
+            fault(
+                format!("header {name}"),
+                mismatch.expected,
+                mismatch.actual,
+                &format!("headers/{name}"),
+            );
         }
     }
     let kind = content(exchange);
     if let Some(expected) = expectation.content
         && expected != kind
     {
-        fault("content".to_owned(), name(expected).to_owned(), name(kind).to_owned(), "content");
+        fault(
+            "content".to_owned(),
+            name(expected).to_owned(),
+            name(kind).to_owned(),
+            "content",
+        );
     }
-    if expectation.body.is_some() || !expectation.at.is_empty() {
-        match &exchange.json {
-            None => fault("body".to_owned(), name(Content::Json).to_owned(), name(kind).to_owned(), "body"),
-            Some(document) => {
-                let whole = expectation.body.iter().map(|matcher| (String::new(), matcher, "body".to_owned()));
-                let parts = expectation.at.iter().map(|(pointer, matcher)| {
-                    let below = format!("at/{}", escape(pointer));
-                    (context.variables.text(pointer, context.speaker), matcher, below)
-                });
-                for (at, matcher, below) in whole.chain(parts) {
-                    let matcher = context.variables.resolve(matcher, context.speaker);
-                    for mismatch in matching::find_mismatches(&matcher, document.pointer(&at)) {
-                        let pointer = format!("{at}{}", mismatch.pointer);
-                        let below = format!("{below}{}", mismatch.pointer);
-                        fault(format!("body {pointer}"), mismatch.expected, mismatch.actual, &below);
-                    }
-                }
-            }
+    let document = exchange.document();
+    let whole = expectation
+        .body
+        .iter()
+        .map(|matcher| (String::new(), matcher, "body".to_owned()));
+    let parts = expectation.at.iter().map(|(pointer, matcher)| {
+        let below = format!("at/{}", escape(pointer));
+        (context.variables.text(pointer, context.speaker), matcher, below)
+    });
+    for (at, matcher, below) in whole.chain(parts) {
+        let matcher = context.variables.resolve(matcher, context.speaker);
+        let part = document.as_deref().and_then(|document| document.pointer(&at));
+        for mismatch in matching::find_mismatches(&matcher, part) {
+            let pointer = format!("{at}{}", mismatch.pointer);
+            let below = format!("{below}{}", mismatch.pointer);
+            fault(format!("body {pointer}"), mismatch.expected, mismatch.actual, &below);
         }
     }
     if expectation.roster {
         match &exchange.json {
-            None => fault("roster".to_owned(), name(Content::Json).to_owned(), name(kind).to_owned(), "roster"),
+            None => fault(
+                "roster".to_owned(),
+                name(Content::Json).to_owned(),
+                name(kind).to_owned(),
+                "roster",
+            ),
             Some(document) => {
                 for mismatch in roster::find_mismatches(document) {
-                    fault(format!("roster {}", mismatch.pointer), mismatch.expected, mismatch.actual, "roster");
+                    fault(
+                        format!("roster {}", mismatch.pointer),
+                        mismatch.expected,
+                        mismatch.actual,
+                        "roster",
+                    );
                 }
             }
         }
     }
     if let Some(step) = &expectation.same_as {
         match (context.named)(step) {
-            None => fault(format!("same as {step}"), "an answer to compare with".to_owned(), "none".to_owned(), "sameAs"),
+            None => fault(
+                format!("same as {step}"),
+                "an answer to compare with".to_owned(),
+                "none".to_owned(),
+                "sameAs",
+            ),
             Some(before) => {
                 for (assertion, expected, actual) in differences(before, exchange, false) {
                     fault(format!("same as {step}: {assertion}"), expected, actual, "sameAs");
@@ -108,13 +141,20 @@ pub(super) fn judge(
         }
     }
     if let Some((entry, alternatives)) = &expectation.reading {
-        let found = alternatives.iter().find(|(_, reading)| judge(reading, exchange, context, &mut Vec::new()).is_empty());
+        let found = alternatives
+            .iter()
+            .find(|(_, reading)| judge(reading, exchange, context, &mut Vec::new()).is_empty());
         match found {
             Some((key, _)) => readings.push((entry.clone(), key.clone())),
             None => {
                 let keys: Vec<&str> = alternatives.iter().map(|(key, _)| key.as_str()).collect();
                 let actual = format!("{} {}", response.status, show(exchange.json.as_ref()));
-                fault(format!("reading {entry}"), format!("one of the readings {}", keys.join(", ")), actual, "reading");
+                fault(
+                    format!("reading {entry}"),
+                    format!("one of the readings {}", keys.join(", ")),
+                    actual,
+                    "reading",
+                );
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Matchers: JSON that says what JSON is expected, see `cases/README.md`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -26,7 +28,9 @@ pub struct Mismatch {
 pub fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(a), Value::Number(b)) => {
-            a == b || (a.is_f64() || b.is_f64()) && a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| a.total_cmp(&b).is_eq())
+            a == b
+                || (a.is_f64() || b.is_f64())
+                    && a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| a.total_cmp(&b).is_eq())
         }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
@@ -38,7 +42,10 @@ pub fn equal(left: &Value, right: &Value) -> bool {
 
 /// Finds where a value, which may be absent, is not what the matcher says.
 pub fn find_mismatches(matcher: &Value, actual: Option<&Value>) -> Vec<Mismatch> {
-    let mut search = Search { path: String::new(), found: Vec::new() };
+    let mut search = Search {
+        path: String::new(),
+        found: Vec::new(),
+    };
     search.visit(matcher, actual);
     search.found
 }
@@ -54,7 +61,11 @@ struct Search {
 
 impl Search {
     fn wrong(&mut self, expected: impl Into<String>, actual: Option<&Value>) {
-        let mismatch = Mismatch { pointer: self.path.clone(), expected: expected.into(), actual: show(actual) };
+        let mismatch = Mismatch {
+            pointer: self.path.clone(),
+            expected: expected.into(),
+            actual: show(actual),
+        };
         self.found.push(mismatch);
     }
 
@@ -107,11 +118,13 @@ impl Search {
                 return;
             }
             "$type" => actual.is_some_and(|actual| has_type(actual, argument.as_str().unwrap_or_default())),
-            "$matches" => actual.and_then(Value::as_str).is_some_and(|text| {
-                Regex::new(argument.as_str().unwrap_or_default()).is_ok_and(|pattern| pattern.is_match(text))
-            }),
+            "$matches" => actual
+                .and_then(Value::as_str)
+                .is_some_and(|text| matches_regex(argument.as_str().unwrap_or_default(), text)),
             "$ignoreCase" => actual.and_then(Value::as_str).is_some_and(|text| {
-                argument.as_str().is_some_and(|expected| expected.to_lowercase() == text.to_lowercase())
+                argument
+                    .as_str()
+                    .is_some_and(|expected| expected.to_lowercase() == text.to_lowercase())
             }),
             "$contains" => elements().is_some_and(|array| array.iter().any(|value| matches(argument, Some(value)))),
             "$lacks" => elements().is_some_and(|array| !array.iter().any(|value| matches(argument, Some(value)))),
@@ -143,21 +156,41 @@ impl Search {
                 let keys: Vec<Value> = object.keys().map(|key| Value::from(key.as_str())).collect();
                 is_permutation(list(argument), &keys)
             }),
-            "$above" | "$below" | "$atLeast" | "$atMost" => {
-                actual.and_then(Value::as_f64).zip(argument.as_f64()).is_some_and(|(actual, limit)| match rule {
+            "$above" | "$below" | "$atLeast" | "$atMost" => actual
+                .and_then(Value::as_f64)
+                .zip(argument.as_f64())
+                .is_some_and(|(actual, limit)| match rule {
                     "$above" => actual > limit,
                     "$below" => actual < limit,
                     "$atLeast" => actual >= limit,
                     _ => actual <= limit,
-                })
-            }
-            "$instant" => actual.and_then(Value::as_str).is_some_and(|text| is_instant(argument, text)),
+                }),
+            "$instant" => actual
+                .and_then(Value::as_str)
+                .is_some_and(|text| is_instant(argument, text)),
             _ => false,
         };
         if !is_met {
             self.wrong(describe(rule, argument), actual);
         }
     }
+}
+
+/// Whether a text is as a regular expression says; expressions are compiled once a thread, since invariants ask for the
+/// same few of every answer.
+fn matches_regex(pattern: &str, text: &str) -> bool {
+    thread_local! {
+        static COMPILED: RefCell<HashMap<String, Option<Regex>>> = RefCell::default();
+    }
+    COMPILED.with_borrow_mut(|compiled| {
+        if !compiled.contains_key(pattern) {
+            compiled.insert(pattern.to_owned(), Regex::new(pattern).ok());
+        }
+        compiled
+            .get(pattern)
+            .and_then(Option::as_ref)
+            .is_some_and(|regex| regex.is_match(text))
+    })
 }
 
 /// The rule of a matcher, if it is one.
@@ -186,7 +219,9 @@ fn has_type(value: &Value, name: &str) -> bool {
 /// Whether each matcher can be given a value of its own.
 fn is_permutation(matchers: &[Value], values: &[Value]) -> bool {
     fn place(matchers: &[Value], values: &[Value], used: &mut [bool]) -> bool {
-        let Some((first, rest)) = matchers.split_first() else { return true };
+        let Some((first, rest)) = matchers.split_first() else {
+            return true;
+        };
         for (index, value) in values.iter().enumerate() {
             if used.get(index) == Some(&false) && matches(first, Some(value)) {
                 set(used, index, true);
@@ -218,11 +253,21 @@ pub fn parse_instant(text: &str) -> Option<Timestamp> {
 const TOLERANCE: i64 = 2_000;
 
 fn is_instant(argument: &Value, text: &str) -> bool {
-    let Some(actual) = parse_instant(text).map(Timestamp::as_millisecond) else { return false };
-    let time = |key: &str| argument.get(key).and_then(Value::as_str).and_then(parse_instant).map(Timestamp::as_millisecond);
+    let Some(actual) = parse_instant(text).map(Timestamp::as_millisecond) else {
+        return false;
+    };
+    let time = |key: &str| {
+        argument
+            .get(key)
+            .and_then(Value::as_str)
+            .and_then(parse_instant)
+            .map(Timestamp::as_millisecond)
+    };
     let number = |key: &str| argument.get(key).and_then(Value::as_i64);
     let tolerance = number("tolerance").unwrap_or(TOLERANCE);
-    let Value::Object(arguments) = argument else { return true };
+    let Value::Object(arguments) = argument else {
+        return true;
+    };
     arguments.keys().all(|key| match key.as_str() {
         "from" => time("from").is_some_and(|from| {
             let expected = from + number("plus").unwrap_or_default();
@@ -248,10 +293,15 @@ fn describe(rule: &str, argument: &Value) -> String {
 /// A value as people read it: short, on one line.
 pub fn show(value: Option<&Value>) -> String {
     const MAX: usize = 400;
-    let Some(value) = value else { return "nothing".to_owned() };
+    let Some(value) = value else {
+        return "nothing".to_owned();
+    };
     let mut text = value.to_string();
     if text.len() > MAX {
-        let end = (0..=MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+        let end = (0..=MAX)
+            .rev()
+            .find(|end| text.is_char_boundary(*end))
+            .unwrap_or_default();
         text.truncate(end);
         text = format!("{text}... ({})", kind(value));
     }
@@ -265,36 +315,57 @@ mod tests {
     use super::*;
 
     fn pointers(matcher: &Value, actual: &Value) -> Vec<String> {
-        find_mismatches(matcher, Some(actual)).into_iter().map(|mismatch| mismatch.pointer).collect()
+        find_mismatches(matcher, Some(actual))
+            .into_iter()
+            .map(|mismatch| mismatch.pointer)
+            .collect()
     }
 
     #[test]
     fn an_object_matches_one_that_has_more() {
-        assert_eq!(pointers(&json!({"a": {"b": 1}}), &json!({"a": {"b": 1.0, "c": 2}, "d": 3})), [""; 0]);
+        assert_eq!(
+            pointers(&json!({"a": {"b": 1}}), &json!({"a": {"b": 1.0, "c": 2}, "d": 3})),
+            [""; 0]
+        );
     }
 
     #[test]
     fn every_mismatch_is_found_at_its_pointer() {
-        assert_eq!(pointers(&json!({"a": 1, "b": [1, 2], "c/d": true}), &json!({"a": 2, "b": [1, 3]})), ["/a", "/b/1", "/c~1d"]);
+        assert_eq!(
+            pointers(
+                &json!({"a": 1, "b": [1, 2], "c/d": true}),
+                &json!({"a": 2, "b": [1, 3]})
+            ),
+            ["/a", "/b/1", "/c~1d"]
+        );
     }
 
     #[test]
     fn large_integers_are_told_apart() {
-        assert!(!equal(&json!(18_446_744_073_709_551_615_u64), &json!(18_446_744_073_709_551_614_u64)));
+        assert!(!equal(
+            &json!(18_446_744_073_709_551_615_u64),
+            &json!(18_446_744_073_709_551_614_u64)
+        ));
     }
 
     #[test]
     fn rules_hold_and_fail() {
         let value = json!({"a": [3, 1], "s": "Ab", "t": "2026-01-01T00:00:30.0000000Z", "f": false});
         let holds = |matcher: &Value| matches(matcher, Some(&value));
-        assert!(holds(&json!({"x": {"$absent": true}, "a": {"$unordered": [1, 3]}, "s": {"$ignoreCase": "aB"}})));
+        assert!(holds(
+            &json!({"x": {"$absent": true}, "a": {"$unordered": [1, 3]}, "s": {"$ignoreCase": "aB"}})
+        ));
         assert!(holds(&json!({"a": {"$contains": {"$above": 2}}})) && !holds(&json!({"a": {"$contains": 2}})));
         assert!(holds(&json!({"a": {"$count": 2}})) && !holds(&json!({"a": {"$count": 3}})));
         assert!(holds(&json!({"a": {"$every": {"$type": "integer"}}})) && !holds(&json!({"a": {"$every": 1}})));
         assert!(holds(&json!({"$keys": ["a", "s", "t", "f"]})) && !holds(&json!({"$keys": ["a"]})));
         assert!(holds(&json!({"f": {"$anyOf": [false, {"$absent": true}]}})) && !holds(&json!({"f": {"$not": false}})));
-        assert!(holds(&json!({"t": {"$instant": {"from": "2026-01-01T00:00:00Z", "plus": 30000, "tolerance": 0}}})));
-        assert!(!holds(&json!({"t": {"$instant": {"notBefore": "2026-01-01T00:01:00Z"}}})));
+        assert!(holds(
+            &json!({"t": {"$instant": {"from": "2026-01-01T00:00:00Z", "plus": 30000, "tolerance": 0}}})
+        ));
+        assert!(!holds(
+            &json!({"t": {"$instant": {"notBefore": "2026-01-01T00:01:00Z"}}})
+        ));
         assert!(holds(&json!({"s": {"$matches": "^A"}})) && !holds(&json!({"s": {"$matches": "^B"}})));
     }
 

@@ -7,27 +7,52 @@ use serde_json::Value;
 use super::matching::{Mismatch, show};
 
 /// Finds where the members of a session document and its `membersInfo` disagree.
-pub fn find_mismatches(document: &Value) -> Vec<Mismatch> {
+pub(super) fn find_mismatches(document: &Value) -> Vec<Mismatch> {
     let mut found = Vec::new();
-    let mut wrong = |pointer: String, expected: String, actual: String| found.push(Mismatch { pointer, expected, actual });
+    // A large session shows its caller alone, as `me` (LRG-001, LRG-008).
+    if document.pointer("/constants/system/capabilities/large") == Some(&Value::Bool(true)) {
+        return found;
+    }
+    let mut wrong = |pointer: String, expected: String, actual: String| {
+        found.push(Mismatch {
+            pointer,
+            expected,
+            actual,
+        })
+    };
     let number = |pointer: &str| document.pointer(pointer).and_then(Value::as_u64);
     let Some(members) = document.get("members").and_then(Value::as_object) else {
-        wrong("/members".to_owned(), "an object of members".to_owned(), show(document.get("members")));
+        wrong(
+            "/members".to_owned(),
+            "an object of members".to_owned(),
+            show(document.get("members")),
+        );
         return found;
     };
     let count = members.len() as u64;
     let mut expect = |key: &str, expected: u64| {
         let pointer = format!("/membersInfo/{key}");
         if number(&pointer) != Some(expected) {
-            wrong(pointer.clone(), format!("{expected}, as `members` says"), show(document.pointer(&pointer)));
+            wrong(
+                pointer.clone(),
+                format!("{expected}, as `members` says"),
+                show(document.pointer(&pointer)),
+            );
         }
     };
     expect("count", count);
     let is = |member: &Value, flag: &str| member.get(flag) == Some(&Value::Bool(true));
-    expect("accepted", members.values().filter(|member| !is(member, "reserved")).count() as u64);
+    expect(
+        "accepted",
+        members.values().filter(|member| !is(member, "reserved")).count() as u64,
+    );
     let (Some(first), Some(end)) = (number("/membersInfo/first"), number("/membersInfo/next")) else {
         let info = show(document.get("membersInfo"));
-        wrong("/membersInfo".to_owned(), "`first` and `next`, both numbers".to_owned(), info);
+        wrong(
+            "/membersInfo".to_owned(),
+            "`first` and `next`, both numbers".to_owned(),
+            info,
+        );
         return found;
     };
     let mut visited = HashSet::new();
@@ -40,20 +65,32 @@ pub fn find_mismatches(document: &Value) -> Vec<Mismatch> {
             return found;
         };
         if !visited.insert(index) {
-            wrong(format!("{pointer}/next"), "a list that ends".to_owned(), "a circle".to_owned());
+            wrong(
+                format!("{pointer}/next"),
+                "a list that ends".to_owned(),
+                "a circle".to_owned(),
+            );
             return found;
         }
         match member.get("next").and_then(Value::as_u64) {
             Some(next) => index = next,
             None => {
-                wrong(format!("{pointer}/next"), "the next member's index".to_owned(), show(member.get("next")));
+                wrong(
+                    format!("{pointer}/next"),
+                    "the next member's index".to_owned(),
+                    show(member.get("next")),
+                );
                 return found;
             }
         }
     }
     if visited.len() as u64 != count {
         let expected = format!("a list through all {count} members");
-        wrong("/membersInfo/first".to_owned(), expected, format!("a list of {}", visited.len()));
+        wrong(
+            "/membersInfo/first".to_owned(),
+            expected,
+            format!("a list of {}", visited.len()),
+        );
     }
     found
 }
@@ -79,7 +116,11 @@ mod tests {
     #[test]
     fn a_list_that_skips_circles_or_leads_nowhere_is_not() {
         for (first, next) in [(4, [4, 6]), (1, [1, 6]), (1, [3, 6])] {
-            assert_ne!(find_mismatches(&session(first, next)), [], "first {first}, next {next:?}");
+            assert_ne!(
+                find_mismatches(&session(first, next)),
+                [],
+                "first {first}, next {next:?}"
+            );
         }
     }
 }

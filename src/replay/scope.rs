@@ -52,7 +52,11 @@ impl<'a> Variables<'a> {
         };
         let nobody = Speaker { name: "", copy: 1 };
         let template = |name: &str| target.templates.get(name).cloned().unwrap_or_else(|| name.to_owned());
-        let main = Session { key: "session".to_owned(), template: template(&script.template), name: fresh(seed, "session") };
+        let main = Session {
+            key: "session".to_owned(),
+            template: template(&script.template),
+            name: fresh(seed, "session"),
+        };
         variables.sessions.push(main);
         for spec in &script.sessions {
             let name = spec.name.as_ref().map(|name| variables.text(name, nobody));
@@ -64,7 +68,9 @@ impl<'a> Variables<'a> {
         }
         for (name, value) in &script.lets {
             let value = variables.json(value, nobody);
-            variables.values.insert(name.clone(), variable::generate(&value).into_owned());
+            variables
+                .values
+                .insert(name.clone(), variable::generate(&value).into_owned());
         }
         variables
     }
@@ -77,7 +83,13 @@ impl<'a> Variables<'a> {
     /// A text with its variables replaced.
     pub(super) fn text(&self, text: &str, speaker: Speaker<'_>) -> String {
         let value = |name: &str| self.value(name, speaker);
-        variable::substitute_text(text, Scope { value: &value, is_last: true })
+        variable::substitute_text(
+            text,
+            Scope {
+                value: &value,
+                is_last: true,
+            },
+        )
     }
 
     /// JSON with its variables replaced.
@@ -88,15 +100,31 @@ impl<'a> Variables<'a> {
     /// JSON with its variables replaced, borrowed when it has none.
     pub(super) fn resolve<'v>(&self, json: &'v Value, speaker: Speaker<'_>) -> std::borrow::Cow<'v, Value> {
         let value = |name: &str| self.value(name, speaker);
-        variable::resolve(json, Scope { value: &value, is_last: true })
+        variable::resolve(
+            json,
+            Scope {
+                value: &value,
+                is_last: true,
+            },
+        )
     }
 
     fn value(&self, name: &str, speaker: Speaker<'_>) -> Option<Value> {
+        if let Some((name, transform)) = variable::split_transform(name) {
+            return match self.value(name, speaker)? {
+                Value::String(text) => variable::transform(&text, transform).map(Value::from),
+                other => variable::transform(&other.to_string(), transform).map(Value::from),
+            };
+        }
         self.plain_value(name, speaker).or_else(|| {
             let (name, plus) = variable::split_sum(name)?;
             match self.plain_value(name, speaker)? {
                 Value::Number(number) => number.as_i64()?.checked_add(plus).map(Value::from),
-                Value::String(text) => text.parse::<i64>().ok()?.checked_add(plus).map(|sum| sum.to_string().into()),
+                Value::String(text) => text
+                    .parse::<i64>()
+                    .ok()?
+                    .checked_add(plus)
+                    .map(|sum| sum.to_string().into()),
                 _ => None,
             }
         })
@@ -107,7 +135,10 @@ impl<'a> Variables<'a> {
             return Some(value.clone());
         }
         if let Some(label) = name.strip_prefix("uuid:") {
-            self.labels.lock().unwrap_or_else(PoisonError::into_inner).insert(label.to_owned());
+            self.labels
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(label.to_owned());
             return Some(fresh(self.seed, name).into());
         }
         let session = |key: &str| self.sessions.iter().find(|session| session.key == key);
@@ -116,7 +147,13 @@ impl<'a> Variables<'a> {
         }
         match name {
             "scid" => return Some(self.target.scid.as_str().into()),
-            "template" => return self.target.templates.get(self.template).map(|name| name.as_str().into()),
+            "template" => {
+                return self
+                    .target
+                    .templates
+                    .get(self.template)
+                    .map(|name| name.as_str().into());
+            }
             "version" => return Some(self.version.into()),
             "copy" => return Some(speaker.copy.into()),
             _ => {}
@@ -133,7 +170,10 @@ impl<'a> Variables<'a> {
                 _ => return None,
             });
         }
-        let identity = self.target.identities.get(if key == "me" { speaker.name } else { key })?;
+        let identity = self
+            .target
+            .identities
+            .get(if key == "me" { speaker.name } else { key })?;
         match field {
             "xuid" => identity.xuid.as_deref().map(Value::from),
             "xuidNumber" => identity.xuid.as_ref()?.parse::<u64>().ok().map(Value::from),
@@ -146,7 +186,10 @@ impl<'a> Variables<'a> {
 
     fn path(&self, session: &Session) -> String {
         let Session { template, name, .. } = session;
-        format!("/serviceconfigs/{}/sessiontemplates/{template}/sessions/{name}", self.target.scid)
+        format!(
+            "/serviceconfigs/{}/sessiontemplates/{template}/sessions/{name}",
+            self.target.scid
+        )
     }
 
     /// The paths of the case's sessions.
@@ -166,7 +209,12 @@ impl<'a> Variables<'a> {
         }
         for (key, identity) in &self.target.identities {
             known.extend(identity.xuid.iter().map(|xuid| (xuid.clone(), format!("{key}.xuid"))));
-            known.extend(identity.gamertag.iter().map(|tag| (tag.clone(), format!("{key}.gamertag"))));
+            known.extend(
+                identity
+                    .gamertag
+                    .iter()
+                    .map(|tag| (tag.clone(), format!("{key}.gamertag"))),
+            );
             if !known.iter().any(|(value, _)| *value == identity.title) {
                 known.push((identity.title.clone(), format!("{key}.title")));
             }
@@ -184,5 +232,7 @@ fn fresh(seed: u128, label: &str) -> String {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     let bits = seed ^ (u128::from(hash) << 64) ^ u128::from(hash.rotate_left(29));
-    uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string()
+    uuid::Builder::from_random_bytes(bits.to_be_bytes())
+        .into_uuid()
+        .to_string()
 }

@@ -1,5 +1,7 @@
 //! What came of a conversation.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -99,6 +101,17 @@ pub struct Exchange {
     pub schema: Option<String>,
     /// The schema of the request's body.
     pub request_schema: Option<String>,
+}
+
+impl Exchange {
+    /// The body as matchers see it: its JSON, or its text as a string; `None` when there is none.
+    pub fn document(&self) -> Option<Cow<'_, Value>> {
+        match &self.json {
+            Some(json) => Some(Cow::Borrowed(json)),
+            None if self.response.body.is_empty() => None,
+            None => Some(Cow::Owned(String::from_utf8_lossy(&self.response.body).into())),
+        }
+    }
 }
 
 /// What came of one variant of a case.

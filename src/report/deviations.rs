@@ -93,8 +93,16 @@ impl Candidate {
 /// Where the run was of a part of the suite, an entry that names no single variant is never found stale.
 pub fn apply(deviations: &[Deviation], candidates: &mut [Candidate], is_partial: bool, today: Date) -> Vec<Listed> {
     let mut excused: Vec<BTreeSet<String>> = vec![BTreeSet::new(); deviations.len()];
-    for candidate in candidates.iter_mut().filter(|candidate| candidate.verdict == Verdict::Fail) {
-        let covering = || deviations.iter().zip(0..).filter(|(deviation, _)| candidate.is_covered_by(deviation));
+    for candidate in candidates
+        .iter_mut()
+        .filter(|candidate| candidate.verdict == Verdict::Fail)
+    {
+        let covering = || {
+            deviations
+                .iter()
+                .zip(0..)
+                .filter(|(deviation, _)| candidate.is_covered_by(deviation))
+        };
         let mut reasons: Vec<&str> = Vec::new();
         let mut other = None;
         for failure in &candidate.failures {
@@ -120,8 +128,11 @@ pub fn apply(deviations: &[Deviation], candidates: &mut [Candidate], is_partial:
                 candidate.reason = Some(format!("known: {}", reasons.join("; ")));
                 candidate.verdict = Verdict::Deviation;
             }
-            Some(Failure { assertion, observed, .. }) if is_listed => {
-                let reason = format!("no entry of the list that is in force excuses this: {assertion}, observed {observed}");
+            Some(Failure {
+                assertion, observed, ..
+            }) if is_listed => {
+                let reason =
+                    format!("no entry of the list that is in force excuses this: {assertion}, observed {observed}");
                 candidate.reason = Some(reason);
             }
             _ => {}
@@ -132,7 +143,10 @@ pub fn apply(deviations: &[Deviation], candidates: &mut [Candidate], is_partial:
         let state = state(deviation, &cases, candidates, is_partial, today);
         let mut cases: Vec<String> = cases.into_iter().collect();
         if state == State::Fixed {
-            for candidate in candidates.iter_mut().filter(|candidate| candidate.is_covered_by(deviation)) {
+            for candidate in candidates
+                .iter_mut()
+                .filter(|candidate| candidate.is_covered_by(deviation))
+            {
                 if matches!(candidate.verdict, Verdict::Pass | Verdict::Fixed) {
                     candidate.verdict = Verdict::Fixed;
                     candidate.reason = Some(format!("passes, yet is listed: {}", deviation.reason));
@@ -140,7 +154,11 @@ pub fn apply(deviations: &[Deviation], candidates: &mut [Candidate], is_partial:
                 }
             }
         }
-        listed.push(Listed { deviation: deviation.clone(), state, cases });
+        listed.push(Listed {
+            deviation: deviation.clone(),
+            state,
+            cases,
+        });
     }
     listed
 }
@@ -158,9 +176,14 @@ fn state(
     if !excused.is_empty() {
         return State::Matched;
     }
-    let covered: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.is_covered_by(deviation)).collect();
+    let covered: Vec<&Candidate> = candidates
+        .iter()
+        .filter(|candidate| candidate.is_covered_by(deviation))
+        .collect();
     let has = |wanted: &[Verdict]| covered.iter().any(|candidate| wanted.contains(&candidate.verdict));
-    let is_single = covered.iter().any(|candidate| deviation.case.as_ref() == Some(&candidate.id));
+    let is_single = covered
+        .iter()
+        .any(|candidate| deviation.case.as_ref() == Some(&candidate.id));
     if is_partial && !is_single {
         State::NotJudged
     } else if has(&[Verdict::Fail, Verdict::Deviation]) {
@@ -181,7 +204,9 @@ const OBSERVED: usize = 160;
 
 /// The list that excuses all failures of a run: entries in force are kept, what is new is drafted.
 pub fn draft(listed: &[Listed], candidates: &[Candidate]) -> Vec<Deviation> {
-    let kept = listed.iter().filter(|entry| matches!(entry.state, State::Matched | State::NotJudged));
+    let kept = listed
+        .iter()
+        .filter(|entry| matches!(entry.state, State::Matched | State::NotJudged));
     let mut drafted: Vec<Deviation> = kept.map(|entry| entry.deviation.clone()).collect();
     for candidate in candidates.iter().filter(|candidate| candidate.verdict == Verdict::Fail) {
         for failure in &candidate.failures {
@@ -207,7 +232,10 @@ fn cut(text: &str) -> String {
     if text.len() <= OBSERVED {
         return text.to_owned();
     }
-    let end = (0..=OBSERVED).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    let end = (0..=OBSERVED)
+        .rev()
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or_default();
     format!("{}*", text.get(..end).unwrap_or_default())
 }
 
@@ -246,7 +274,10 @@ mod tests {
     }
 
     fn run(entries: &[Deviation], candidates: &mut [Candidate], is_partial: bool) -> Vec<State> {
-        apply(entries, candidates, is_partial, today()).into_iter().map(|listed| listed.state).collect()
+        apply(entries, candidates, is_partial, today())
+            .into_iter()
+            .map(|listed| listed.state)
+            .collect()
     }
 
     #[test]
@@ -257,14 +288,20 @@ mod tests {
         ];
         let states = run(&[entry("a/*", "status", "404")], &mut cases, false);
         assert_eq!(states, [State::Matched]);
-        assert_eq!([cases[0].verdict, cases[1].verdict], [Verdict::Deviation, Verdict::Fail]);
+        assert_eq!(
+            [cases[0].verdict, cases[1].verdict],
+            [Verdict::Deviation, Verdict::Fail]
+        );
         assert!(cases[1].reason.as_ref().unwrap().contains("body /a"));
     }
 
     #[test]
     fn failing_in_another_way_is_a_failure_and_the_entry_matches_nothing() {
         let mut cases = [candidate("a/x", Verdict::Fail, &[("status", "500")])];
-        assert_eq!(run(&[entry("a/x", "status", "404")], &mut cases, false), [State::Unmatched]);
+        assert_eq!(
+            run(&[entry("a/x", "status", "404")], &mut cases, false),
+            [State::Unmatched]
+        );
         assert_eq!(cases[0].verdict, Verdict::Fail);
     }
 
@@ -277,17 +314,31 @@ mod tests {
 
     #[test]
     fn a_pattern_that_still_excuses_something_leaves_what_passes_alone() {
-        let mut cases =
-            [candidate("a/x@104", Verdict::Pass, &[]), candidate("a/x@107", Verdict::Fail, &[("status", "404")])];
-        assert_eq!(run(&[entry("a/x", "status", "404")], &mut cases, false), [State::Matched]);
-        assert_eq!([cases[0].verdict, cases[1].verdict], [Verdict::Pass, Verdict::Deviation]);
+        let mut cases = [
+            candidate("a/x@104", Verdict::Pass, &[]),
+            candidate("a/x@107", Verdict::Fail, &[("status", "404")]),
+        ];
+        assert_eq!(
+            run(&[entry("a/x", "status", "404")], &mut cases, false),
+            [State::Matched]
+        );
+        assert_eq!(
+            [cases[0].verdict, cases[1].verdict],
+            [Verdict::Pass, Verdict::Deviation]
+        );
     }
 
     #[test]
     fn an_entry_for_no_case_of_the_suite_is_unmatched_and_one_outside_a_partial_run_is_not_judged() {
         let entries = [entry("b/z", "status", "404"), entry("a/*", "status", "404")];
-        assert_eq!(run(&entries, &mut [candidate("a/x", Verdict::Pass, &[])], false), [State::Unmatched, State::Fixed]);
-        assert_eq!(run(&entries, &mut [candidate("a/x", Verdict::Pass, &[])], true), [State::NotJudged; 2]);
+        assert_eq!(
+            run(&entries, &mut [candidate("a/x", Verdict::Pass, &[])], false),
+            [State::Unmatched, State::Fixed]
+        );
+        assert_eq!(
+            run(&entries, &mut [candidate("a/x", Verdict::Pass, &[])], true),
+            [State::NotJudged; 2]
+        );
     }
 
     #[test]
@@ -302,7 +353,10 @@ mod tests {
     #[test]
     fn an_expired_entry_excuses_nothing() {
         let mut cases = [candidate("a/x", Verdict::Fail, &[("status", "404")])];
-        let expired = Deviation { expires: "2030-06-14".parse().ok(), ..entry("a/x", "status", "404") };
+        let expired = Deviation {
+            expires: "2030-06-14".parse().ok(),
+            ..entry("a/x", "status", "404")
+        };
         assert_eq!(run(&[expired], &mut cases, false), [State::Expired]);
         assert_eq!(cases[0].verdict, Verdict::Fail);
     }
@@ -323,8 +377,10 @@ mod tests {
     #[test]
     fn a_draft_keeps_entries_in_force_and_drops_stale_ones() {
         let entries = [entry("a/x", "status", "404"), entry("a/y", "status", "404")];
-        let mut cases =
-            [candidate("a/x", Verdict::Fail, &[("status", "404")]), candidate("a/y", Verdict::Pass, &[])];
+        let mut cases = [
+            candidate("a/x", Verdict::Fail, &[("status", "404")]),
+            candidate("a/y", Verdict::Pass, &[]),
+        ];
         let listed = apply(&entries, &mut cases, false, today());
         assert_eq!(draft(&listed, &cases), entries[..1]);
     }

@@ -275,9 +275,18 @@ impl Summary {
 
     /// The counts that are not zero, in words.
     pub fn told(&self) -> String {
-        let counts = Verdict::ALL.into_iter().map(|verdict| (verdict.told(), self.count(verdict)));
-        let counts: Vec<_> = counts.filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}")).collect();
-        if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") }
+        let counts = Verdict::ALL
+            .into_iter()
+            .map(|verdict| (verdict.told(), self.count(verdict)));
+        let counts: Vec<_> = counts
+            .filter(|(_, count)| *count > 0)
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
+        if counts.is_empty() {
+            "nothing".to_owned()
+        } else {
+            counts.join(", ")
+        }
     }
 }
 
@@ -285,7 +294,10 @@ impl Asked {
     /// How a partial report says so; `None` for a whole one. `ran` is the number of cases in it.
     pub fn part(&self, ran: usize) -> Option<String> {
         self.partial.then(|| {
-            let shard = self.shard.as_ref().map_or(String::new(), |shard| format!(", shard {shard}"));
+            let shard = self
+                .shard
+                .as_ref()
+                .map_or(String::new(), |shard| format!(", shard {shard}"));
             format!("a part of the suite: {ran} of {} cases{shard}", self.cases)
         })
     }
@@ -299,7 +311,9 @@ impl Case {
 
     /// The findings that make it fail.
     pub fn failures(&self, strict: bool) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(move |finding| is_failure(finding.setup, finding.weight, strict))
+        self.findings
+            .iter()
+            .filter(move |finding| is_failure(finding.setup, finding.weight, strict))
     }
 }
 
@@ -340,7 +354,12 @@ impl Document {
             strict: report.strict,
             milliseconds: round(report.milliseconds),
             summary: Summary::of(&cases),
-            chapters: chapters.map(|chapter| Chapter { name: chapter.name.clone(), title: chapter.title.clone() }).collect(),
+            chapters: chapters
+                .map(|chapter| Chapter {
+                    name: chapter.name.clone(),
+                    title: chapter.title.clone(),
+                })
+                .collect(),
             cases,
             clauses: clauses.collect(),
             readings: readings.map(|(entry, keys)| (entry.to_owned(), owned(keys))).collect(),
@@ -376,7 +395,11 @@ fn candidate(case: &Case, strict: bool) -> Candidate {
         observed: finding.observed.clone(),
     });
     let failures: Vec<Failure> = failures.collect();
-    let clauses = case.clauses.iter().chain(failures.iter().flat_map(|failure| &failure.clauses)).cloned();
+    let clauses = case
+        .clauses
+        .iter()
+        .chain(failures.iter().flat_map(|failure| &failure.clauses))
+        .cloned();
     Candidate {
         id: case.id.clone(),
         case: case.case.clone(),
@@ -425,12 +448,22 @@ fn case(report: &Report<'_>, outcome: &Outcome) -> Case {
         milliseconds: round(outcome.milliseconds),
         reason: outcome.reason.clone(),
         findings: findings.collect(),
-        conversation: if is_told { outcome.exchanges.iter().map(said).collect() } else { Vec::new() },
+        conversation: if is_told {
+            outcome.exchanges.iter().map(said).collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 
 fn said(exchange: &Exchange) -> Said {
-    let Exchange { label, speaker, request, response, .. } = exchange;
+    let Exchange {
+        label,
+        speaker,
+        request,
+        response,
+        ..
+    } = exchange;
     let body = |bytes: &[u8]| cut(&String::from_utf8_lossy(bytes));
     Said {
         step: label.clone(),
@@ -452,7 +485,10 @@ fn cut(text: &str) -> String {
     if text.len() <= BODY {
         return text.to_owned();
     }
-    let end = (0..=BODY).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    let end = (0..=BODY)
+        .rev()
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or_default();
     format!("{}... ({} bytes)", text.get(..end).unwrap_or_default(), text.len())
 }
 

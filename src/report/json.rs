@@ -4,7 +4,9 @@ use super::document::{Document, SHAPE};
 
 /// Renders a report as JSON.
 pub fn render(document: &Document) -> String {
-    serde_json::to_string_pretty(document).map(|text| text + "\n").unwrap_or_default()
+    serde_json::to_string_pretty(document)
+        .map(|text| text + "\n")
+        .unwrap_or_default()
 }
 
 /// Reads a report; an error says what is wrong with it, in one line.
@@ -12,7 +14,11 @@ pub fn read(text: &str) -> Result<Document, String> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     match value.get("version").and_then(serde_json::Value::as_u64) {
         Some(version) if version == u64::from(SHAPE) => {}
-        Some(version) => return Err(format!("a report of version {version}; this program reads version {SHAPE}")),
+        Some(version) => {
+            return Err(format!(
+                "a report of version {version}; this program reads version {SHAPE}"
+            ));
+        }
         None => return Err("not a report: expected a JSON report, as `run --report json=PATH` writes it".to_owned()),
     }
     serde_path_to_error::deserialize(value)

@@ -49,7 +49,9 @@ impl<'de> Deserialize<'de> for Standing {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         let judged = Verdict::ALL.into_iter().map(Self::Judged);
-        let found = judged.chain([Self::Untested, Self::Untestable]).find(|standing| standing.name() == name);
+        let found = judged
+            .chain([Self::Untested, Self::Untestable])
+            .find(|standing| standing.name() == name);
         found.ok_or_else(|| de::Error::custom(format!("unknown verdict `{name}`")))
     }
 }
@@ -81,7 +83,12 @@ pub struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// Sums up the outcomes of a run.
-    pub fn new(suite: &'a Suite, target: &crate::target::Target, mut outcomes: Vec<Outcome>, milliseconds: f64) -> Self {
+    pub fn new(
+        suite: &'a Suite,
+        target: &crate::target::Target,
+        mut outcomes: Vec<Outcome>,
+        milliseconds: f64,
+    ) -> Self {
         outcomes.sort_by(|a, b| a.id.cmp(&b.id));
         let variants: usize = suite.cases().iter().map(|case| case.variants.len()).sum();
         let standings = standings(suite, &outcomes);
@@ -134,7 +141,9 @@ impl<'a> Report<'a> {
             });
         let failures: Vec<Failure> = failures.collect();
         let own = outcome.clauses.iter().map(|id| self.clause_id(id));
-        let clauses = own.chain(failures.iter().flat_map(|failure| failure.clauses.iter().cloned())).collect();
+        let clauses = own
+            .chain(failures.iter().flat_map(|failure| failure.clauses.iter().cloned()))
+            .collect();
         Candidate {
             id: outcome.id.clone(),
             case: outcome.case.clone(),
@@ -157,7 +166,10 @@ impl<'a> Report<'a> {
 
     /// The number of cases with a verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
-        self.outcomes.iter().filter(|outcome| outcome.verdict == verdict).count()
+        self.outcomes
+            .iter()
+            .filter(|outcome| outcome.verdict == verdict)
+            .count()
     }
 
     /// The number of findings of a weight in cases that did not fail for them.
@@ -179,14 +191,20 @@ impl<'a> Report<'a> {
     }
 
     fn judged(&self) -> usize {
-        [Verdict::Pass, Verdict::Fail, Verdict::Deviation, Verdict::Fixed].iter().map(|verdict| self.count(*verdict)).sum()
+        [Verdict::Pass, Verdict::Fail, Verdict::Deviation, Verdict::Fixed]
+            .iter()
+            .map(|verdict| self.count(*verdict))
+            .sum()
     }
 
     /// The readings that the target follows, by ledger entry; several where it is not of one mind.
     pub fn readings(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut readings: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (entry, key) in self.outcomes.iter().flat_map(|outcome| &outcome.readings) {
-            let id = self.suite.ledger_entry(entry).map_or(entry.as_str(), |entry| entry.id.as_str());
+            let id = self
+                .suite
+                .ledger_entry(entry)
+                .map_or(entry.as_str(), |entry| entry.id.as_str());
             readings.entry(id).or_default().insert(key);
         }
         readings
@@ -194,7 +212,10 @@ impl<'a> Report<'a> {
 
     /// What could not be removed from the target.
     pub fn leftovers(&self) -> impl Iterator<Item = &str> {
-        self.outcomes.iter().flat_map(|outcome| &outcome.leftovers).map(String::as_str)
+        self.outcomes
+            .iter()
+            .flat_map(|outcome| &outcome.leftovers)
+            .map(String::as_str)
     }
 }
 
@@ -220,18 +241,28 @@ fn standings<'a>(suite: &'a Suite, outcomes: &[Outcome]) -> Vec<(&'a Clause, Sta
     for outcome in outcomes {
         let failed = |clause: &Clause| {
             let is_against = |finding: &&Finding| finding.clauses.iter().any(|id| is_id(clause, id));
-            outcome.findings.iter().filter(is_against).any(|finding| finding.weight >= clause.weight())
+            outcome
+                .findings
+                .iter()
+                .filter(is_against)
+                .any(|finding| finding.weight >= clause.weight())
         };
         let tested = outcome.clauses.iter().map(|id| (id, outcome.verdict));
         let judged = outcome.judged.iter().map(|id| (id, Verdict::Pass));
-        let found = outcome.findings.iter().flat_map(|finding| &finding.clauses).map(|id| (id, Verdict::Pass));
+        let found = outcome
+            .findings
+            .iter()
+            .flat_map(|finding| &finding.clauses)
+            .map(|id| (id, Verdict::Pass));
         for (id, verdict) in tested.chain(judged).chain(found) {
             let Some(clause) = suite.clause(id) else { continue };
             // A case that fails for another clause, or in its setup, says nothing about this one.
             let verdict = match verdict {
                 Verdict::Deviation if failed(clause) => Verdict::Deviation,
                 _ if failed(clause) => Verdict::Fail,
-                Verdict::Fail | Verdict::Deviation if outcome.findings.iter().all(|finding| finding.is_setup) => Verdict::Inconclusive,
+                Verdict::Fail | Verdict::Deviation if outcome.findings.iter().all(|finding| finding.is_setup) => {
+                    Verdict::Inconclusive
+                }
                 Verdict::Fail | Verdict::Deviation => Verdict::Pass,
                 verdict => verdict,
             };

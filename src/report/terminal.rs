@@ -37,7 +37,12 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
         writeln!(out, "{BAD}and {} more:{BAD:#}", broken.len() - SHOWN)?;
         for outcome in broken.iter().skip(SHOWN) {
             let first = outcome.findings.first().map(|finding| finding.assertion.as_str());
-            writeln!(out, "  {} {FAINT}{}{FAINT:#}", outcome.id, outcome.reason.as_deref().or(first).unwrap_or_default())?;
+            writeln!(
+                out,
+                "  {} {FAINT}{}{FAINT:#}",
+                outcome.id,
+                outcome.reason.as_deref().or(first).unwrap_or_default()
+            )?;
         }
         writeln!(out)?;
     }
@@ -46,9 +51,15 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
     write_lesser(out, report, Weight::Remark)?;
     let readings = report.readings();
     if !readings.is_empty() {
-        writeln!(out, "{STRONG}Readings{STRONG:#} of contested clauses that the target follows")?;
+        writeln!(
+            out,
+            "{STRONG}Readings{STRONG:#} of contested clauses that the target follows"
+        )?;
         for (entry, keys) in readings {
-            let topic = report.suite.ledger_entry(entry).map_or("", |entry| entry.topic.as_str());
+            let topic = report
+                .suite
+                .ledger_entry(entry)
+                .map_or("", |entry| entry.topic.as_str());
             let keys: Vec<_> = keys.into_iter().collect();
             writeln!(out, "  {entry:<10} {:<28} {FAINT}{topic}{FAINT:#}", keys.join(", "))?;
         }
@@ -56,7 +67,12 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
     }
     for listed in report.stale() {
         let (deviation, state) = (&listed.deviation, listed.state.told());
-        writeln!(out, "{BAD}listed deviation:{BAD:#} {} {state} {FAINT}{}{FAINT:#}", deviation.label(), deviation.reason)?;
+        writeln!(
+            out,
+            "{BAD}listed deviation:{BAD:#} {} {state} {FAINT}{}{FAINT:#}",
+            deviation.label(),
+            deviation.reason
+        )?;
     }
     for leftover in report.leftovers() {
         writeln!(out, "{DOUBTFUL}left behind:{DOUBTFUL:#} {leftover}")?;
@@ -65,7 +81,10 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
 }
 
 fn is_broken(outcome: &Outcome) -> bool {
-    matches!(outcome.verdict, Verdict::Fail | Verdict::SuiteFault | Verdict::Inconclusive | Verdict::Fixed)
+    matches!(
+        outcome.verdict,
+        Verdict::Fail | Verdict::SuiteFault | Verdict::Inconclusive | Verdict::Fixed
+    )
 }
 
 fn write_failure(out: &mut String, report: &Report<'_>, outcome: &Outcome) -> fmt::Result {
@@ -82,7 +101,11 @@ fn write_failure(out: &mut String, report: &Report<'_>, outcome: &Outcome) -> fm
         writeln!(out, "  {reason}")?;
     }
     let mut told: Vec<&str> = Vec::new();
-    let ids = outcome.findings.iter().filter(|finding| finding.weight == Weight::Failure).flat_map(|f| &f.clauses);
+    let ids = outcome
+        .findings
+        .iter()
+        .filter(|finding| finding.weight == Weight::Failure)
+        .flat_map(|f| &f.clauses);
     for clause in ids.filter_map(|id| report.suite.clause(id)) {
         if !told.contains(&clause.id.as_str()) {
             told.push(&clause.id);
@@ -91,7 +114,11 @@ fn write_failure(out: &mut String, report: &Report<'_>, outcome: &Outcome) -> fm
     }
     let file = format!("cases/{}.json", outcome.case);
     let mut exchanges: Vec<usize> = Vec::new();
-    for finding in outcome.findings.iter().filter(|finding| finding.weight > Weight::Remark) {
+    for finding in outcome
+        .findings
+        .iter()
+        .filter(|finding| finding.weight > Weight::Remark)
+    {
         if !exchanges.contains(&finding.exchange) {
             exchanges.push(finding.exchange);
             if let Some(exchange) = outcome.exchanges.get(finding.exchange) {
@@ -108,18 +135,33 @@ fn write_failure(out: &mut String, report: &Report<'_>, outcome: &Outcome) -> fm
 
 fn write_clause(out: &mut String, clause: &Clause) -> fmt::Result {
     let (level, evidence) = (clause.level.name(), clause.evidence.name());
-    writeln!(out, "  {STRONG}{}{STRONG:#} {level}, {evidence}: {}", clause.id, clause.statement)?;
+    writeln!(
+        out,
+        "  {STRONG}{}{STRONG:#} {level}, {evidence}: {}",
+        clause.id, clause.statement
+    )?;
     writeln!(out, "    {FAINT}{}{FAINT:#}", clause.source)
 }
 
 fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
-    let Exchange { label, speaker, request, response, .. } = exchange;
+    let Exchange {
+        label,
+        speaker,
+        request,
+        response,
+        ..
+    } = exchange;
     writeln!(out, "  step {label}, {speaker}: {} {}", request.method, request.path)?;
     if let Some(body) = &request.body {
         writeln!(out, "    sent     {}", cut(&String::from_utf8_lossy(body)))?;
     }
     let kind = response.header("content-type").unwrap_or("no content type");
-    writeln!(out, "    answered {} ({kind}) {}", response.status, cut(&String::from_utf8_lossy(&response.body)))
+    writeln!(
+        out,
+        "    answered {} ({kind}) {}",
+        response.status,
+        cut(&String::from_utf8_lossy(&response.body))
+    )
 }
 
 fn write_finding(out: &mut String, report: &Report<'_>, finding: &Finding, file: &str) -> fmt::Result {
@@ -128,7 +170,11 @@ fn write_finding(out: &mut String, report: &Report<'_>, finding: &Finding, file:
     let text = report.suite.files().get(file).filter(|_| !finding.pointer.is_empty());
     let Some(text) = text else {
         let clauses = finding.clauses.join(", ");
-        return writeln!(out, "    {BAD}{}{BAD:#}{setup}: {label} {FAINT}{clauses}{FAINT:#}", finding.assertion);
+        return writeln!(
+            out,
+            "    {BAD}{}{BAD:#}{setup}: {label} {FAINT}{clauses}{FAINT:#}",
+            finding.assertion
+        );
     };
     let problem = Problem {
         file: file.to_owned(),
@@ -146,12 +192,20 @@ fn write_finding(out: &mut String, report: &Report<'_>, finding: &Finding, file:
 fn curl(report: &Report<'_>, exchange: &Exchange) -> String {
     let quote = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
     let request = &exchange.request;
-    let mut line = format!("curl -i --path-as-is -X {} {}", request.method, quote(&format!("{}{}", report.facts.base_url, request.path)));
+    let mut line = format!(
+        "curl -i --path-as-is -X {} {}",
+        request.method,
+        quote(&format!("{}{}", report.facts.base_url, request.path))
+    );
     for (name, value) in &request.headers {
         let _ = write!(line, " -H {}", quote(&format!("{name}: {value}")));
     }
     if exchange.speaker != "nobody" {
-        let _ = write!(line, " -H \"Authorization: $MPSD_TOKEN\" # the token of {}", exchange.speaker);
+        let _ = write!(
+            line,
+            " -H \"Authorization: $MPSD_TOKEN\" # the token of {}",
+            exchange.speaker
+        );
     }
     if let Some(body) = &request.body {
         let data = format!(" --data-binary {}", quote(&String::from_utf8_lossy(body)));
@@ -164,7 +218,10 @@ fn curl(report: &Report<'_>, exchange: &Exchange) -> String {
 fn cut(text: &str) -> String {
     let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.len() > BODY {
-        let end = (0..=BODY).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+        let end = (0..=BODY)
+            .rev()
+            .find(|end| text.is_char_boundary(*end))
+            .unwrap_or_default();
         let length = text.len();
         text.truncate(end);
         let _ = write!(text, "... ({length} bytes)");
@@ -173,14 +230,26 @@ fn cut(text: &str) -> String {
 }
 
 fn write_chapters(out: &mut String, report: &Report<'_>) -> fmt::Result {
-    let width = report.suite.chapters().iter().map(|chapter| chapter.name.len()).max().unwrap_or(8).max(8);
+    let width = report
+        .suite
+        .chapters()
+        .iter()
+        .map(|chapter| chapter.name.len())
+        .max()
+        .unwrap_or(8)
+        .max(8);
     writeln!(
         out,
         "{STRONG}{:<width$}  clauses: hold   fail  not judged  untestable    cases: pass   fail  other{STRONG:#}",
         "chapter"
     )?;
     for chapter in report.suite.chapters() {
-        let standings = || report.standings.iter().filter(|(clause, _)| clause.chapter == chapter.name);
+        let standings = || {
+            report
+                .standings
+                .iter()
+                .filter(|(clause, _)| clause.chapter == chapter.name)
+        };
         let clauses = |wanted: &dyn Fn(Standing) -> bool| standings().filter(|(_, standing)| wanted(*standing)).count();
         let held = clauses(&|standing| standing == Standing::Judged(Verdict::Pass));
         let failed = clauses(&|standing| matches!(standing, Standing::Judged(Verdict::Fail | Verdict::Deviation)));
@@ -214,7 +283,11 @@ fn write_lesser(out: &mut String, report: &Report<'_>, wanted: Weight) -> fmt::R
     if findings.peek().is_none() {
         return Ok(());
     }
-    let title = if wanted == Weight::Warning { "Warnings" } else { "Remarks" };
+    let title = if wanted == Weight::Warning {
+        "Warnings"
+    } else {
+        "Remarks"
+    };
     writeln!(out, "{DOUBTFUL}{title}{DOUBTFUL:#}")?;
     let mut told: Vec<(&str, &str)> = Vec::new();
     for (outcome, finding) in findings {
@@ -222,23 +295,50 @@ fn write_lesser(out: &mut String, report: &Report<'_>, wanted: Weight) -> fmt::R
             continue;
         }
         told.push((&outcome.id, &finding.assertion));
-        let Finding { assertion, expected, actual, clauses, .. } = finding;
-        writeln!(out, "  {}: {assertion}: expected {expected}, found {actual} {FAINT}{}{FAINT:#}", outcome.id, clauses.join(", "))?;
+        let Finding {
+            assertion,
+            expected,
+            actual,
+            clauses,
+            ..
+        } = finding;
+        writeln!(
+            out,
+            "  {}: {assertion}: expected {expected}, found {actual} {FAINT}{}{FAINT:#}",
+            outcome.id,
+            clauses.join(", ")
+        )?;
     }
     writeln!(out)
 }
 
 fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
-    let counts = Verdict::ALL.into_iter().map(|verdict| (verdict.told(), report.count(verdict)));
-    let counts: Vec<_> = counts.filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}")).collect();
+    let counts = Verdict::ALL
+        .into_iter()
+        .map(|verdict| (verdict.told(), report.count(verdict)));
+    let counts: Vec<_> = counts
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
     let is_good = !report.outcomes.iter().any(is_broken) && report.stale().next().is_none();
     let style = if is_good { GOOD } else { BAD };
     let percent = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1} %"));
     let whole: usize = report.suite.cases().iter().map(|case| case.variants.len()).sum();
-    let partial = if report.is_partial { format!(", a part of the suite of {whole}") } else { String::new() };
-    writeln!(out, "{style}{}{style:#} of {} cases{partial}", counts.join(", "), report.outcomes.len())?;
+    let partial = if report.is_partial {
+        format!(", a part of the suite of {whole}")
+    } else {
+        String::new()
+    };
+    writeln!(
+        out,
+        "{style}{}{style:#} of {} cases{partial}",
+        counts.join(", "),
+        report.outcomes.len()
+    )?;
     let lesser = [(Weight::Warning, "warnings"), (Weight::Remark, "remarks")];
-    let lesser: Vec<_> = lesser.map(|(weight, name)| format!("{} {name}", report.findings(weight).count())).into();
+    let lesser: Vec<_> = lesser
+        .map(|(weight, name)| format!("{} {name}", report.findings(weight).count()))
+        .into();
     let exchanges: usize = report.outcomes.iter().map(|outcome| outcome.exchanges.len()).sum();
     let assertions: usize = report.outcomes.iter().map(|outcome| outcome.assertions).sum();
     writeln!(

@@ -59,34 +59,48 @@ impl fmt::Display for Change {
 impl Baseline {
     /// Compares the conversations of a run with the recorded ones; `outcomes` are in the order of their ids.
     pub fn compare(&self, suite: &Suite, outcomes: &[Outcome]) -> Vec<Change> {
-        cases(suite, outcomes).into_iter().filter_map(|(case, is_whole, conversation)| {
-            let recorded = match self.recorded(suite, &case) {
-                Ok(Some(recorded)) => recorded,
-                Ok(None) => return Some(Change::Missing(case)),
-                Err(error) => return Some(Change::Unreadable(format!("{error:#}"))),
-            };
-            let ran: Vec<&str> = conversation.variants.iter().map(|variant| variant.id.as_str()).collect();
-            let mut difference = compare(&recorded, &render(&conversation, suite.schemas()))?;
-            if !is_whole {
-                // Variants that were not run are not missing.
-                difference.variants.retain(|id| ran.contains(&id.as_str()));
-                if difference.variants.is_empty() {
-                    return None;
+        cases(suite, outcomes)
+            .into_iter()
+            .filter_map(|(case, is_whole, conversation)| {
+                let recorded = match self.recorded(suite, &case) {
+                    Ok(Some(recorded)) => recorded,
+                    Ok(None) => return Some(Change::Missing(case)),
+                    Err(error) => return Some(Change::Unreadable(format!("{error:#}"))),
+                };
+                let ran: Vec<&str> = conversation
+                    .variants
+                    .iter()
+                    .map(|variant| variant.id.as_str())
+                    .collect();
+                let mut difference = compare(&recorded, &render(&conversation, suite.schemas()))?;
+                if !is_whole {
+                    // Variants that were not run are not missing.
+                    difference.variants.retain(|id| ran.contains(&id.as_str()));
+                    if difference.variants.is_empty() {
+                        return None;
+                    }
                 }
-            }
-            Some(Change::Differs { case, difference })
-        }).collect()
+                Some(Change::Differs { case, difference })
+            })
+            .collect()
     }
 
     /// Records the conversations of a run; cases of which only a part ran, or that had no verdict, are left alone.
     pub fn record(&self, suite: &Suite, outcomes: &[Outcome]) -> Result<Vec<Change>, SnapshotError> {
-        let Self::Folder(folder) = self else { return Ok(Vec::new()) };
+        let Self::Folder(folder) = self else {
+            return Ok(Vec::new());
+        };
         let mut changes = Vec::new();
         for (case, is_whole, conversation) in cases(suite, outcomes) {
             let text = render(&conversation, suite.schemas());
             let is_same = || matches!(self.recorded(suite, &case), Ok(Some(old)) if compare(&old, &text).is_none());
             if is_whole && !is_same() {
-                write(&folder.join(format!("{case}.snap")), &format!("cases/{case}.json"), &conversation.title, &text)?;
+                write(
+                    &folder.join(format!("{case}.snap")),
+                    &format!("cases/{case}.json"),
+                    &conversation.title,
+                    &text,
+                )?;
                 changes.push(Change::Recorded(case));
             }
         }
@@ -115,11 +129,19 @@ fn cases(suite: &Suite, outcomes: &[Outcome]) -> Vec<(String, bool, Conversation
         .filter_map(|case| {
             let ran = case.variants.iter().filter_map(|variant| {
                 let at = outcomes.binary_search_by(|outcome| outcome.id.cmp(&variant.id)).ok()?;
-                outcomes.get(at).filter(|outcome| matches!(outcome.verdict, Verdict::Pass | Verdict::Fail | Verdict::Deviation | Verdict::Fixed))
+                outcomes.get(at).filter(|outcome| {
+                    matches!(
+                        outcome.verdict,
+                        Verdict::Pass | Verdict::Fail | Verdict::Deviation | Verdict::Fixed
+                    )
+                })
             });
             let variants: Vec<_> = ran.map(|outcome| transcript(&case.id, outcome)).collect();
             let is_whole = variants.len() == case.variants.len();
-            let conversation = Conversation { title: case.title.clone(), variants };
+            let conversation = Conversation {
+                title: case.title.clone(),
+                variants,
+            };
             (!conversation.variants.is_empty()).then(|| (case.id.clone(), is_whole, conversation))
         })
         .collect()
@@ -127,7 +149,10 @@ fn cases(suite: &Suite, outcomes: &[Outcome]) -> Vec<(String, bool, Conversation
 
 /// The conversation of one case, as it is recorded.
 pub fn conversation(title: &str, case: &str, outcomes: &[Outcome]) -> Conversation {
-    Conversation { title: title.to_owned(), variants: outcomes.iter().map(|outcome| transcript(case, outcome)).collect() }
+    Conversation {
+        title: title.to_owned(),
+        variants: outcomes.iter().map(|outcome| transcript(case, outcome)).collect(),
+    }
 }
 
 /// What was found instead of what was expected, finding by finding, in the words of a recorded conversation.
@@ -136,7 +161,11 @@ pub fn observed(outcome: &Outcome, schemas: &Schemas) -> Vec<String> {
         return Vec::new();
     }
     let names = names(&transcript(&outcome.case, outcome), schemas);
-    outcome.findings.iter().map(|finding| names.stable(&finding.actual)).collect()
+    outcome
+        .findings
+        .iter()
+        .map(|finding| names.stable(&finding.actual))
+        .collect()
 }
 
 fn transcript(case: &str, outcome: &Outcome) -> VariantTranscript {
@@ -150,7 +179,8 @@ fn transcript(case: &str, outcome: &Outcome) -> VariantTranscript {
             Some((step, _)) => {
                 is_settled = false;
                 let mut group = vec![exchange];
-                while let Some(next) = rest.next_if(|next| next.label.split_once(" #").is_some_and(|(s, _)| s == step)) {
+                while let Some(next) = rest.next_if(|next| next.label.split_once(" #").is_some_and(|(s, _)| s == step))
+                {
                     group.push(next);
                 }
                 let mut statuses: Vec<u16> = group.iter().map(|exchange| exchange.response.status).collect();
@@ -175,7 +205,11 @@ fn transcript(case: &str, outcome: &Outcome) -> VariantTranscript {
         None | Some("") => outcome.version.to_string(),
         Some(suffix) => suffix.to_owned(),
     };
-    VariantTranscript { id, known: outcome.known.clone(), exchanges }
+    VariantTranscript {
+        id,
+        known: outcome.known.clone(),
+        exchanges,
+    }
 }
 
 fn recorded(exchange: &Exchange, version: u16, is_settled: bool) -> RecordedExchange {
@@ -194,7 +228,11 @@ fn recorded(exchange: &Exchange, version: u16, is_settled: bool) -> RecordedExch
         request_headers: request.headers.clone(),
         request_body: request.body.as_ref().map(|body| body.to_vec()),
         status: response.status,
-        response_headers: if is_settled { response.headers.clone() } else { Vec::new() },
+        response_headers: if is_settled {
+            response.headers.clone()
+        } else {
+            Vec::new()
+        },
         response_body,
         request_schema: exchange.request_schema.clone(),
         response_schema: exchange.schema.clone(),

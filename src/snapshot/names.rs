@@ -131,7 +131,9 @@ impl Names {
         let mut told = self.text(text);
         for (etag, name) in &self.etags {
             if etag.len() >= LONG_ENOUGH {
-                told = told.replace(etag.as_str(), name).replace(&etag.replace('"', "\\\""), name);
+                told = told
+                    .replace(etag.as_str(), name)
+                    .replace(&etag.replace('"', "\\\""), name);
             }
         }
         for (pattern, name) in [(&ANY_TIME, "<time>"), (&GUID, "<guid>")] {

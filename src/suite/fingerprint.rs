@@ -5,7 +5,9 @@ use super::Suite;
 /// FNV-1a over all parts, each with its end.
 pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> u64 {
     let bytes = parts.into_iter().flat_map(|part| part.bytes().chain([0xff]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// A fingerprint as reports spell it.
@@ -27,7 +29,9 @@ impl Suite {
             matches!(file, "invariants.json" | "world.json" | "templates.json") || name.starts_with("schemas/")
         };
         let files = self.files().under("cases/").chain(self.files().under("schemas/"));
-        text(of(files.filter(|(name, _)| is_common(name)).flat_map(|(name, content)| [name, content])))
+        text(of(files
+            .filter(|(name, _)| is_common(name))
+            .flat_map(|(name, content)| [name, content])))
     }
 
     /// The fingerprint of a case's file.

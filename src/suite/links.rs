@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::Suite;
-use super::case::{Body, Case, Expectation, Request, Script, Step};
+use super::case::{Action, Body, Case, Expectation, Request, Script, Step};
 use super::json::expected_one_of;
 use super::problem::{Place, Problem};
 use super::variable;
@@ -58,12 +58,20 @@ impl Links<'_> {
         let world = &self.suite.world;
         self.check_clauses("/clauses", &self.case.clauses);
         if self.case.variants.iter().any(|variant| variant.clauses.is_empty()) {
-            self.wrong("", "a case without a clause".to_owned(), "`clauses` names at least one".to_owned());
+            self.wrong(
+                "",
+                "a case without a clause".to_owned(),
+                "`clauses` names at least one".to_owned(),
+            );
         }
         let features: Vec<&str> = world.features.keys().map(String::as_str).collect();
         for need in &self.case.needs {
             if !world.features.contains_key(need) {
-                self.wrong("/needs", format!("unknown feature `{need}`"), expected_one_of(need, &features));
+                self.wrong(
+                    "/needs",
+                    format!("unknown feature `{need}`"),
+                    expected_one_of(need, &features),
+                );
             }
         }
         let mut done: Vec<*const Script> = Vec::new();
@@ -84,11 +92,18 @@ impl Links<'_> {
     fn check_script(&mut self, script: &Script) {
         let templates: Vec<&str> = self.suite.world.templates.keys().map(String::as_str).collect();
         let named = script.sessions.iter().filter_map(|session| {
-            Some((format!("/sessions/{}/template", session.key), session.template.as_ref()?))
+            Some((
+                format!("/sessions/{}/template", session.key),
+                session.template.as_ref()?,
+            ))
         });
         for (pointer, template) in std::iter::once(("/template".to_owned(), &script.template)).chain(named) {
             if !templates.contains(&template.as_str()) {
-                self.wrong(&pointer, format!("unknown template `{template}`"), expected_one_of(template, &templates));
+                self.wrong(
+                    &pointer,
+                    format!("unknown template `{template}`"),
+                    expected_one_of(template, &templates),
+                );
             }
         }
         self.check_speaker("/observer", &script.observer);
@@ -127,11 +142,12 @@ impl Links<'_> {
     fn check_steps(&mut self, steps: &[Step]) {
         let mut captured: HashSet<&str> = HashSet::new();
         let mut names: Vec<&str> = Vec::new();
+        let mut sockets: Vec<&str> = Vec::new();
         for step in steps {
             for request in step.requests() {
                 self.check_request(step, request, &captured);
             }
-            if let super::case::Action::Again(name) = &step.action
+            if let Action::Again(name) = &step.action
                 && !names.contains(&name.as_str())
             {
                 let pointer = format!("{}/again", step.pointer);
@@ -140,6 +156,23 @@ impl Links<'_> {
                     format!("no earlier step is named `{name}`"),
                     expected_one_of(name, &names),
                 );
+            }
+            if let Action::Frame(name, _) | Action::Close(name) = &step.action {
+                let pointer = format!("{}/socket", step.pointer);
+                if !sockets.contains(&name.as_str()) {
+                    self.wrong(
+                        &pointer,
+                        format!("no earlier step opens `{name}`"),
+                        expected_one_of(name, &sockets),
+                    );
+                }
+            }
+            match &step.action {
+                Action::Open(name, _) => sockets.push(name),
+                Action::Frame(_, Some(frame)) => {
+                    self.check_value(&format!("{}/send", step.pointer), frame, &captured);
+                }
+                _ => {}
             }
             for (_, count) in &step.tally {
                 self.check_value(&format!("{}/tally", step.pointer), count, &captured);
@@ -239,18 +272,25 @@ impl Links<'_> {
     }
 
     fn check_text(&mut self, pointer: &str, text: &str, captured: &HashSet<&str>) {
-        for name in variable::names(text) {
-            if !self.is_known(name, captured)
-                && !variable::split_sum(name).is_some_and(|(name, _)| self.is_known(name, captured))
-            {
+        for whole in variable::names(text) {
+            let (name, transform) = variable::split_transform(whole).unwrap_or((whole, "lower"));
+            if !variable::TRANSFORMS.contains(&transform) {
+                let expected = expected_one_of(transform, &variable::TRANSFORMS);
+                self.wrong(
+                    pointer,
+                    format!("unknown transform `{transform}` in `{{{whole}}}`"),
+                    expected,
+                );
+            }
+            let sum = variable::split_sum(name);
+            if !self.is_known(name, captured) && !sum.is_some_and(|(name, _)| self.is_known(name, captured)) {
                 let lets = self.script.lets.iter().map(|(name, _)| name.as_str());
                 let sessions = self.script.sessions.iter().map(|session| session.key.as_str());
-                let known: Vec<&str> = ["session", "scid", "template", "version"]
+                let names = ["session", "scid", "template", "version"]
                     .into_iter()
                     .chain(lets)
-                    .chain(sessions)
-                    .chain(captured.iter().copied())
-                    .collect();
+                    .chain(sessions);
+                let known: Vec<&str> = names.chain(captured.iter().copied()).collect();
                 self.wrong(
                     pointer,
                     format!("unknown variable `{{{name}}}`"),

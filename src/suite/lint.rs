@@ -20,7 +20,12 @@ pub fn check(suite: &Suite) -> Vec<Problem> {
                 check_step(suite, case, variant, step, &mut |pointer, message, expected| {
                     if seen.insert((pointer.clone(), message.clone())) {
                         let file = format!("cases/{}.json", case.id);
-                        problems.push(Problem { file, place: Place::Value(pointer), message, expected });
+                        problems.push(Problem {
+                            file,
+                            place: Place::Value(pointer),
+                            message,
+                            expected,
+                        });
                     }
                 });
             }
@@ -41,7 +46,9 @@ fn check_schemas(suite: &Suite, problems: &mut Vec<Problem>) {
     }
     let files = suite.files();
     for (name, text) in files.under("cases/") {
-        let Ok(root) = super::json::parse(name, text) else { continue };
+        let Ok(root) = super::json::parse(name, text) else {
+            continue;
+        };
         let path: Vec<&str> = name.split('/').collect();
         let schema = match path.as_slice() {
             ["cases", file] => file.trim_end_matches(".json"),
@@ -63,19 +70,40 @@ fn check_schemas(suite: &Suite, problems: &mut Vec<Problem>) {
 /// Clauses without a case, and contested ones that the ledger does not know.
 fn check_clauses(suite: &Suite, problems: &mut Vec<Problem>) {
     let cases = suite.cases_by_clause();
-    let ids = |ids: &[String]| ids.iter().filter_map(|id| suite.clause(id)).map(|clause| clause.id.clone()).collect::<Vec<_>>();
-    let judged: BTreeSet<String> = suite.invariants().iter().flat_map(|invariant| ids(&invariant.clauses)).collect();
+    let ids = |ids: &[String]| {
+        ids.iter()
+            .filter_map(|id| suite.clause(id))
+            .map(|clause| clause.id.clone())
+            .collect::<Vec<_>>()
+    };
+    let judged: BTreeSet<String> = suite
+        .invariants()
+        .iter()
+        .flat_map(|invariant| ids(&invariant.clauses))
+        .collect();
     for clause in suite.clauses() {
         let mut wrong = |message: String, expected: &str| {
             let file = format!("cases/{}/clauses.json", clause.chapter);
-            let index = suite.clauses().iter().filter(|other| other.chapter == clause.chapter).position(|c| c.id == clause.id);
+            let index = suite
+                .clauses()
+                .iter()
+                .filter(|other| other.chapter == clause.chapter)
+                .position(|c| c.id == clause.id);
             let place = Place::Value(format!("/clauses/{}/id", index.unwrap_or_default()));
-            problems.push(Problem { file, place, message, expected: expected.to_owned() });
+            problems.push(Problem {
+                file,
+                place,
+                message,
+                expected: expected.to_owned(),
+            });
         };
         if let Some(entry) = &clause.contested
             && suite.ledger_entry(entry).is_none()
         {
-            wrong(format!("`{}` is contested by `{entry}`, which is not in the ledger", clause.id), "an entry of the ledger");
+            wrong(
+                format!("`{}` is contested by `{entry}`, which is not in the ledger", clause.id),
+                "an entry of the ledger",
+            );
         }
         let is_tested = cases.contains_key(clause.id.as_str()) || judged.contains(&clause.id);
         if !is_tested && clause.untestable.is_none() && clause.level > Level::May {
@@ -96,7 +124,9 @@ fn check_step(
 ) {
     let Some(expectation) = &step.expect else { return };
     let requests = step.requests();
-    let is_read = requests.iter().all(|request| matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS"));
+    let is_read = requests
+        .iter()
+        .all(|request| matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS"));
     if let Some(status) = &expectation.status
         && status.is_refusal()
         && expectation.unchanged.is_none()
@@ -110,12 +140,23 @@ fn check_step(
             "`\"unchanged\": true`, or a later step with `sameAs`".to_owned(),
         );
     }
-    let is_accepted = expectation.status.as_ref().is_some_and(super::case::StatusSet::is_success);
+    let is_accepted = expectation
+        .status
+        .as_ref()
+        .is_some_and(super::case::StatusSet::is_success);
     for request in requests.iter().filter(|_| is_accepted) {
-        let path = variable::substitute_text(&request.path, variable::Scope { value: &placeholder, is_last: true });
+        let path = variable::substitute_text(
+            &request.path,
+            variable::Scope {
+                value: &placeholder,
+                is_last: true,
+            },
+        );
         let operation = suite.schemas().operation(&request.method, &path);
         let schema = operation.and_then(|operation| operation.request_schema());
-        let (Some(schema), Body::Json(body)) = (schema, &request.body) else { continue };
+        let (Some(schema), Body::Json(body)) = (schema, &request.body) else {
+            continue;
+        };
         let body = variable::generate(body);
         if !variable::is_plain(&body) {
             continue;
@@ -123,7 +164,10 @@ fn check_step(
         for violation in suite.schemas().validate(schema, variant.version, &body) {
             wrong(
                 format!("{}/body{}", step.pointer, violation.pointer),
-                format!("`{}` expects success for what `{schema}` forbids: {}", case.id, violation.message),
+                format!(
+                    "`{}` expects success for what `{schema}` forbids: {}",
+                    case.id, violation.message
+                ),
                 "the schema or the case is wrong".to_owned(),
             );
         }
@@ -132,21 +176,37 @@ fn check_step(
 
 /// Whether a later step compares a document with an earlier one.
 fn follows_unchanged(variant: &Variant, step: &Step) -> bool {
-    let later = variant.script.steps.iter().skip_while(|other| other.pointer != step.pointer).skip(1);
-    later.flat_map(Step::expectations).any(|expectation| expectation.same_as.is_some())
+    let later = variant
+        .script
+        .steps
+        .iter()
+        .skip_while(|other| other.pointer != step.pointer)
+        .skip(1);
+    later
+        .flat_map(Step::expectations)
+        .any(|expectation| expectation.same_as.is_some())
 }
 
 /// What stands for a variable when only the shape of a path matters.
 fn placeholder(name: &str) -> Option<serde_json::Value> {
     let is_session = !name.contains('.') && !matches!(name, "scid" | "template");
-    let text = if is_session { "/serviceconfigs/s/sessiontemplates/t/sessions/n" } else { "x" };
+    let text = if is_session {
+        "/serviceconfigs/s/sessiontemplates/t/sessions/n"
+    } else {
+        "x"
+    };
     Some(text.into())
 }
 
 /// Snapshots without a case, and cases without a snapshot.
 fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
     let mut wrong = |file: String, message: String, expected: &str| {
-        problems.push(Problem { file, place: Place::File, message, expected: expected.to_owned() });
+        problems.push(Problem {
+            file,
+            place: Place::File,
+            message,
+            expected: expected.to_owned(),
+        });
     };
     let cases: BTreeSet<&str> = suite.cases().iter().map(|case| case.id.as_str()).collect();
     let mut recorded = BTreeSet::new();
@@ -154,10 +214,18 @@ fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
         let id = name.trim_start_matches("snapshots/").trim_end_matches(".snap");
         recorded.insert(id);
         if !cases.contains(id) {
-            wrong(name.to_owned(), format!("no case is called `{id}`"), "delete it, or rename it with its case");
+            wrong(
+                name.to_owned(),
+                format!("no case is called `{id}`"),
+                "delete it, or rename it with its case",
+            );
         }
     }
     for id in cases.difference(&recorded) {
-        wrong(format!("snapshots/{id}.snap"), format!("case `{id}` has no snapshot"), "`run --snapshots record` writes it");
+        wrong(
+            format!("snapshots/{id}.snap"),
+            format!("case `{id}` has no snapshot"),
+            "`run --snapshots record` writes it",
+        );
     }
 }

@@ -6,8 +6,8 @@ pub mod files;
 pub mod fingerprint;
 pub mod invariant;
 pub mod json;
-pub mod lint;
 mod links;
+pub mod lint;
 pub mod pattern;
 pub mod problem;
 pub mod schemas;
@@ -45,7 +45,9 @@ impl Suite {
     /// Reads a suite; all that is wrong with it is found, not only the first.
     pub fn load(files: Files) -> Result<Self, Box<Broken>> {
         let mut problems = Vec::new();
-        let named = files.under("schemas/").map(|(name, text)| (name.trim_start_matches("schemas/"), text));
+        let named = files
+            .under("schemas/")
+            .map(|(name, text)| (name.trim_start_matches("schemas/"), text));
         let schemas = Schemas::new(named).unwrap_or_else(|error| {
             problems.extend(error.faults().iter().map(|fault| Problem {
                 file: format!("schemas/{}", fault.file),
@@ -201,7 +203,9 @@ impl Suite {
         let mut index: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for case in &self.cases {
             for variant in &case.variants {
-                let own = variant.script.steps
+                let own = variant
+                    .script
+                    .steps
                     .iter()
                     .flat_map(case::Step::expectations)
                     .filter_map(|e| e.clauses.as_ref());

@@ -73,7 +73,7 @@ fn name_length(text: &str) -> usize {
     if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return 0;
     }
-    text.find(|c: char| !(c.is_ascii_alphanumeric() || "._:+-".contains(c)))
+    text.find(|c: char| !(c.is_ascii_alphanumeric() || "._:|+-".contains(c)))
         .unwrap_or(text.len())
 }
 
@@ -117,6 +117,24 @@ pub fn substitute_text(text: &str, scope: Scope<'_>) -> String {
         }
         out
     })
+}
+
+/// What can be done with a value: `{etag|bare}`.
+pub const TRANSFORMS: [&str; 3] = ["upper", "lower", "bare"];
+
+/// Splits `name|upper` into `name` and `upper`.
+pub fn split_transform(name: &str) -> Option<(&str, &str)> {
+    name.split_once('|')
+}
+
+/// Applies one of [`TRANSFORMS`] to a text; `bare` takes the quotes, and the mark of a weak tag, off an entity tag.
+pub fn transform(text: &str, transform: &str) -> Option<String> {
+    match transform {
+        "upper" => Some(text.to_uppercase()),
+        "lower" => Some(text.to_lowercase()),
+        "bare" => Some(text.trim_start_matches("W/").trim_matches('"').to_owned()),
+        _ => None,
+    }
 }
 
 /// Whether any text of a value, keys included, may hold a variable.
@@ -224,42 +242,38 @@ mod tests {
         }
     }
 
+    fn resolved(value: &Value) -> Value {
+        resolve(value, SCOPE).into_owned()
+    }
+
     #[test]
     fn a_text_that_is_nothing_but_a_variable_takes_its_type() {
-        assert_eq!(
-            *resolve(&json!({"a": ["{n}", "{who}"]}), SCOPE),
-            json!({"a": [7, "alice"]})
-        );
+        assert_eq!(resolved(&json!({"a": ["{n}", "{who}"]})), json!({"a": [7, "alice"]}));
     }
 
     #[test]
     fn variables_inside_a_text_and_in_keys_are_spliced() {
-        assert_eq!(
-            *resolve(&json!({"k-{n}": "x{who}y{n}"}), SCOPE),
-            json!({"k-7": "xalicey7"})
-        );
+        assert_eq!(resolved(&json!({"k-{n}": "x{who}y{n}"})), json!({"k-7": "xalicey7"}));
     }
 
     #[test]
     fn doubled_braces_stand_for_themselves() {
-        assert_eq!(*resolve(&json!("{{who}} {who}"), SCOPE), json!("{who} alice"));
+        assert_eq!(resolved(&json!("{{who}} {who}")), json!("{who} alice"));
     }
 
     #[test]
     fn braces_that_hold_no_name_are_text() {
-        assert_eq!(
-            *resolve(&json!("{\"a\": {}} {1} { {"), SCOPE),
-            json!("{\"a\": {}} {1} { {")
-        );
+        let text = json!("{\"a\": {}} {1} { {");
+        assert_eq!(resolved(&text), text);
     }
 
     #[test]
     fn generators_make_long_deep_and_many() {
-        let asked = json!({"a": {"$repeat": {"text": "ab", "times": 2}}, "b": [{"$list": {"of": 1, "times": 2}}]});
-        let made = generate(&asked);
-        assert_eq!(made, Cow::<Value>::Owned(json!({"a": "abab", "b": [[1, 1]]})));
+        let made = |value: &Value| generate(value).into_owned();
+        let body = json!({"a": {"$repeat": {"text": "ab", "times": 2}}, "b": [{"$list": {"of": 1, "times": 2}}]});
+        assert_eq!(made(&body), json!({"a": "abab", "b": [[1, 1]]}));
         assert_eq!(
-            *generate(&json!({"$nest": {"depth": 2, "key": "k", "of": 1}})),
+            made(&json!({"$nest": {"depth": 2, "key": "k", "of": 1}})),
             json!({"k": {"k": 1}})
         );
     }

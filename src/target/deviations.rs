@@ -60,7 +60,12 @@ impl Deviation {
 
     /// Names the entry in one line.
     pub fn label(&self) -> String {
-        let parts = [self.case.as_ref(), self.clause.as_ref(), self.assertion.as_ref(), self.observed.as_ref()];
+        let parts = [
+            self.case.as_ref(),
+            self.clause.as_ref(),
+            self.assertion.as_ref(),
+            self.observed.as_ref(),
+        ];
         let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
         parts.join(", ")
     }
@@ -76,8 +81,16 @@ pub fn read(name: &str, text: &str) -> Result<Vec<Deviation>, Vec<Problem>> {
         Some(deviations) if problems.is_empty() => Ok(deviations),
         _ => {
             if problems.is_empty() {
-                let (message, expected) = ("not a list of deviations".to_owned(), "see `schemas/deviations.schema.json`");
-                problems.push(Problem { file: name.to_owned(), place: Place::File, message, expected: expected.to_owned() });
+                let (message, expected) = (
+                    "not a list of deviations".to_owned(),
+                    "see `schemas/deviations.schema.json`",
+                );
+                problems.push(Problem {
+                    file: name.to_owned(),
+                    place: Place::File,
+                    message,
+                    expected: expected.to_owned(),
+                });
             }
             Err(problems)
         }
@@ -86,12 +99,17 @@ pub fn read(name: &str, text: &str) -> Result<Vec<Deviation>, Vec<Problem>> {
 
 /// The file that says the same; what [`read`] reads.
 pub fn write(deviations: &[Deviation]) -> String {
-    let list: Vec<Value> = deviations.iter().map(|entry| serde_json::to_value(entry).unwrap_or_default()).collect();
+    let list: Vec<Value> = deviations
+        .iter()
+        .map(|entry| serde_json::to_value(entry).unwrap_or_default())
+        .collect();
     format!("{:#}\n", json!({ "deviations": list }))
 }
 
 fn read_list(file: Item<'_>) -> Option<Vec<Deviation>> {
-    file.object(&["$schema", "about", "deviations"])?.require("deviations")?.elements(read_deviation)
+    file.object(&["$schema", "about", "deviations"])?
+        .require("deviations")?
+        .elements(read_deviation)
 }
 
 fn read_deviation(item: Item<'_>) -> Option<Deviation> {
@@ -101,7 +119,10 @@ fn read_deviation(item: Item<'_>) -> Option<Deviation> {
         Some(expires) => match expires.string()?.parse() {
             Ok(date) => Some(date),
             Err(_) => {
-                expires.wrong("not a date", "the last day on which the entry holds, such as `2030-12-31`");
+                expires.wrong(
+                    "not a date",
+                    "the last day on which the entry holds, such as `2030-12-31`",
+                );
                 return None;
             }
         },
@@ -138,7 +159,10 @@ mod tests {
 
     fn problems(text: &str) -> String {
         let problems = read("d.json", text).unwrap_err();
-        problems.iter().map(|problem| problem.render(Some(text), false)).collect()
+        problems
+            .iter()
+            .map(|problem| problem.render(Some(text), false))
+            .collect()
     }
 
     #[test]
@@ -152,7 +176,10 @@ mod tests {
             issue: Some("https://issues.example/7".to_owned()),
             expires: "2030-12-31".parse().ok(),
         };
-        assert_eq!(read("d.json", &write(std::slice::from_ref(&deviation))).unwrap(), [deviation]);
+        assert_eq!(
+            read("d.json", &write(std::slice::from_ref(&deviation))).unwrap(),
+            [deviation]
+        );
     }
 
     #[test]
@@ -164,14 +191,23 @@ mod tests {
             { "case": "a/b", "raeson": "r" }
         ] }"#;
         let told = problems(text);
-        for part in ["a deviation of nothing", "an empty reason", "not a date", "unknown key `raeson`", "missing key `reason`"] {
+        for part in [
+            "a deviation of nothing",
+            "an empty reason",
+            "not a date",
+            "unknown key `raeson`",
+            "missing key `reason`",
+        ] {
             assert!(told.contains(part), "{part} in {told}");
         }
     }
 
     #[test]
     fn an_entry_holds_through_its_last_day() {
-        let entry = Deviation { expires: "2030-12-31".parse().ok(), ..Deviation::default() };
+        let entry = Deviation {
+            expires: "2030-12-31".parse().ok(),
+            ..Deviation::default()
+        };
         assert!(!entry.is_expired("2030-12-31".parse().unwrap()));
         assert!(entry.is_expired("2031-01-01".parse().unwrap()));
     }

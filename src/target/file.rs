@@ -19,11 +19,19 @@ pub fn read(name: &str, text: &str, folder: &Path) -> Result<Target, Vec<Problem
     let target = read_target(Item::root(&root, &report), folder);
     let mut problems = report.into_problems();
     match target {
-        Some(target) if problems.is_empty() => Ok(target),
+        Some(target) if problems.is_empty() => Ok(Target {
+            lock: Some(name.into()),
+            ..target
+        }),
         _ => {
             if problems.is_empty() {
                 let (message, expected) = ("not a target".to_owned(), "see `schemas/target.schema.json`".to_owned());
-                problems.push(Problem { file: name.to_owned(), place: Place::File, message, expected });
+                problems.push(Problem {
+                    file: name.to_owned(),
+                    place: Place::File,
+                    message,
+                    expected,
+                });
             }
             Err(problems)
         }
@@ -31,8 +39,17 @@ pub fn read(name: &str, text: &str, folder: &Path) -> Result<Target, Vec<Problem
 }
 
 fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
-    let fields =
-        file.object(&["$schema", "name", "baseUrl", "scid", "templates", "identities", "lacks", "clock", "limits"])?;
+    let fields = file.object(&[
+        "$schema",
+        "name",
+        "baseUrl",
+        "scid",
+        "templates",
+        "identities",
+        "lacks",
+        "clock",
+        "limits",
+    ])?;
     let base_url = fields.require("baseUrl")?;
     let url = base_url.string()?.trim_end_matches('/').to_owned();
     if !url.starts_with("http://") && !url.starts_with("https://") {
@@ -40,17 +57,25 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
     }
     let templates = fields.require("templates")?;
     let templates = match templates.value() {
-        Value::Array(_) => templates.strings()?.into_iter().map(|name| (name.clone(), name)).collect(),
+        Value::Array(_) => templates
+            .strings()?
+            .into_iter()
+            .map(|name| (name.clone(), name))
+            .collect(),
         _ => templates.members(|key, item| Some((key.to_owned(), item.string()?.to_owned())))?,
     };
-    let identities =
-        fields.require("identities")?.members(|key, item| Some((key.to_owned(), read_identity(item, folder)?)))?;
+    let identities = fields
+        .require("identities")?
+        .members(|key, item| Some((key.to_owned(), read_identity(item, folder)?)))?;
     let advance_header = match fields.get("clock") {
         Some(clock) => Some(clock.object(&["advanceHeader"])?.string("advanceHeader")),
         None => None,
     };
     let in_flight = match fields.get("limits") {
-        Some(limits) => limits.object(&["inFlight"])?.get("inFlight").and_then(|item| item.unsigned()),
+        Some(limits) => limits
+            .object(&["inFlight"])?
+            .get("inFlight")
+            .and_then(|item| item.unsigned()),
         None => None,
     };
     Some(Target {
@@ -62,6 +87,7 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
         lacks: fields.strings("lacks").into_iter().collect(),
         advance_header,
         in_flight: in_flight.and_then(|count| usize::try_from(count).ok()),
+        lock: None,
         is_disposable: false,
     })
 }
@@ -88,13 +114,19 @@ fn read_token(item: Item<'_>, folder: &Path) -> Option<String> {
     } else if let Some(command) = fields.get("command") {
         token_from_command(&command.strings()?, folder)
     } else {
-        item.wrong("a token without a source", "one of `env`, `file` (with an optional `key`) and `command`");
+        item.wrong(
+            "a token without a source",
+            "one of `env`, `file` (with an optional `key`) and `command`",
+        );
         return None;
     };
     match found.map(|token| token.trim().to_owned()) {
         Ok(token) if !token.is_empty() => Some(token),
         Ok(_) => {
-            item.wrong("the token is empty", "the value of an `Authorization` header was expected from here");
+            item.wrong(
+                "the token is empty",
+                "the value of an `Authorization` header was expected from here",
+            );
             None
         }
         Err(message) => {
@@ -110,11 +142,15 @@ fn token_from_file(path: &Path, key: Option<&str>) -> Result<String, String> {
     // The parser's message would quote the file, and the file holds secrets.
     let root: Value = serde_json::from_str(&text).map_err(|_| format!("`{}` is not JSON", path.display()))?;
     let token = root.get(key).and_then(Value::as_str);
-    token.map(str::to_owned).ok_or_else(|| format!("`{}` has no string `{key}`", path.display()))
+    token
+        .map(str::to_owned)
+        .ok_or_else(|| format!("`{}` has no string `{key}`", path.display()))
 }
 
 fn token_from_command(command: &[String], folder: &Path) -> Result<String, String> {
-    let Some((program, arguments)) = command.split_first() else { return Err("the command is empty".to_owned()) };
+    let Some((program, arguments)) = command.split_first() else {
+        return Err("the command is empty".to_owned());
+    };
     let output = Command::new(program).args(arguments).current_dir(folder).output();
     let output = output.map_err(|error| format!("cannot run `{program}`: {error}"))?;
     if !output.status.success() {

@@ -2,7 +2,7 @@
 
 use super::capabilities::Capability;
 use super::constants::Visibility;
-use super::member::Status;
+use super::member::{Member, Status};
 use super::properties::Restriction;
 use super::{Access, Grant, Refusal, RefusalKind, Session};
 use crate::reference::principal::User;
@@ -27,8 +27,8 @@ fn check_title_identity(session: &Session, user: &User) -> Result<(), Refusal> {
 }
 
 /// Refuses a user who may not play with others (AUTH-018, LIVE-026).
-pub(super) fn check_privilege(user: &User) -> Result<(), Refusal> {
-    if user.may_play_multiplayer {
+pub(super) fn check_privilege(user: &User, access: &Access<'_>) -> Result<(), Refusal> {
+    if user.may_play_multiplayer || !access.rules.privilege_is_needed.kept() {
         Ok(())
     } else {
         Err(refusal(
@@ -53,7 +53,7 @@ pub(super) fn may_read(session: &Session, access: &Access<'_>) -> Result<(), Ref
     }
     let unreadable = |why: &str| Err(refusal(RefusalKind::Unreadable, why));
     match session.constants.visibility {
-        Visibility::Private if invite_lifts_visibility(access) => Ok(()),
+        Visibility::Private if invite_lifts_visibility(access) || !access.rules.private_is_private.kept() => Ok(()),
         Visibility::Private => unreadable("the session is private, and the user is not a member of it"),
         Visibility::Visible if access.rules.read_restriction_scope == ReadRestrictionScope::Open => Ok(()),
         Visibility::Visible | Visibility::Open => {
@@ -70,7 +70,7 @@ pub(super) fn may_read(session: &Session, access: &Access<'_>) -> Result<(), Ref
 /// Refuses the user, who is no member and has no reservation, a place in the session.
 pub(super) fn may_join(session: &Session, user: &User, access: &Access<'_>) -> Result<(), Refusal> {
     may_read(session, access)?;
-    check_privilege(user)?;
+    check_privilege(user, access)?;
     let unwritable = |why: &str| Err(refusal(RefusalKind::Unwritable, why));
     if is_blocked_by_owner(session, user, access) {
         return unwritable("an owner of the session has blocked the user");
@@ -78,6 +78,7 @@ pub(super) fn may_join(session: &Session, user: &User, access: &Access<'_>) -> R
     match session.constants.visibility {
         Visibility::Open => {}
         _ if invite_lifts_visibility(access) => {}
+        Visibility::Visible if !access.rules.visible_needs_reservation.kept() => {}
         Visibility::Visible if access.rules.visible_join == VisibleJoin::Malformed => {
             return Err(refusal(
                 RefusalKind::Malformed,
@@ -88,10 +89,10 @@ pub(super) fn may_join(session: &Session, user: &User, access: &Access<'_>) -> R
             return unwritable("only reserved users join a session that is not open");
         }
     }
-    if session.properties.system.closed && !may_come_back(session, user.xuid) {
+    if is_closed_to(session, user, access) {
         return unwritable("the session is closed");
     }
-    if session.constants.visibility == Visibility::Open {
+    if session.constants.visibility == Visibility::Open && access.rules.join_restriction_holds.kept() {
         let restriction = session.properties.join_restriction(&session.constants);
         if !lifts_restrictions(session, access) && !meets(session, restriction, user, access) {
             return unwritable("the joinRestriction of the session keeps the user out");
@@ -105,13 +106,13 @@ pub(super) fn may_create(session: &Session, access: &Access<'_>) -> Result<(), R
     let Some(user) = access.caller.user() else {
         return Ok(());
     };
-    check_privilege(user)?;
+    check_privilege(user, access)?;
     check_title_identity(session, user)
 }
 
 /// Refuses one more member when every place is taken; reservations take places too (SES-SIZE-006).
 pub(super) fn has_room(session: &Session, access: &Access<'_>) -> Result<(), Refusal> {
-    if !session.is_full() {
+    if places_taken(session, access) < session.constants.max_members || !access.rules.full_is_full.kept() {
         return Ok(());
     }
     let kind = match access.rules.full_join {
@@ -125,6 +126,29 @@ pub(super) fn has_room(session: &Session, access: &Access<'_>) -> Result<(), Ref
     })
 }
 
+/// Whether the session is closed to the user; an invite does not open it (HDL-INV-012).
+fn is_closed_to(session: &Session, user: &User, access: &Access<'_>) -> bool {
+    let opened = access.grant == Grant::Invite && !access.rules.invites_lift_restrictions.kept();
+    session.properties.system.closed
+        && access.rules.closed_is_closed.kept()
+        && !opened
+        && !may_come_back(session, user.xuid)
+}
+
+/// How many places are taken: every member has one, reserved or inactive (SES-SIZE-006).
+fn places_taken(session: &Session, access: &Access<'_>) -> u64 {
+    let rules = access.rules;
+    if rules.reservations_take_places.kept() && rules.inactive_members_take_places.kept() {
+        return session.count();
+    }
+    let takes_place = |member: &&Member| match member.status {
+        Status::Reserved => rules.reservations_take_places.kept(),
+        Status::Inactive => rules.inactive_members_take_places.kept(),
+        Status::Ready | Status::Active => true,
+    };
+    session.members.iter().filter(takes_place).count() as u64
+}
+
 /// Whether a member of before may take a place again although the session is closed (SES-RESTR-019).
 pub(super) fn may_come_back(session: &Session, xuid: u64) -> bool {
     session.properties.system.locked && session.members.has_left(xuid)
@@ -132,15 +156,19 @@ pub(super) fn may_come_back(session: &Session, xuid: u64) -> bool {
 
 /// Whether the user meets a restriction: followed admits local users as well (SES-RESTR-003..006).
 fn meets(session: &Session, restriction: Restriction, user: &User, access: &Access<'_>) -> bool {
+    let admits_local = |member: &Member| match member.status {
+        Status::Active => true,
+        _ => !access.rules.local_needs_active.kept(),
+    };
     let is_local = || {
-        user.device_id.is_some()
-            && session
-                .members
-                .iter()
-                .any(|member| member.status == Status::Active && member.device_id == user.device_id)
+        let mut members = session.members.iter();
+        user.device_id.is_some() && members.any(|member| admits_local(member) && member.device_id == user.device_id)
     };
     let is_followed = || {
-        let mut accepted = session.members.iter().filter(|member| member.is_accepted());
+        let mut accepted = session
+            .members
+            .iter()
+            .filter(|member| member.is_accepted() || !access.rules.reserved_open_no_door.kept());
         accepted.any(|member| access.social.follows(member.xuid, user.xuid))
     };
     match restriction {
@@ -153,7 +181,8 @@ fn meets(session: &Session, restriction: Restriction, user: &User, access: &Acce
 /// Whether the handle by which the caller came opens what restrictions close (HDL-INV-011, HDL-TRF-002, SES-HND-004).
 fn lifts_restrictions(session: &Session, access: &Access<'_>) -> bool {
     match access.grant {
-        Grant::Invite | Grant::Transfer => true,
+        Grant::Invite => true,
+        Grant::Transfer => access.rules.transfers_lift_restrictions.kept(),
         Grant::Search => session.constants.has(Capability::UserAuthorizationStyle),
         Grant::None | Grant::Activity => false,
     }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Refusal;
 use super::field::At;
+use crate::reference::rules::Rules;
 
 macro_rules! capabilities {
     ($( $Name:ident = $text:literal: $meaning:literal, )+) => {
@@ -81,7 +82,7 @@ impl Capabilities {
     }
 
     /// Refuses capabilities that exclude or lack one another (TPL-015, SES-CAP-005..007, SES-OWN-012).
-    pub(super) fn check(self, at: &At<'_>) -> Result<(), Refusal> {
+    pub(super) fn check(self, rules: &Rules, at: &At<'_>) -> Result<(), Refusal> {
         use Capability as C;
         const EXCLUSIONS: &[(Capability, Capability)] = &[
             (C::Large, C::Connectivity),
@@ -92,6 +93,9 @@ impl Capabilities {
             (C::Team, C::Gameplay),
         ];
         const NEEDS: &[(Capability, Capability)] = &[(C::Broadcast, C::Large), (C::Arbitration, C::Gameplay)];
+        if !rules.capabilities_are_checked.kept() {
+            return Ok(());
+        }
         for (one, other) in EXCLUSIONS {
             if self.has(*one) && self.has(*other) {
                 return Err(at.refuse(format_args!("{} and {} exclude each other", one.name(), other.name())));
@@ -117,7 +121,7 @@ mod tests {
 
     fn read(value: &Value) -> Result<Capabilities, Refusal> {
         let capabilities = Capabilities::read(value, &At::ROOT)?;
-        capabilities.check(&At::ROOT).map(|()| capabilities)
+        capabilities.check(&Rules::default(), &At::ROOT).map(|()| capabilities)
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::capabilities::{Capabilities, Capability};
 use super::field::{At, decimal, integer};
 use super::merge::same;
-use super::properties::SYSTEM_FIELDS;
+use super::properties::{Restriction, SYSTEM_FIELDS};
 use super::request::Bag;
 use super::version::{self, ContractVersion, TIMEOUTS};
 use super::{Access, Refusal, RefusalKind};
@@ -158,6 +158,7 @@ pub(super) struct Constants {
     pub(super) member_initialization: Option<MemberInitialization>,
     pub(super) ownership: OwnershipPolicies,
     pub(super) broadcast_viewers: Vec<u64>,
+    default_restriction: Restriction,
 }
 
 const SYSTEM: &[&str] = &[
@@ -217,25 +218,19 @@ impl Constants {
     /// The constants of a new session: the template's, and what the creator adds to them (TPL-006).
     pub(super) fn create(template: &Template, asked: Option<Bag<'_>>, access: &Access<'_>) -> Result<Self, Refusal> {
         let rules = access.rules;
-        let version = ContractVersion::try_from(template.contract_version)
-            .map_err(|error| At::ROOT.then("template").refuse(error))?;
-        let place = At::ROOT.then("template");
-        let place = place.then("constants");
-        let fixed = Bag::read(&template.constants, &place)?;
-
-        let system_at = place.then("system");
-        let nothing = Map::new();
-        let fixed_system = version::upgrade(fixed.system.unwrap_or(&nothing), version, false, &system_at)?;
-        Given::read(&fixed_system, &system_at, rules)?;
-        let mut system = fixed_system.into_owned();
-        let mut custom = fixed.custom.cloned().unwrap_or_else(|| json!({}));
+        let Fixed {
+            version,
+            mut system,
+            mut custom,
+            initialization_is_old,
+        } = Fixed::read(template, rules)?;
 
         if let Some(asked) = asked {
             let at = At::ROOT.then("constants");
             if let Some(bag) = asked.system {
                 let at = at.then("system");
                 let bag = read_request(bag, access, &at)?;
-                add_system(&mut system, &bag, &at)?;
+                add_system(&mut system, &bag, rules, &at)?;
             }
             if let Some(bag) = asked.custom {
                 add_custom(&mut custom, bag, &at.then("custom"))?;
@@ -243,14 +238,11 @@ impl Constants {
         }
 
         let defaults = match rules.defaults_of {
+            DefaultsOf::Template if !rules.old_default_is_two_hours.kept() => ContractVersion::V107,
             DefaultsOf::Template => version,
             DefaultsOf::Request => access.version,
         };
-        let initialization_is_old = match fixed.system {
-            Some(fixed) if fixed.contains_key("managedInitialization") => true,
-            Some(fixed) if fixed.contains_key("memberInitialization") => false,
-            _ => access.version.has_old_names(),
-        };
+        let initialization_is_old = initialization_is_old.unwrap_or(access.version.has_old_names());
         if let (true, Some(Value::Object(bag))) = (initialization_is_old, system.get_mut("memberInitialization")) {
             version::fill_old_initialization(bag);
         }
@@ -262,11 +254,25 @@ impl Constants {
         let at = at.then("system");
         let given = Given::read(&system, &at, rules)?;
         given.check(&at, rules)?;
-        Ok(given.settle(system, custom, defaults))
+        Ok(given.settle(system, custom, defaults, rules))
+    }
+
+    /// The constants that 107 shows as `system`.
+    pub(super) fn restore(system: &Map<String, Value>, custom: Value, rules: &Rules) -> Result<Self, Refusal> {
+        let at = At::ROOT.then("constants");
+        let given = Given::read(system, &at.then("system"), rules)?;
+        let mut constants = given.settle(system.clone(), custom, ContractVersion::V107, rules);
+        // What the template pinned is not shown, and must not be defaulted now.
+        constants.system.clone_from(system);
+        constants.old_system = version::downgrade(system);
+        Ok(constants)
     }
 
     /// Refuses constants of a later write that differ from the session's (SES-CONST-001, SES-CONST-006).
     pub(super) fn check_later(&self, asked: Bag<'_>, access: &Access<'_>) -> Result<(), Refusal> {
+        if !access.rules.constants_are_fixed.kept() {
+            return Ok(());
+        }
         let at = At::ROOT.then("constants");
         if let Some(bag) = asked.system {
             let at = at.then("system");
@@ -304,12 +310,18 @@ impl Constants {
         self.capabilities.has(capability)
     }
 
+    /// The restriction in force where none is given (LIVE-012).
+    pub(super) fn default_restriction(&self) -> Restriction {
+        self.default_restriction
+    }
+
     /// Refuses a creation that the constants do not allow to this caller under this name.
     pub(super) fn check_creation(&self, at: &SessionRef, access: &Access<'_>) -> Result<(), Refusal> {
         let place = At::ROOT.then("constants");
         let place = place.then("system");
         if let (Some(initiators), Some(xuid)) = (&self.initiators, access.caller.xuid())
             && !initiators.contains(&xuid)
+            && access.rules.initiators_are_asked.kept()
         {
             return Err(place.then("initiators").refuse_as(
                 RefusalKind::Forbidden,
@@ -339,6 +351,49 @@ impl Constants {
     }
 }
 
+/// What a template fixes, in the names of 107.
+struct Fixed {
+    version: ContractVersion,
+    system: Map<String, Value>,
+    custom: Value,
+    /// Whether the template spells initialization in the old names, if it has any.
+    initialization_is_old: Option<bool>,
+}
+
+impl Fixed {
+    fn read(template: &Template, rules: &Rules) -> Result<Self, Refusal> {
+        let place = At::ROOT.then("template");
+        let version = ContractVersion::try_from(template.contract_version).map_err(|error| place.refuse(error))?;
+        let place = place.then("constants");
+        let bag = if template.constants.is_null() {
+            Bag::default()
+        } else {
+            Bag::read(&template.constants, &place)?
+        };
+        let at = place.then("system");
+        let nothing = Map::new();
+        let given = bag.system.unwrap_or(&nothing);
+        let system = version::upgrade(given, version, false, &at)?.into_owned();
+        Given::read(&system, &at, rules)?;
+        let initialization_is_old = if given.contains_key("managedInitialization") {
+            Some(true)
+        } else {
+            given.contains_key("memberInitialization").then_some(false)
+        };
+        Ok(Self {
+            version,
+            system,
+            custom: bag.custom.cloned().unwrap_or_else(|| json!({})),
+            initialization_is_old,
+        })
+    }
+}
+
+/// Refuses a template from which no session could be made; what its creators may still add is not missed.
+pub(super) fn check_template(template: &Template, rules: &Rules) -> Result<(), Refusal> {
+    Fixed::read(template, rules).map(|_| ())
+}
+
 /// Brings constants of a request into the names of 107 and refuses what is malformed.
 fn read_request<'v>(
     bag: &'v Map<String, Value>,
@@ -352,13 +407,22 @@ fn read_request<'v>(
 }
 
 /// Adds what the creator asks to what the template fixes; a different value is a conflict (TPL-007..010).
-fn add_system(fixed: &mut Map<String, Value>, asked: &Map<String, Value>, at: &At<'_>) -> Result<(), Refusal> {
+fn add_system(
+    fixed: &mut Map<String, Value>,
+    asked: &Map<String, Value>,
+    rules: &Rules,
+    at: &At<'_>,
+) -> Result<(), Refusal> {
     for (key, value) in asked {
         let at = at.then(key);
         let Some(own) = fixed.get_mut(key) else {
             fixed.insert(key.clone(), value.clone());
             continue;
         };
+        if !rules.template_wins.kept() {
+            own.clone_from(value);
+            continue;
+        }
         match (&mut *own, value) {
             (Value::Object(own), Value::Object(asked)) => {
                 for (name, value) in asked {
@@ -366,7 +430,7 @@ fn add_system(fixed: &mut Map<String, Value>, asked: &Map<String, Value>, at: &A
                         Some(own) if same(own, value) => {}
                         Some(own) => return Err(at.then(name).conflict(value, Some(own))),
                         // A template that has the object closes it against further capabilities (TPL-010).
-                        None if key == "capabilities" => {
+                        None if key == "capabilities" && rules.template_closes_capabilities.kept() => {
                             if value == &Value::Bool(true) {
                                 return Err(at.then(name).conflict(value, Some(&Value::Bool(false))));
                             }
@@ -518,10 +582,10 @@ impl Given {
     /// The rules across fields.
     fn check(&self, at: &At<'_>, rules: &Rules) -> Result<(), Refusal> {
         let has = |capability| self.capabilities.has(capability);
-        self.capabilities.check(&at.then("capabilities"))?;
+        self.capabilities.check(rules, &at.then("capabilities"))?;
 
         let max = self.max_members.unwrap_or(100);
-        if max > 100 && !has(Capability::Large) {
+        if max > 100 && !has(Capability::Large) && rules.large_is_needed.kept() {
             let at = at.then("maxMembersCount");
             return Err(at.refuse(format_args!(
                 "found {max}, expected at most 100 without the capability large"
@@ -551,7 +615,7 @@ impl Given {
                 (self.required.bandwidth_down, metrics.bandwidth_down, "bandwidthDown"),
                 (self.required.bandwidth_up, metrics.bandwidth_up, "bandwidthUp"),
             ] {
-                if needed && !has {
+                if needed && !has && rules.metrics_cover_requirements.kept() {
                     return Err(at
                         .then("metrics")
                         .then(name)
@@ -581,7 +645,13 @@ impl Given {
     }
 
     /// Fills the defaults in and makes the constants what documents show.
-    fn settle(self, mut system: Map<String, Value>, custom: Value, defaults: ContractVersion) -> Constants {
+    fn settle(
+        self,
+        mut system: Map<String, Value>,
+        custom: Value,
+        defaults: ContractVersion,
+        rules: &Rules,
+    ) -> Constants {
         let inactive = if defaults.has_old_names() { 7_200_000 } else { 0 };
         let [reserved, inactive, ready, session_empty] = {
             let [reserved, given_inactive, ready, session_empty] = self.timeouts;
@@ -592,6 +662,12 @@ impl Given {
                 (session_empty, 0),
             ]
             .map(|(given, default)| given.unwrap_or(Timeout::After(default)))
+        };
+        let is_styled = self.capabilities.has(Capability::UserAuthorizationStyle) && rules.style_is_local.kept();
+        let default_restriction = if is_styled {
+            Restriction::Local
+        } else {
+            Restriction::None
         };
         let visibility = self.visibility.unwrap_or_default();
         let max_members = self.max_members.unwrap_or(100);
@@ -642,6 +718,7 @@ impl Given {
             member_initialization: self.initialization.map(|initialization| initialization.settle()),
             ownership: self.ownership.unwrap_or_default(),
             broadcast_viewers: self.broadcast_viewers,
+            default_restriction,
         }
     }
 }
@@ -868,6 +945,7 @@ fn read_ownership(value: &Value, at: &At<'_>, rules: &Rules) -> Result<Ownership
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reference::session::Session;
     use crate::reference::session::sample::{Stage, active, server, user};
 
     fn with_constants(system: &Value) -> Value {
@@ -924,6 +1002,20 @@ mod tests {
             )
             .is_ok()
         );
+    }
+
+    #[test]
+    fn a_template_that_makes_no_sense_is_told_before_anyone_uses_it() {
+        let mut template = Stage::new(json!({ "maxMembersCount": 10 })).template;
+        assert!(Session::check_template(&template, &Rules::default()).is_ok());
+        template.constants = json!({ "system": { "visibility": "dim" } });
+        let refusal = Session::check_template(&template, &Rules::default()).unwrap_err();
+        assert_eq!(
+            refusal.message,
+            "/template/constants/system/visibility: found \"dim\", expected one of private, visible, open"
+        );
+        template.contract_version = 106;
+        assert!(Session::check_template(&template, &Rules::default()).is_err());
     }
 
     #[test]

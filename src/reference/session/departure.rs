@@ -9,6 +9,7 @@ use super::Session;
 use super::capabilities::Capability;
 use super::constants::Migration;
 use super::member::Member;
+use crate::reference::rules::Rules;
 
 /// What becomes of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(super) enum Fate {
 }
 
 /// Brings what the session says of its members in line with who is there.
-pub(super) fn settle(session: &mut Session) -> Fate {
+pub(super) fn settle(session: &mut Session, rules: &Rules) -> Fate {
     let system = &session.properties.system;
     let is_gone = |index: &u32| session.members.position_of_index(*index).is_none();
 
@@ -29,7 +30,7 @@ pub(super) fn settle(session: &mut Session) -> Fate {
         let system = Arc::make_mut(&mut session.properties.system);
         system.turn.retain(|index| members.position_of_index(*index).is_some());
     }
-    if host_is_unmatched(session) {
+    if host_is_unmatched(session) && rules.host_is_a_member.kept() {
         // SES-PSYS-007, SES-PSYS-009.
         Arc::make_mut(&mut session.properties.system).host = None;
     }
@@ -39,10 +40,10 @@ pub(super) fn settle(session: &mut Session) -> Fate {
             Arc::make_mut(&mut session.properties.system).server_candidates = candidates;
         }
     }
-    settle_owners(session)
+    settle_owners(session, rules)
 }
 
-fn settle_owners(session: &mut Session) -> Fate {
+fn settle_owners(session: &mut Session, rules: &Rules) -> Fate {
     let members = Arc::clone(&session.members);
     let is_gone = |index: &u32| members.position_of_index(*index).is_none();
     if !session.properties.system.owners.iter().any(is_gone) {
@@ -54,15 +55,18 @@ fn settle_owners(session: &mut Session) -> Fate {
         return Fate::Lives;
     }
     match session.constants.ownership.migration {
-        Migration::EndSession => Fate::Ended,
+        Migration::EndSession if rules.session_ends_with_owner.kept() => Fate::Ended,
+        Migration::EndSession => Fate::Lives,
         Migration::Oldest => {
             // SES-OWN-007; a reservation owns nothing.
             let accepted = members.iter().filter(|member| member.is_accepted());
-            owners.extend(
-                accepted
-                    .min_by_key(|member| (member.join_time, member.index))
-                    .map(|member| member.index),
-            );
+            let standing = |member: &&Member| (member.join_time, member.index);
+            let heir = if rules.oldest_inherits.kept() {
+                accepted.min_by_key(standing)
+            } else {
+                accepted.max_by_key(standing)
+            };
+            owners.extend(heir.map(|member| member.index));
             Fate::Lives
         }
     }

@@ -3,9 +3,10 @@
 //! Episodes and stages are not run here: such a session shows no `initializing`, and its members no episode.
 
 use super::{Refusal, RefusalKind, Session};
+use crate::reference::rules::Rules;
 
 /// Refuses a creation with too few members to initialize (INIT-026).
-pub(super) fn check_creation(session: &Session) -> Result<(), Refusal> {
+pub(super) fn check_creation(session: &Session, rules: &Rules) -> Result<(), Refusal> {
     let Some(initialization) = &session.constants.member_initialization else {
         return Ok(());
     };
@@ -15,7 +16,7 @@ pub(super) fn check_creation(session: &Session) -> Result<(), Refusal> {
         .iter()
         .map(|member| u64::from(member.constants.initialize))
         .sum();
-    if brought >= needed {
+    if brought >= needed || !rules.initialization_needs_members.kept() {
         return Ok(());
     }
     Err(Refusal {

@@ -165,8 +165,9 @@ impl MemberConstants {
                     _ if value.is_null() && SYSTEM_CONSTANTS.contains(&key.as_str()) => {}
                     "initialize" => {
                         // Without member initialization it means nothing and is not kept (LIVE-014).
-                        constants.initialize =
-                            read_initialize(value, access.rules, &at)? && session.member_initialization.is_some();
+                        constants.initialize = read_initialize(value, access.rules, &at)?
+                            && (session.member_initialization.is_some()
+                                || !access.rules.initialize_needs_initialization.kept());
                     }
                     "team" => constants.team = Some(at.text(value)?.to_owned()),
                     "matchmakingResult" => {
@@ -223,12 +224,14 @@ impl Member {
     }
 
     /// Takes the status on; its timer starts anew only if it is another one (TMO-020).
-    pub(super) fn become_status(&mut self, status: Status, now: Timestamp) {
+    pub(super) fn become_status(&mut self, status: Status, now: Timestamp, rules: &Rules) {
         if self.status != status {
             self.status = status;
-            self.since = now;
+            if rules.timer_starts_anew.kept() {
+                self.since = now;
+            }
         }
-        if status == Status::Inactive {
+        if status == Status::Inactive && rules.inactive_has_no_activity.kept() {
             // HDL-ACT-004: an inactive member has no activity.
             self.activity = None;
         }
@@ -237,7 +240,7 @@ impl Member {
     /// The user's first write: the reservation becomes a membership (SES-RSV-013).
     pub(super) fn accept(&mut self, user: &User, title_id: u32, now: Timestamp, rules: &Rules) {
         if self.status == Status::Reserved {
-            self.become_status(Status::Inactive, now);
+            self.become_status(Status::Inactive, now, rules);
             if rules.accepted_join_time == crate::reference::rules::AcceptedJoinTime::Joined {
                 self.join_time = now;
             }
@@ -264,7 +267,7 @@ impl Member {
                 let at = at.then(key);
                 let own = match key.as_str() {
                     "xuid" => {
-                        check_own_xuid(at.xuid(value, rules)?, self.xuid, value, &at)?;
+                        check_own_xuid(at.xuid(value, rules)?, self.xuid, value, rules, &at)?;
                         continue;
                     }
                     _ if value.is_null() && SYSTEM_CONSTANTS.contains(&key.as_str()) => continue,
@@ -349,7 +352,7 @@ impl Member {
                     )?,
                 }
             }
-            system.check(&at)?;
+            system.check(access.rules, &at)?;
             let connection_changed = system.connection != self.system.connection;
             if system != *self.system {
                 self.system = Arc::new(system);
@@ -386,7 +389,7 @@ impl Member {
     ) -> Result<Status, Refusal> {
         let refuse = || at.then("ready").refuse("active and ready exclude each other");
         match (active, ready) {
-            (Some(true), Some(true)) => Err(refuse()),
+            (Some(true), Some(true)) if rules.flags_exclude.kept() => Err(refuse()),
             (Some(true), None) if self.status == Status::Ready && rules.ready_to_active == ReadyToActive::Refused => {
                 Err(refuse())
             }
@@ -411,7 +414,7 @@ impl Member {
         if enters && session.has(Capability::ConnectionRequiredForActiveMembers) && !self.has_live_connection(access) {
             return match access.rules.missing_connection {
                 MissingConnection::Inactive => {
-                    self.become_status(Status::Inactive, access.now);
+                    self.become_status(Status::Inactive, access.now, access.rules);
                     Ok(())
                 }
                 MissingConnection::Refused => Err(at
@@ -419,7 +422,7 @@ impl Member {
                     .refuse("an active member of this session needs a live connection")),
             };
         }
-        self.become_status(status, access.now);
+        self.become_status(status, access.now, access.rules);
         if status == Status::Active && (enters || says_active) {
             self.title_id = access.caller.title_id;
         }
@@ -441,8 +444,8 @@ impl Member {
 }
 
 /// Refuses a xuid other than the caller's (SES-JOIN-003).
-pub(super) fn check_own_xuid(asked: u64, own: u64, value: &Value, at: &At<'_>) -> Result<(), Refusal> {
-    if asked == own {
+pub(super) fn check_own_xuid(asked: u64, own: u64, value: &Value, rules: &Rules, at: &At<'_>) -> Result<(), Refusal> {
+    if asked == own || !rules.caller_is_itself.kept() {
         Ok(())
     } else {
         Err(at.refuse_as(
@@ -475,7 +478,7 @@ impl MemberSystem {
         clippy::too_many_arguments,
         reason = "each field depends on something else of the session"
     )]
-    fn write(
+    pub(super) fn write(
         &mut self,
         field: &str,
         value: &Value,
@@ -507,7 +510,12 @@ impl MemberSystem {
                 not_large()?;
                 match given {
                     None => self.subscriptions = Map::new(),
-                    Some(value) => self.merge_subscriptions(value, rules, at)?,
+                    Some(value) => {
+                        if !rules.subscriptions_are_merged.kept() {
+                            self.subscriptions.clear();
+                        }
+                        self.merge_subscriptions(value, rules, at)?;
+                    }
                 }
             }
             "secondarySubscriptions" => {
@@ -520,7 +528,7 @@ impl MemberSystem {
             "secureDeviceAddress" => {
                 self.secure_device_address = match given.filter(|value| value.as_str() != Some("")) {
                     None => None,
-                    Some(_) if !session.has(Capability::Connectivity) => {
+                    Some(_) if !session.has(Capability::Connectivity) && rules.addresses_need_connectivity.kept() => {
                         return Err(at.refuse("it needs the capability connectivity"));
                     }
                     Some(value) => {
@@ -622,8 +630,9 @@ impl MemberSystem {
     }
 
     /// The rules across fields.
-    fn check(&self, at: &At<'_>) -> Result<(), Refusal> {
+    fn check(&self, rules: &Rules, at: &At<'_>) -> Result<(), Refusal> {
         if let (Some(Value::Object(measured)), Some(own)) = (&self.measurements, &self.secure_device_address)
+            && rules.own_device_is_not_measured.kept()
             && let Some(key) = measured.keys().find(|key| key.eq_ignore_ascii_case(&own.device_token))
         {
             return Err(at

@@ -69,6 +69,22 @@ impl Members {
         self.left.contains(&xuid)
     }
 
+    /// The users who were members and left.
+    pub(super) fn left(&self) -> impl Iterator<Item = u64> {
+        self.left.iter().copied()
+    }
+
+    /// The roster with these members, in whatever order.
+    pub(super) fn restore(members: Vec<Member>, next: u32, left: BTreeSet<u64>) -> Self {
+        let mut list: Vec<_> = members.into_iter().map(Arc::new).collect();
+        list.sort_unstable_by_key(|member| member.index);
+        Self {
+            list,
+            next,
+            left: Arc::new(left),
+        }
+    }
+
     /// Appends a member, whose index must be [`next`](Self::next), and says where it stands.
     pub(super) fn push(&mut self, member: Member) -> usize {
         self.next = self.next.max(member.index.saturating_add(1));

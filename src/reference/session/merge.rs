@@ -10,7 +10,7 @@ use crate::reference::rules::{CustomMerge, NestedNull, Rules};
 /// objects are merged is X-12. A bag that is no object is replaced whole; null empties it.
 pub(super) fn merge_custom(stored: &mut Value, sent: &Value, rules: &Rules) -> bool {
     match (&mut *stored, sent) {
-        (Value::Object(stored), Value::Object(sent)) => merge_keys(stored, sent, rules),
+        (Value::Object(stored), Value::Object(sent)) if rules.fields_are_kept.kept() => merge_keys(stored, sent, rules),
         (stored, sent) => {
             let sent = match sent {
                 Value::Null => Value::Object(Map::new()),
@@ -32,11 +32,13 @@ pub(super) fn merge_custom(stored: &mut Value, sent: &Value, rules: &Rules) -> b
 /// Whether [`merge_custom`] would change anything; costs no copy.
 pub(super) fn changes_custom(stored: &Value, sent: &Value, rules: &Rules) -> bool {
     match (stored, sent) {
-        (Value::Object(stored), Value::Object(sent)) => sent.iter().any(|(key, sent)| match stored.get(key) {
-            None => !sent.is_null(),
-            Some(_) if sent.is_null() => true,
-            Some(stored) => changes_nested(stored, sent, rules),
-        }),
+        (Value::Object(stored), Value::Object(sent)) if rules.fields_are_kept.kept() => {
+            sent.iter().any(|(key, sent)| match stored.get(key) {
+                None => !(sent.is_null() && rules.null_deletes.kept()),
+                Some(stored) if sent.is_null() => rules.null_deletes.kept() || !stored.is_null(),
+                Some(stored) => changes_nested(stored, sent, rules),
+            })
+        }
         (Value::Object(stored), Value::Null) => !stored.is_empty(),
         (stored, sent) => !same(stored, sent),
     }
@@ -45,7 +47,7 @@ pub(super) fn changes_custom(stored: &Value, sent: &Value, rules: &Rules) -> boo
 fn merge_keys(stored: &mut Map<String, Value>, sent: &Map<String, Value>, rules: &Rules) -> bool {
     let mut changed = false;
     for (key, sent) in sent {
-        changed |= if sent.is_null() {
+        changed |= if sent.is_null() && rules.null_deletes.kept() {
             stored.shift_remove(key).is_some()
         } else if let Some(stored) = stored.get_mut(key) {
             merge_nested(stored, sent, rules)

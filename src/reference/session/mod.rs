@@ -7,8 +7,12 @@ mod capabilities;
 mod changes;
 mod constants;
 mod departure;
+#[cfg(test)]
+mod faults;
 mod field;
 mod initialization;
+#[cfg(test)]
+mod laws;
 mod member;
 mod members;
 mod merge;
@@ -20,6 +24,7 @@ mod roles;
 #[expect(clippy::needless_pass_by_value, reason = "tests hand over bodies as they write them")]
 mod sample;
 mod servers;
+mod stored;
 mod timers;
 mod version;
 mod write;
@@ -43,6 +48,7 @@ use crate::reference::principal::Principal;
 use crate::reference::rules::Rules;
 use crate::reference::session_ref::SessionRef;
 use crate::reference::social::Social;
+use crate::reference::template::Template;
 use constants::Constants;
 use member::Member;
 use members::Members;
@@ -214,6 +220,11 @@ pub struct MemberView<'s> {
 }
 
 impl Session {
+    /// Refuses constants of a template from which no session could be made.
+    pub fn check_template(template: &Template, rules: &Rules) -> Result<(), Refusal> {
+        constants::check_template(template, rules)
+    }
+
     /// Refuses the caller who may not see the session.
     pub fn may_read(&self, access: &Access<'_>) -> Result<(), Refusal> {
         access::may_read(self, access)
@@ -259,6 +270,18 @@ impl Session {
         }
     }
 
+    /// The state after a change.
+    fn next_state(&self, rules: &Rules) -> Self {
+        let mut next = self.touched();
+        if !rules.change_number_grows.kept() {
+            next.change_number = self.change_number;
+        }
+        if !rules.etag_changes.kept() {
+            next.state = self.state;
+        }
+        next
+    }
+
     /// Binds an activity handle to the caller's member, who must be active; returns the handle it replaces (LIVE-002).
     pub fn bind_activity(&self, handle: Uuid, access: &Access<'_>) -> Result<(Self, Option<Uuid>), Refusal> {
         let refuse = |why: &str| Refusal {
@@ -280,7 +303,11 @@ impl Session {
             return Err(refuse("the user is not active in the session"));
         };
         let replaced = member.activity;
-        let mut after = self.touched();
+        let mut after = if access.rules.activity_is_a_change.kept() {
+            self.touched()
+        } else {
+            self.clone()
+        };
         let member = Member {
             activity: Some(handle),
             ..member.clone()

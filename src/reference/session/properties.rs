@@ -104,12 +104,16 @@ impl Properties {
 
     /// The restriction in force on joins: local by default with `userAuthorizationStyle` (LIVE-012).
     pub(super) fn join_restriction(&self, constants: &Constants) -> Restriction {
-        effective(self.system.join_restriction, constants)
+        self.system
+            .join_restriction
+            .unwrap_or_else(|| constants.default_restriction())
     }
 
     /// The restriction in force on reads (LIVE-012).
     pub(super) fn read_restriction(&self, constants: &Constants) -> Restriction {
-        effective(self.system.read_restriction, constants)
+        self.system
+            .read_restriction
+            .unwrap_or_else(|| constants.default_restriction())
     }
 
     /// Merges a bag of a request, and checks the result as a whole (SES-MERGE-016).
@@ -128,8 +132,10 @@ impl Properties {
             let at = at.then("system");
             let mut system = SystemProperties::clone(&self.system);
             for (field, value) in sent {
-                let before = (writer == Writer::NonOwner && !constants.ownership.non_owner_fields.contains(field))
-                    .then(|| system.clone());
+                let before = (writer == Writer::NonOwner
+                    && rules.owners_rule.kept()
+                    && !constants.ownership.non_owner_fields.contains(field))
+                .then(|| system.clone());
                 system.write(field, value, constants, is_member, rules, &at.then(field))?;
                 if before.is_some_and(|before| before != system) {
                     return Err(at
@@ -137,7 +143,7 @@ impl Properties {
                         .refuse_as(RefusalKind::Unwritable, "only an owner of the session may change it"));
                 }
             }
-            system.check(constants, &at)?;
+            system.check(constants, rules, &at)?;
             if system != *self.system {
                 self.system = Arc::new(system);
             }
@@ -151,17 +157,9 @@ impl Properties {
     }
 }
 
-fn effective(given: Option<Restriction>, constants: &Constants) -> Restriction {
-    given.unwrap_or(if constants.has(Capability::UserAuthorizationStyle) {
-        Restriction::Local
-    } else {
-        Restriction::None
-    })
-}
-
 impl SystemProperties {
     /// Replaces one field as a whole; null unsets it (SES-MERGE-012, SES-MERGE-015).
-    fn write(
+    pub(super) fn write(
         &mut self,
         field: &str,
         value: &Value,
@@ -189,7 +187,15 @@ impl SystemProperties {
             }
         };
         match field {
-            "keywords" => self.keywords = given.map(|value| at.texts(value)).transpose()?,
+            "keywords" => {
+                let before = self.keywords.take();
+                self.keywords = given.map(|value| at.texts(value)).transpose()?;
+                if let (Some(keywords), Some(before), false) =
+                    (&mut self.keywords, before, rules.system_fields_are_replaced.kept())
+                {
+                    keywords.splice(0..0, before);
+                }
+            }
             "turn" => {
                 not_large()?;
                 self.turn = given.map(|value| members(at, value)).transpose()?.unwrap_or_default();
@@ -198,7 +204,10 @@ impl SystemProperties {
                 let restriction = given
                     .map(|value| at.choice(value, Restriction::ALL, rules))
                     .transpose()?;
-                if restriction == Some(Restriction::None) && constants.has(Capability::UserAuthorizationStyle) {
+                if restriction == Some(Restriction::None)
+                    && constants.has(Capability::UserAuthorizationStyle)
+                    && rules.style_forbids_none.kept()
+                {
                     return Err(at.refuse("userAuthorizationStyle does not allow none, expected local or followed"));
                 }
                 if field == "joinRestriction" {
@@ -220,6 +229,9 @@ impl SystemProperties {
             "initializationSucceeded" => {
                 if let Some(value) = given {
                     at.boolean(value)?;
+                    if !rules.success_is_for_evaluation.kept() {
+                        return Ok(());
+                    }
                     return Err(at.refuse("it is accepted only while initialization is in the stage evaluating"));
                 }
             }
@@ -268,16 +280,19 @@ impl SystemProperties {
     }
 
     /// The rules across fields.
-    fn check(&self, constants: &Constants, at: &At<'_>) -> Result<(), Refusal> {
-        if constants.visibility == Visibility::Private && self.keywords.is_some() {
+    fn check(&self, constants: &Constants, rules: &Rules, at: &At<'_>) -> Result<(), Refusal> {
+        if constants.visibility == Visibility::Private
+            && self.keywords.is_some()
+            && rules.private_has_no_keywords.kept()
+        {
             return Err(at.then("keywords").refuse("a private session cannot have keywords"));
         }
-        let join = effective(self.join_restriction, constants);
-        let read = effective(self.read_restriction, constants);
+        let join = self.join_restriction.unwrap_or_else(|| constants.default_restriction());
+        let read = self.read_restriction.unwrap_or_else(|| constants.default_restriction());
         if constants.has(Capability::Large) && join != Restriction::None {
             return Err(at.then("joinRestriction").refuse("a large session cannot have it"));
         }
-        if read < join {
+        if read < join && rules.read_is_no_stricter.kept() {
             return Err(at.then("readRestriction").refuse(format_args!(
                 "{} is stricter than the joinRestriction {}, expected one at least as permissive",
                 read.name(),

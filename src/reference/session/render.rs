@@ -14,6 +14,7 @@ use super::member::{Member, Status, Subscription};
 use super::properties::{Restriction, SystemProperties};
 use super::version::ContractVersion;
 use super::{Access, Session, roles};
+use crate::reference::rules::Rules;
 
 impl Session {
     /// The document for the caller and its contract version, as a value.
@@ -30,11 +31,17 @@ impl Session {
         bytes
     }
 
-    fn view<'s>(&'s self, access: &Access<'_>) -> View<'s> {
+    fn view<'s>(&'s self, access: &Access<'s>) -> View<'s> {
+        let version = if access.rules.versions_differ.kept() {
+            access.version
+        } else {
+            ContractVersion::V107
+        };
         View {
             session: self,
-            version: access.version,
+            version,
             caller: access.caller.xuid(),
+            rules: access.rules,
         }
     }
 
@@ -94,6 +101,7 @@ struct View<'s> {
     session: &'s Session,
     version: ContractVersion,
     caller: Option<u64>,
+    rules: &'s Rules,
 }
 
 impl Serialize for View<'_> {
@@ -105,7 +113,7 @@ impl Serialize for View<'_> {
         map.serialize_entry("changeNumber", &session.change_number)?;
         map.serialize_entry("correlationId", &Text(session.correlation_id))?;
         map.serialize_entry("startTime", &Time(session.start_time))?;
-        if let Some(timer) = session.next_timer() {
+        if let Some(timer) = session.next_timer().filter(|_| self.rules.next_timer_is_shown.kept()) {
             map.serialize_entry("nextTimer", &Time(timer))?;
         }
         let constants = &session.constants;
@@ -137,7 +145,7 @@ impl Serialize for View<'_> {
             map.serialize_entry("roleTypes", &session.roles_json())?;
         }
         map.serialize_entry("members", &MembersView(self))?;
-        map.serialize_entry("membersInfo", &MembersInfo(session))?;
+        map.serialize_entry("membersInfo", &MembersInfo(self))?;
         map.serialize_entry("servers", &ServersView(session))?;
         map.end()
     }
@@ -158,10 +166,10 @@ impl<T: Serialize> Serialize for Bags<'_, T> {
     }
 }
 
-struct SystemView<'s> {
-    session: &'s Session,
-    system: &'s SystemProperties,
-    version: ContractVersion,
+pub(super) struct SystemView<'s> {
+    pub(super) session: &'s Session,
+    pub(super) system: &'s SystemProperties,
+    pub(super) version: ContractVersion,
 }
 
 impl Serialize for SystemView<'_> {
@@ -176,14 +184,9 @@ impl Serialize for SystemView<'_> {
         if !constants.has(Capability::Large) {
             map.serialize_entry("turn", &system.turn)?;
         }
-        let shown = |given: Option<Restriction>| {
-            // LIVE-012: with userAuthorizationStyle the default is shown.
-            given.or_else(|| {
-                constants
-                    .has(Capability::UserAuthorizationStyle)
-                    .then_some(Restriction::Local)
-            })
-        };
+        // LIVE-012: with userAuthorizationStyle the default is shown.
+        let default = Some(constants.default_restriction()).filter(|default| *default != Restriction::None);
+        let shown = |given: Option<Restriction>| given.or(default);
         if let Some(restriction) = shown(system.join_restriction) {
             map.serialize_entry("joinRestriction", restriction.name())?;
         }
@@ -234,7 +237,8 @@ impl Serialize for MembersView<'_> {
         let members = &session.members;
         let turn = &session.properties.system.turn;
         let mut map = serializer.serialize_map(None)?;
-        if session.view_is_personal() {
+        let rules = self.0.rules;
+        if session.view_is_personal() && rules.large_shows_me_only.kept() {
             if let Some(position) = self.0.caller.and_then(|xuid| members.position_of_xuid(xuid))
                 && let Some(member) = members.at(position)
             {
@@ -245,6 +249,7 @@ impl Serialize for MembersView<'_> {
                         member,
                         next,
                         in_turn: false,
+                        rules,
                     },
                 )?;
             }
@@ -252,9 +257,21 @@ impl Serialize for MembersView<'_> {
         }
         let mut list = members.iter().peekable();
         while let Some(member) = list.next() {
-            let next = list.peek().map_or(members.next(), |next| next.index);
-            let in_turn = turn.contains(&member.index);
-            map.serialize_entry(&member.index, &MemberDocument { member, next, in_turn })?;
+            let next = if rules.chain_visits_members.kept() {
+                list.peek().map_or(members.next(), |next| next.index)
+            } else {
+                member.index + 1
+            };
+            let in_turn = turn.contains(&member.index) && rules.turn_is_marked.kept();
+            map.serialize_entry(
+                &member.index,
+                &MemberDocument {
+                    member,
+                    next,
+                    in_turn,
+                    rules,
+                },
+            )?;
         }
         map.end()
     }
@@ -264,6 +281,7 @@ struct MemberDocument<'s> {
     member: &'s Member,
     next: u32,
     in_turn: bool,
+    rules: &'s Rules,
 }
 
 impl Serialize for MemberDocument<'_> {
@@ -286,7 +304,7 @@ impl Serialize for MemberDocument<'_> {
         if member.status == Status::Reserved {
             map.serialize_entry("reserved", &true)?;
         }
-        if member.status == Status::Active {
+        if member.status == Status::Active || !self.rules.title_is_shown_while_active.kept() {
             map.serialize_entry("activeTitleId", &Text(member.title_id))?;
         }
         if self.in_turn {
@@ -298,7 +316,10 @@ impl Serialize for MemberDocument<'_> {
         map.serialize_entry(
             "constants",
             &Bags {
-                system: &MemberConstantsView(member),
+                system: &MemberConstantsView {
+                    member,
+                    rules: self.rules,
+                },
                 custom: &member.constants.custom,
             },
         )?;
@@ -313,14 +334,23 @@ impl Serialize for MemberDocument<'_> {
     }
 }
 
-struct MemberConstantsView<'s>(&'s Member);
+struct MemberConstantsView<'s> {
+    member: &'s Member,
+    rules: &'s Rules,
+}
 
 impl Serialize for MemberConstantsView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let constants = &self.0.constants;
+        let constants = &self.member.constants;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("xuid", &Text(self.0.xuid))?;
-        map.serialize_entry("index", &self.0.index)?;
+        if self.rules.xuid_is_text.kept() {
+            map.serialize_entry("xuid", &Text(self.member.xuid))?;
+        } else {
+            map.serialize_entry("xuid", &self.member.xuid)?;
+        }
+        if self.rules.index_is_shown.kept() {
+            map.serialize_entry("index", &self.member.index)?;
+        }
         if constants.initialize {
             map.serialize_entry("initialize", &true)?;
         }
@@ -334,7 +364,7 @@ impl Serialize for MemberConstantsView<'_> {
     }
 }
 
-struct MemberSystemView<'s>(&'s Member);
+pub(super) struct MemberSystemView<'s>(pub(super) &'s Member);
 
 impl Serialize for MemberSystemView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -397,17 +427,19 @@ impl Serialize for Subscription {
     }
 }
 
-struct MembersInfo<'s>(&'s Session);
+struct MembersInfo<'s>(&'s View<'s>);
 
 impl Serialize for MembersInfo<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let members = &self.0.members;
-        let mut map = serializer.serialize_map(Some(5))?;
+        let members = &self.0.session.members;
+        let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("first", &members.first())?;
         map.serialize_entry("next", &members.next())?;
         map.serialize_entry("count", &members.len())?;
         map.serialize_entry("accepted", &members.accepted())?;
-        map.serialize_entry("active", &members.active())?;
+        if self.0.rules.active_is_counted.kept() {
+            map.serialize_entry("active", &members.active())?;
+        }
         map.end()
     }
 }

@@ -98,6 +98,7 @@ impl<'v> Request<'v> {
                 "roleTypes" if rules.role_types_in_request == RoleTypesInRequest::Accepted => {
                     request.role_types = Some(at.object(value)?);
                 }
+                _ if !rules.unknown_keys_are_refused.kept() => {}
                 _ => return Err(at.unknown(&["constants", "properties", "members", "servers"])),
             }
         }

@@ -9,6 +9,7 @@ use super::constants::Constants;
 use super::field::At;
 use super::members::Members;
 use super::{Refusal, RefusalKind};
+use crate::reference::rules::Rules;
 
 /// The role types of a session, by name.
 pub(super) type RoleTypes = BTreeMap<String, RoleType>;
@@ -47,19 +48,23 @@ pub(super) fn create(
     template: &Value,
     asked: Option<&Map<String, Value>>,
     constants: &Constants,
+    rules: &Rules,
 ) -> Result<RoleTypes, Refusal> {
     let mut types = RoleTypes::new();
     let place = At::ROOT.then("template");
     let place = place.then("roleTypes");
     if !template.is_null() {
         for (name, value) in place.object(template)? {
-            types.insert(name.clone(), RoleType::read(name, value, constants, &place.then(name))?);
+            types.insert(
+                name.clone(),
+                RoleType::read(name, value, constants, rules, &place.then(name))?,
+            );
         }
     }
     let at = At::ROOT.then("roleTypes");
     for (name, value) in asked.into_iter().flatten() {
         let at = at.then(name);
-        let asked = RoleType::read(name, value, constants, &at)?;
+        let asked = RoleType::read(name, value, constants, rules, &at)?;
         match types.get(name) {
             None => {
                 types.insert(name.clone(), asked);
@@ -143,6 +148,10 @@ pub(super) fn change(
 }
 
 /// Gives a member the roles it asks for: one of each type, null for none (SES-ROLE-004..008).
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a role depends on the member, the session and the other members"
+)]
 pub(super) fn assign(
     own: &mut BTreeMap<String, String>,
     index: u32,
@@ -150,6 +159,7 @@ pub(super) fn assign(
     types: &RoleTypes,
     is_owner: bool,
     members: &Members,
+    rules: &Rules,
     at: &At<'_>,
 ) -> Result<(), Refusal> {
     for (name, value) in asked {
@@ -179,10 +189,10 @@ pub(super) fn assign(
         let taken = others
             .filter(|member| member.roles.get(name).is_some_and(|role| role == wanted))
             .count();
-        if role
-            .max
-            .is_some_and(|max| u64::try_from(taken).is_ok_and(|taken| taken >= max))
-        {
+        let max = role.max.filter(|_| rules.role_max_holds.kept());
+        let target = role.target.filter(|_| !rules.role_target_is_a_wish.kept());
+        let mut limits = max.into_iter().chain(target);
+        if limits.any(|limit| u64::try_from(taken).is_ok_and(|taken| taken >= limit)) {
             return Err(at.refuse_as(RefusalKind::Unwritable, format_args!("the role {wanted} is full")));
         }
         own.insert(name.clone(), wanted.to_owned());
@@ -199,21 +209,31 @@ fn count(members: &Members, role_type: &str, role: &str) -> u64 {
 
 /// `roleTypes` as documents show it (SES-ROLE-011).
 pub(super) fn to_json(types: &RoleTypes, members: &Members) -> Value {
+    shown(types, |role_type, role, shown| {
+        let holders = members
+            .iter()
+            .filter(|member| member.roles.get(role_type).is_some_and(|own| own == role));
+        let xuids: Vec<_> = holders.map(|member| Value::String(member.xuid.to_string())).collect();
+        shown.insert("count".to_owned(), json!(xuids.len()));
+        shown.insert("memberXuids".to_owned(), Value::Array(xuids));
+    })
+}
+
+/// `roleTypes` as a request would give it.
+pub(super) fn settings_to_json(types: &RoleTypes) -> Value {
+    shown(types, |_, _, _| {})
+}
+
+fn shown(types: &RoleTypes, add_holders: impl Fn(&str, &str, &mut Map<String, Value>)) -> Value {
     let shown = types.iter().map(|(name, role_type)| {
         let roles = role_type.roles.iter().map(|(role, settings)| {
             let mut shown = Map::with_capacity(4);
-            if let Some(max) = settings.max {
-                shown.insert("max".to_owned(), json!(max));
+            for (setting, value) in [(Setting::Max, settings.max), (Setting::Target, settings.target)] {
+                if let Some(value) = value {
+                    shown.insert(setting.name().to_owned(), json!(value));
+                }
             }
-            if let Some(target) = settings.target {
-                shown.insert("target".to_owned(), json!(target));
-            }
-            let holders = members
-                .iter()
-                .filter(|member| member.roles.get(name).is_some_and(|own| own == role));
-            let xuids: Vec<_> = holders.map(|member| Value::String(member.xuid.to_string())).collect();
-            shown.insert("count".to_owned(), json!(xuids.len()));
-            shown.insert("memberXuids".to_owned(), Value::Array(xuids));
+            add_holders(name, role, &mut shown);
             (role.clone(), Value::Object(shown))
         });
         let mut shown = Map::with_capacity(3);
@@ -235,7 +255,7 @@ pub(super) fn to_json(types: &RoleTypes, members: &Members) -> Value {
 }
 
 impl RoleType {
-    fn read(name: &str, value: &Value, constants: &Constants, at: &At<'_>) -> Result<Self, Refusal> {
+    fn read(name: &str, value: &Value, constants: &Constants, rules: &Rules, at: &At<'_>) -> Result<Self, Refusal> {
         check_name(name, at)?;
         let mut read = Self::default();
         for (key, value) in at.object(value)? {
@@ -243,7 +263,10 @@ impl RoleType {
             match key.as_str() {
                 "ownerManaged" => {
                     read.owner_managed = at.boolean(value)?;
-                    if read.owner_managed && !constants.has(Capability::HasOwners) {
+                    if read.owner_managed
+                        && !constants.has(Capability::HasOwners)
+                        && rules.managed_roles_need_owners.kept()
+                    {
                         return Err(at.refuse("it needs the capability hasOwners"));
                     }
                 }

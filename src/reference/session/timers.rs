@@ -23,6 +23,9 @@ enum Transition {
 impl Session {
     /// Applies what is due at `now`: `Unchanged`, `Changed`, or `Gone`. One transition a member (TMO-004).
     pub fn after_timers(&self, now: Timestamp, connections: &dyn Connections, rules: &Rules) -> Outcome {
+        if !rules.timers_are_applied.kept() {
+            return Outcome::Unchanged;
+        }
         if self.emptied_until().is_some_and(|end| end <= now) {
             return Outcome::Gone;
         }
@@ -36,7 +39,7 @@ impl Session {
         for (position, member) in self.members.iter().enumerate() {
             if transition(member) == Some(Transition::Inactive) {
                 let mut member = member.clone();
-                member.become_status(Status::Inactive, now);
+                member.become_status(Status::Inactive, now, rules);
                 members.replace(position, member);
             }
         }
@@ -45,11 +48,11 @@ impl Session {
             let before = self.members.by_index(member.index);
             before.is_some_and(|before| transition(before) == Some(Transition::Removed))
         });
-        if departure::settle(&mut after) == Fate::Ended {
+        if departure::settle(&mut after, rules) == Fate::Ended {
             return Outcome::Gone;
         }
-        match after.after_emptying(now) {
-            Some(after) => Outcome::Changed(after.touched()),
+        match after.after_emptying(now, rules) {
+            Some(after) => Outcome::Changed(after.next_state(rules)),
             None => Outcome::Gone,
         }
     }
@@ -86,9 +89,8 @@ impl Session {
         rules: &Rules,
     ) -> Option<Transition> {
         if member.status == Status::Active {
-            return self
-                .has_lost_connection(member, now, connections)
-                .then_some(Transition::Inactive);
+            let is_lost = rules.lost_connection_is_noticed.kept() && self.has_lost_connection(member, now, connections);
+            return is_lost.then_some(Transition::Inactive);
         }
         if self.due(member).is_none_or(|due| due > now) {
             return None;

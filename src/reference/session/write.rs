@@ -20,7 +20,7 @@ use super::servers;
 use super::{Access, Former, Outcome, Refusal, RefusalKind, Session, constants::Timeout};
 use crate::reference::principal::User;
 use crate::reference::rules::{
-    CreatorWithoutMe, MemberRemoval, NoChange, ServerReservations, StrangerWithoutMe, UnmatchedHost,
+    CreatorWithoutMe, MemberRemoval, NoChange, Rules, ServerReservations, StrangerWithoutMe, UnmatchedHost,
 };
 use crate::reference::session_ref::SessionRef;
 use crate::reference::template::Template;
@@ -43,7 +43,7 @@ impl Session {
     ) -> Result<Outcome, Refusal> {
         let request = Request::read(body, access.rules)?;
         let constants = Constants::create(template, request.constants, access)?;
-        let role_types = roles::create(&template.role_types, request.role_types, &constants)?;
+        let role_types = roles::create(&template.role_types, request.role_types, &constants, access.rules)?;
         let mut session = Self {
             at: Arc::new(at.clone()),
             branch: Uuid::new_v4(),
@@ -82,9 +82,12 @@ impl Session {
                 "/servers: an arbitrated session is created with the server entry arbitration",
             ));
         }
-        initialization::check_creation(&session)?;
-        departure::settle(&mut session);
-        Ok(match session.after_emptying(access.now) {
+        initialization::check_creation(&session, access.rules)?;
+        departure::settle(&mut session, access.rules);
+        if !access.rules.empty_creation_is_gone.kept() {
+            return Ok(Outcome::Created(session));
+        }
+        Ok(match session.after_emptying(access.now, access.rules) {
             Some(session) => Outcome::Created(session),
             None => Outcome::Gone,
         })
@@ -151,14 +154,18 @@ impl Session {
 
     /// Compares the state after a write with this one, the state before it.
     fn finish(&self, mut after: Self, access: &Access<'_>) -> Outcome {
-        if departure::settle(&mut after) == departure::Fate::Ended {
+        if departure::settle(&mut after, access.rules) == departure::Fate::Ended {
             return Outcome::Gone;
+        }
+        if after.properties.system == self.properties.system {
+            // What was written and at once dropped again, like an unmatched host, is no change.
+            after.properties.system = Arc::clone(&self.properties.system);
         }
         if !after.differs_from(self) && access.rules.no_change == NoChange::Kept {
             return Outcome::Unchanged;
         }
-        match after.after_emptying(access.now) {
-            Some(after) => Outcome::Changed(after.touched()),
+        match after.after_emptying(access.now, access.rules) {
+            Some(after) => Outcome::Changed(after.next_state(access.rules)),
             None => Outcome::Gone,
         }
     }
@@ -174,11 +181,11 @@ impl Session {
     }
 
     /// Starts or stops the clock of an empty session; `None` if it ends at once (TMO-010, TMO-013).
-    pub(super) fn after_emptying(mut self, now: jiff::Timestamp) -> Option<Self> {
+    pub(super) fn after_emptying(mut self, now: jiff::Timestamp, rules: &Rules) -> Option<Self> {
         if !self.members.is_empty() {
             self.empty_since = None;
         } else if self.empty_since.is_none() {
-            if self.constants.timeouts.session_empty == Timeout::After(0) {
+            if self.constants.timeouts.session_empty == Timeout::After(0) && rules.last_member_ends_session.kept() {
                 return None;
             }
             self.empty_since = Some(now);
@@ -257,7 +264,9 @@ impl Draft<'_, '_> {
                     .then("me")
                     .refuse_as(RefusalKind::Forbidden, "a server principal is no user"));
             }
-        } else if request.servers.is_some_and(|servers| !servers.is_empty()) {
+        } else if request.servers.is_some_and(|servers| !servers.is_empty())
+            && self.access.rules.servers_belong_to_servers.kept()
+        {
             return Err(At::ROOT
                 .then("servers")
                 .refuse_as(RefusalKind::Forbidden, "only a server principal writes servers"));
@@ -268,7 +277,7 @@ impl Draft<'_, '_> {
         }
         if let Some((key, _)) = request.reservations.first() {
             let at = at.then(key);
-            if self.session.constants.has(Capability::Large) {
+            if self.session.constants.has(Capability::Large) && self.access.rules.large_refuses_others.kept() {
                 return Err(at.refuse_as(RefusalKind::Conflict, "a large session has no reservations"));
             }
             if self.access.caller.is_server()
@@ -289,6 +298,7 @@ impl Draft<'_, '_> {
             ));
         }
         let allowed = self.access.caller.is_server()
+            || !self.access.rules.others_are_safe.kept()
             || (self.access.rules.member_removal == MemberRemoval::OwnersToo
                 && self.session.constants.has(Capability::HasOwners)
                 && self.owns());
@@ -344,7 +354,8 @@ impl Draft<'_, '_> {
     fn enter_caller(&mut self, request: &Request<'_>, user: &User) -> Result<Option<usize>, Refusal> {
         if let Some(position) = self.session.members.position_of_xuid(user.xuid) {
             let leaves = matches!(request.me, Some(Me::Leave));
-            if !leaves {
+            let accepts = self.access.rules.first_write_accepts.kept() || request.me.is_some();
+            if !leaves && accepts {
                 self.accept(position, request, user)?;
             }
             return Ok(Some(position));
@@ -377,7 +388,13 @@ impl Draft<'_, '_> {
         let (constants, xuid) = MemberConstants::read(delta.constants, &self.session.constants, self.access, &at)?;
         if let (Some(asked), Some(bag)) = (xuid, delta.constants.and_then(|bag| bag.system)) {
             let value = bag.get("xuid").unwrap_or(&Value::Null);
-            check_own_xuid(asked, user.xuid, value, &at.then("system").then("xuid"))?;
+            check_own_xuid(
+                asked,
+                user.xuid,
+                value,
+                self.access.rules,
+                &at.then("system").then("xuid"),
+            )?;
         }
         let mut member = Member::reserved(self.session.members.next(), user.xuid, constants, self.access.now);
         member.accept(user, self.access.caller.title_id, self.access.now, self.access.rules);
@@ -393,7 +410,10 @@ impl Draft<'_, '_> {
         let mut member = own.clone();
         let was_reserved = !own.is_accepted();
         if was_reserved {
-            access::check_privilege(user)?;
+            if !self.access.rules.reservations_pass_restrictions.kept() {
+                access::may_join(self.session, user, self.access)?;
+            }
+            access::check_privilege(user, self.access)?;
         }
         member.accept(user, self.access.caller.title_id, self.access.now, self.access.rules);
         if let Some(Me::Write(MemberDelta {
@@ -423,6 +443,9 @@ impl Draft<'_, '_> {
             if self.session.members.by_xuid(xuid).is_some() {
                 // SES-RSV-008: whoever has a place keeps it.
                 continue;
+            }
+            if self.session.properties.system.closed && !self.access.rules.closed_allows_reservations.kept() {
+                return Err(at.refuse_as(RefusalKind::Unwritable, "the session is closed"));
             }
             if self.session.properties.system.locked && !access::may_come_back(self.session, xuid) {
                 return Err(at.refuse_as(RefusalKind::Unwritable, "the session is locked"));
@@ -461,6 +484,7 @@ impl Draft<'_, '_> {
                 &self.session.role_types,
                 self.owns(),
                 &self.session.members,
+                self.access.rules,
                 &at.then("roles"),
             )?;
             member.roles = own;

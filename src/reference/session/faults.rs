@@ -1,0 +1,293 @@
+//! Every fault of the table shows: a long conversation goes another way when its rule is broken.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::sample::{Stage, active, join, me_system, reserve, server, system, user, user_with};
+use super::{ContractVersion, Grant, Session};
+use crate::reference::principal::Principal;
+use crate::reference::rules::{RuleKind, Rules};
+
+/// Writes down what callers see, without what differs from run to run.
+struct Scribe<'r> {
+    rules: &'r Rules,
+    text: String,
+}
+
+impl Scribe<'_> {
+    /// A stage of its own: what alice (1), active, creates from a template.
+    fn stage(&mut self, template: Value) -> Stage {
+        let mut template = template;
+        if template.get("inactiveRemovalTimeout").is_none() {
+            template["inactiveRemovalTimeout"] = Value::Null;
+        }
+        let mut stage = Stage::new(template);
+        stage.rules = self.rules.clone();
+        self.put(&mut stage, &user(1), active());
+        stage
+    }
+
+    fn put(&mut self, stage: &mut Stage, caller: &Principal, body: Value) {
+        let before = stage.session.as_ref().map(Session::etag);
+        let result = stage.put(caller, body).map_err(|refusal| refusal.kind);
+        let etag_stays = before == stage.session.as_ref().map(Session::etag);
+        writeln!(self.text, "{result:?} {etag_stays}").unwrap();
+        self.show(stage, caller);
+    }
+
+    fn show(&mut self, stage: &Stage, caller: &Principal) {
+        let Some(session) = &stage.session else { return };
+        let readable = session.may_read(&stage.access(caller)).is_ok();
+        let mut document = stage.document_for(caller);
+        document["branch"] = Value::Null;
+        writeln!(
+            self.text,
+            "{readable} {document} {}",
+            session.bound_activities().count()
+        )
+        .unwrap();
+    }
+}
+
+fn conversation(rules: &Rules) -> String {
+    let mut scribe = Scribe {
+        rules,
+        text: String::new(),
+    };
+    let s = &mut scribe;
+    let (alice, bob) = (user(1), user(2));
+    let leave = || json!({ "members": { "me": null } });
+    let local = user_with(5, |user| user.device_id = Some("device-1".to_owned()));
+
+    let mut stage = s.stage(json!({}));
+    s.put(
+        &mut stage,
+        &alice,
+        json!({ "properties": { "custom": { "a": 1, "b": 2 } } }),
+    );
+    s.put(&mut stage, &alice, json!({ "properties": { "custom": { "a": null } } }));
+    s.put(&mut stage, &alice, json!({ "surprise": 1 }));
+    s.put(
+        &mut stage,
+        &alice,
+        json!({ "constants": { "system": { "visibility": "private" } } }),
+    );
+    for keywords in [["a"], ["b"]] {
+        s.put(&mut stage, &alice, system(json!({ "keywords": keywords })));
+    }
+    for _ in 0..2 {
+        let subscription = json!({ Uuid::nil().to_string(): { "profile": "party" } });
+        let other = json!({ Uuid::max().to_string(): { "profile": "party" } });
+        s.put(&mut stage, &alice, me_system(json!({ "subscriptions": subscription })));
+        s.put(&mut stage, &alice, me_system(json!({ "subscriptions": other })));
+    }
+    s.put(&mut stage, &alice, me_system(json!({ "active": true, "ready": true })));
+    s.put(&mut stage, &alice, system(json!({ "host": "x", "turn": [0] })));
+    s.put(&mut stage, &alice, system(json!({ "initializationSucceeded": true })));
+    s.put(
+        &mut stage,
+        &bob,
+        json!({ "members": { "me": { "constants": { "system": { "xuid": "7" } } } } }),
+    );
+    s.put(
+        &mut stage,
+        &bob,
+        json!({ "members": { "me": { "constants": { "system": { "initialize": true } } } } }),
+    );
+    s.put(&mut stage, &bob, json!({ "servers": { "a": {} } }));
+    s.put(&mut stage, &bob, json!({ "members": { "0": null } }));
+    s.put(&mut stage, &bob, me_system(json!({ "secureDeviceAddress": "AAAA" })));
+    s.put(&mut stage, &user(3), join());
+    s.put(&mut stage, &bob, leave());
+    stage.version = ContractVersion::V105;
+    s.show(&stage, &alice);
+
+    let mut stage = s.stage(json!({}));
+    let (session, _) = stage
+        .session()
+        .bind_activity(Uuid::nil(), &stage.access(&alice))
+        .unwrap();
+    stage.session = Some(session);
+    s.show(&stage, &alice);
+    s.put(&mut stage, &alice, me_system(json!({ "active": false })));
+    s.put(&mut stage, &local, system(json!({})));
+    s.put(&mut stage, &alice, system(json!({ "joinRestriction": "local" })));
+    s.put(
+        &mut stage,
+        &user_with(6, |user| user.device_id = Some("device-1".to_owned())),
+        join(),
+    );
+    s.put(
+        &mut stage,
+        &alice,
+        system(json!({ "joinRestriction": "followed", "readRestriction": "local" })),
+    );
+
+    for restricted in [json!({ "joinRestriction": "followed" }), json!({ "closed": true })] {
+        let mut stage = s.stage(json!({ "reservedRemovalTimeout": 10 }));
+        stage.social.follows.insert((4, 3));
+        s.put(&mut stage, &alice, system(restricted));
+        s.put(&mut stage, &alice, reserve(&[4, 2]));
+        s.put(&mut stage, &user(3), join());
+        s.put(&mut stage, &bob, json!({}));
+        for grant in [Grant::Transfer, Grant::Invite] {
+            stage.grant = grant;
+            s.put(&mut stage, &user(8), join());
+        }
+        writeln!(s.text, "{}", stage.after(20)).unwrap();
+        s.show(&stage, &alice);
+    }
+
+    for (max, body) in [(2, reserve(&[2])), (3, reserve(&[2])), (2, join())] {
+        let mut stage = s.stage(json!({ "maxMembersCount": max }));
+        let caller = if body["members"].get("me").is_some() {
+            &bob
+        } else {
+            &alice
+        };
+        s.put(&mut stage, caller, body);
+        s.put(&mut stage, &user(3), active());
+        s.put(&mut stage, &user(4), active());
+        s.put(
+            &mut stage,
+            &user_with(9, |user| user.may_play_multiplayer = false),
+            join(),
+        );
+    }
+
+    for visibility in ["visible", "private"] {
+        let mut stage = s.stage(json!({ "visibility": visibility }));
+        s.put(&mut stage, &alice, system(json!({ "keywords": ["a"] })));
+        s.put(&mut stage, &bob, join());
+        s.put(&mut stage, &alice, leave());
+    }
+
+    let mut stage = s.stage(json!({ "capabilities": { "userAuthorizationStyle": true } }));
+    s.put(
+        &mut stage,
+        &alice,
+        system(json!({ "joinRestriction": "none", "readRestriction": "none" })),
+    );
+
+    for (template, body) in [
+        (
+            json!({ "maxMembersCount": 5, "capabilities": {} }),
+            json!({ "maxMembersCount": 6 }),
+        ),
+        (
+            json!({ "capabilities": {} }),
+            json!({ "capabilities": { "gameplay": true } }),
+        ),
+        (
+            json!({}),
+            json!({ "capabilities": { "large": true, "connectivity": true } }),
+        ),
+        (json!({}), json!({ "maxMembersCount": 200 })),
+        (json!({ "initiators": ["3"] }), json!({})),
+        (
+            json!({ "capabilities": { "connectivity": true } }),
+            json!({ "metrics": { "custom": true }, "peerToPeerRequirements": {} }),
+        ),
+        (json!({ "memberInitialization": {} }), json!({})),
+    ] {
+        let mut stage = Stage::new(template);
+        stage.rules = rules.clone();
+        let mut create = active();
+        create["constants"] = json!({ "system": body });
+        s.put(&mut stage, &alice, create);
+    }
+    let mut stage = Stage::new(json!({}));
+    stage.rules = rules.clone();
+    stage.template.contract_version = 104;
+    s.put(&mut stage, &alice, active());
+    let mut stage = Stage::new(json!({}));
+    stage.rules = rules.clone();
+    s.put(&mut stage, &alice, json!({}));
+
+    for migration in ["oldest", "endsession"] {
+        let owned = json!({ "capabilities": { "hasOwners": true }, "ownershipPolicies": { "migration": migration } });
+        let mut stage = s.stage(owned);
+        for xuid in [2, 3] {
+            s.put(&mut stage, &user(xuid), join());
+        }
+        s.put(&mut stage, &bob, system(json!({ "closed": true })));
+        s.put(&mut stage, &alice, leave());
+    }
+
+    for managed in [false, true] {
+        let mut stage = Stage::new(json!({ "inactiveRemovalTimeout": null }));
+        stage.rules = rules.clone();
+        let mut create = active();
+        let limits = json!({ "a": { "max": 1 }, "b": { "max": 3, "target": 1 } });
+        create["roleTypes"] = json!({ "t": { "ownerManaged": managed, "roles": limits } });
+        s.put(&mut stage, &alice, create);
+        if stage.session.is_some() && !managed {
+            for (xuid, role) in [(1, "a"), (2, "a"), (1, "b"), (2, "b")] {
+                s.put(
+                    &mut stage,
+                    &user(xuid),
+                    json!({ "members": { "me": { "roles": { "t": role } } } }),
+                );
+            }
+        }
+    }
+
+    let mut stage = s.stage(json!({ "capabilities": { "large": true } }));
+    s.put(&mut stage, &bob, active());
+    s.put(&mut stage, &alice, reserve(&[3]));
+
+    let mut stage = s.stage(json!({ "capabilities": { "connectivity": true }, "metrics": { "latency": true } }));
+    s.put(&mut stage, &alice, me_system(json!({ "secureDeviceAddress": "AAAA" })));
+    let token = stage.document()["members"]["0"]["deviceToken"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    s.put(
+        &mut stage,
+        &alice,
+        me_system(json!({ "measurements": { token: { "latency": 1 } } })),
+    );
+
+    let mut stage = s.stage(json!({ "inactiveRemovalTimeout": 1000 }));
+    s.put(&mut stage, &bob, me_system(json!({ "ready": true })));
+    stage.after(900);
+    s.put(&mut stage, &bob, me_system(json!({ "ready": false })));
+    writeln!(s.text, "{}", stage.after(200)).unwrap();
+    s.put(&mut stage, &server(), json!({}));
+
+    let mut stage = Stage::new(
+        json!({ "inactiveRemovalTimeout": null, "capabilities": { "connectionRequiredForActiveMembers": true } }),
+    );
+    stage.rules = rules.clone();
+    let now = stage.now;
+    stage.sockets.0.insert(Uuid::nil(), (1, None));
+    s.put(
+        &mut stage,
+        &alice,
+        me_system(json!({ "active": true, "connection": Uuid::nil().to_string() })),
+    );
+    stage.sockets.0.insert(Uuid::nil(), (1, Some(now)));
+    writeln!(s.text, "{}", stage.after(40_000)).unwrap();
+    scribe.text
+}
+
+#[test]
+fn every_fault_of_the_table_shows() {
+    let kept = conversation(&Rules::default());
+    assert_eq!(
+        conversation(&Rules::default()),
+        kept,
+        "the conversation is the same each time"
+    );
+    let mut unseen = Vec::new();
+    for rule in Rules::table().iter().filter(|rule| rule.kind == RuleKind::Settled) {
+        let mut rules = Rules::default();
+        rules.set(rule.id, "broken").unwrap();
+        if conversation(&rules) == kept {
+            unseen.push(rule.id);
+        }
+    }
+    assert_eq!(unseen, [""; 0]);
+}
