@@ -118,11 +118,13 @@ impl Run {
         let runtime = runtime()?;
         let described = options.target.as_ref().map(|path| load_target(path)).transpose()?;
         let is_embedded = described.is_none();
-        let (target, service) = match described {
-            Some(target) => (target, None),
-            None => runtime
+        let (target, service) = if let Some(target) = described {
+            (target, None)
+        } else {
+            let started = runtime
                 .block_on(embedded::start(suite.world()))
-                .map(|(target, service)| (target, Some(service)))?,
+                .map_err(|error| super::fault(&error))?;
+            (started.0, Some(started.1))
         };
         let baseline = self.baseline(&suite, is_embedded);
         let target = Arc::new(target);
