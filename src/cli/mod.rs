@@ -7,13 +7,17 @@
 )]
 
 mod check;
+mod compare;
 pub mod embedded;
 mod exit;
 mod explain;
 mod list;
+mod merge;
+mod reports;
 mod run;
 mod selection;
 mod serve;
+mod shard;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -56,6 +60,10 @@ enum Command {
     Explain(explain::Explain),
     /// Lint the suite itself.
     Check(check::Check),
+    /// Tell what changed between two JSON reports, and why.
+    Compare(compare::Compare),
+    /// Join the JSON reports of several shards into one.
+    Merge(merge::Merge),
     /// Validate JSON documents against one of the suite's schemas.
     Validate(validate::Validate),
 }
@@ -97,6 +105,8 @@ pub fn main() -> ExitCode {
         Some(Command::List(command)) => command.execute(),
         Some(Command::Explain(command)) => command.execute(),
         Some(Command::Check(command)) => command.execute(),
+        Some(Command::Compare(command)) => command.execute(),
+        Some(Command::Merge(command)) => command.execute(),
         Some(Command::Validate(command)) => command.execute(),
     };
     exit.unwrap_or_else(|exit| exit).into()

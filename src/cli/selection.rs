@@ -11,6 +11,23 @@ pub(super) struct Selection {
     pub(super) idle: Vec<String>,
 }
 
+impl Selection {
+    /// Keeps a part; `choose` is given the ids and says which stay.
+    pub(super) fn keep(&mut self, suite: &Suite, choose: impl FnOnce(&[&str]) -> Vec<bool>) {
+        let id = |selected: &Selected| {
+            let variant = suite.cases().get(selected.case)?.variants.get(selected.variant)?;
+            Some(variant.id.as_str())
+        };
+        let ids: Vec<&str> = self
+            .selected
+            .iter()
+            .map(|selected| id(selected).unwrap_or_default())
+            .collect();
+        let mut kept = choose(&ids).into_iter();
+        self.selected.retain(|_| kept.next().unwrap_or_default());
+    }
+}
+
 /// Applies selectors: a case or variant id, a chapter, a clause id, or a pattern with `*`. None selects everything.
 pub(super) fn select(suite: &Suite, selectors: &[String]) -> Selection {
     let mut used = vec![false; selectors.len()];

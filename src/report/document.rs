@@ -495,3 +495,71 @@ fn cut(text: &str) -> String {
 fn round(milliseconds: f64) -> f64 {
     (milliseconds * 100.0).round() / 100.0
 }
+
+/// A report of some cases, for tests: id, verdict, and what was found as assertion and observation.
+#[cfg(test)]
+pub(super) fn sample(cases: &[(&str, Verdict, &[(&str, &str)])]) -> Document {
+    let cases = cases.iter().map(|(id, verdict, findings)| Case {
+        id: (*id).to_owned(),
+        case: (*id).to_owned(),
+        title: format!("The case {id}."),
+        fingerprint: "same".to_owned(),
+        verdict: *verdict,
+        clauses: vec!["SES-001".to_owned()],
+        exchanges: 1,
+        assertions: 1,
+        milliseconds: 1.0,
+        reason: None,
+        findings: findings
+            .iter()
+            .map(|(assertion, observed)| Finding {
+                weight: if *verdict == Verdict::Pass {
+                    Weight::Remark
+                } else {
+                    Weight::Failure
+                },
+                clauses: vec!["SES-001".to_owned()],
+                setup: false,
+                exchange: 0,
+                step: None,
+                speaker: None,
+                request: None,
+                status: None,
+                assertion: (*assertion).to_owned(),
+                expected: "200".to_owned(),
+                actual: (*observed).to_owned(),
+                observed: (*observed).to_owned(),
+            })
+            .collect(),
+        conversation: Vec::new(),
+    });
+    let cases: Vec<Case> = cases.collect();
+    Document {
+        version: SHAPE,
+        suite: Asked {
+            version: "0.0.0".to_owned(),
+            fingerprint: "suite".to_owned(),
+            common: "common".to_owned(),
+            cases: cases.len(),
+            partial: false,
+            selectors: Vec::new(),
+            shard: None,
+        },
+        target: Target {
+            name: "sample".to_owned(),
+            base_url: "http://sample.example".to_owned(),
+            lacks: BTreeSet::new(),
+            templates: BTreeSet::new(),
+            identities: BTreeSet::new(),
+        },
+        strict: false,
+        milliseconds: 1.0,
+        summary: Summary::of(&cases),
+        chapters: Vec::new(),
+        cases,
+        clauses: Vec::new(),
+        readings: BTreeMap::new(),
+        deviations: Vec::new(),
+        leftovers: Vec::new(),
+    }
+}

@@ -1,8 +1,13 @@
 //! What is told: the verdicts of a run, clause by clause.
 
+pub mod compare;
 pub mod deviations;
 pub mod document;
+pub mod github;
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod merge;
 pub mod terminal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -10,6 +10,7 @@ use super::{
 use crate::replay::verdict::{Exchange, Outcome};
 use crate::suite::Suite;
 use crate::suite::schemas::Schemas;
+use crate::target::secrets::Secrets;
 
 /// Where conversations are recorded.
 #[derive(Clone, Debug)]
@@ -86,7 +87,9 @@ impl Baseline {
     }
 
     /// Records the conversations of a run; cases of which only a part ran, or that had no verdict, are left alone.
-    pub fn record(&self, suite: &Suite, outcomes: &[Outcome]) -> Result<Vec<Change>, SnapshotError> {
+    ///
+    /// A text that holds a secret is never written.
+    pub fn record(&self, suite: &Suite, outcomes: &[Outcome], secrets: &Secrets) -> Result<Vec<Change>, SnapshotError> {
         let Self::Folder(folder) = self else {
             return Ok(Vec::new());
         };
@@ -95,12 +98,11 @@ impl Baseline {
             let text = render(&conversation, suite.schemas());
             let is_same = || matches!(self.recorded(suite, &case), Ok(Some(old)) if compare(&old, &text).is_none());
             if is_whole && !is_same() {
-                write(
-                    &folder.join(format!("{case}.snap")),
-                    &format!("cases/{case}.json"),
-                    &conversation.title,
-                    &text,
-                )?;
+                let path = folder.join(format!("{case}.snap"));
+                if secrets.find(&text).is_some() {
+                    return Err(SnapshotError::secret(&path));
+                }
+                write(&path, &format!("cases/{case}.json"), &conversation.title, &text)?;
                 changes.push(Change::Recorded(case));
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod deviations;
 pub mod file;
+pub mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
