@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::render::names;
 use super::{Difference, RecordedExchange, SnapshotError, VariantTranscript};
 use super::{compare, document, parse, read, section, write};
 use crate::replay::verdict::{Exchange, Outcome, Verdict};
 use crate::suite::Suite;
 use crate::suite::case::Case;
 use crate::suite::schemas::Schemas;
+use crate::target::secrets::Secrets;
 
 /// Where conversations are recorded.
 #[derive(Clone, Debug)]
@@ -81,7 +83,9 @@ impl Baseline {
     }
 
     /// Records the conversations of a run; cases of which only a part ran, or that had no verdict, are left alone.
-    pub fn record(&self, suite: &Suite, outcomes: &[Outcome]) -> Result<Vec<Change>, SnapshotError> {
+    ///
+    /// A text that holds a secret is never written.
+    pub fn record(&self, suite: &Suite, outcomes: &[Outcome], secrets: &Secrets) -> Result<Vec<Change>, SnapshotError> {
         let Self::Folder(folder) = self else {
             return Ok(Vec::new());
         };
@@ -91,6 +95,9 @@ impl Baseline {
             let is_same = matches!(self.recorded(suite, case), Ok(Some(old)) if compare(&old, &told.text).is_none());
             if !is_same {
                 let path = folder.join(format!("{case}.snap"));
+                if secrets.find(&told.text).is_some() {
+                    return Err(SnapshotError::secret(&path));
+                }
                 write(&path, &format!("cases/{case}.json"), &told.case.title, &told.text)?;
                 changes.push(Change::Recorded(case.clone()));
             }
@@ -158,6 +165,19 @@ fn section_id(outcome: &Outcome) -> String {
         None | Some("") => outcome.version.to_string(),
         Some(suffix) => suffix.to_owned(),
     }
+}
+
+/// What was found instead of what was expected, finding by finding, in the words of a recorded conversation.
+pub fn observed(outcome: &Outcome, schemas: &Schemas) -> Vec<String> {
+    if outcome.findings.is_empty() {
+        return Vec::new();
+    }
+    let names = names(&transcript(outcome), schemas);
+    outcome
+        .findings
+        .iter()
+        .map(|finding| names.stable(&finding.actual))
+        .collect()
 }
 
 fn transcript(outcome: &Outcome) -> VariantTranscript {
