@@ -332,7 +332,7 @@ rules! {
             Always = "always": "400.",
             Never = "never": "It is in the title of its token.",
         }
-        managed_privilege: ManagedPrivilege = "AUTH-013.privilege", "May a service bring in a user without priv=multiplayer?" {
+        managed_privilege: ManagedPrivilege = "SES-CREATE-018", "May a service bring in a user without priv=multiplayer?" {
             Overridden = "overridden": "Yes, unless it denies itself Multiplayer.Manage.",
             Needed = "needed": "No, 403.",
         }
