@@ -1,1 +1,6 @@
 //! Integration tests.
+
+#![expect(unreachable_pub, reason = "modules of a test binary are private")]
+
+mod wrong_service;
+mod wrong_targets;
