@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::client::{WireError, WireRequest, WireResponse};
 use super::judge::{self, Fault};
@@ -689,10 +688,7 @@ impl<'a> Conversation<'a> {
             headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
         }
         match (speaker.name, self.replay.target.identities.get(speaker.name)) {
-            ("unknown", _) => headers.push((
-                "Authorization".to_owned(),
-                format!("XBL3.0 x=0;{}", Uuid::new_v4().simple()),
-            )),
+            ("unknown", _) => headers.push(("Authorization".to_owned(), self.replay.canary.reveal().to_owned())),
             (_, Some(identity)) => {
                 headers.push(("Authorization".to_owned(), identity.authorization.reveal().to_owned()));
             }

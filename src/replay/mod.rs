@@ -15,9 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, mpsc};
+use uuid::Uuid;
 
 use crate::suite::Suite;
-use crate::target::Target;
+use crate::target::secrets::Secrets;
+use crate::target::{Secret, Target};
 use client::{Client, WireError};
 use verdict::{Outcome, Verdict};
 
@@ -30,6 +32,8 @@ pub struct Replay {
     options: Options,
     /// A lock for each identity, for conversations that must have it to themselves.
     claims: HashMap<String, Arc<Mutex<()>>>,
+    /// A token that nobody has: what the unknown speaker says, and what no report may hold.
+    canary: Secret,
 }
 
 /// How a run goes about it.
@@ -80,7 +84,13 @@ impl Replay {
             client,
             options,
             claims,
+            canary: Secret::new(format!("XBL3.0 x=0;{}", Uuid::new_v4().simple())),
         })
+    }
+
+    /// The secrets that nothing which is written may hold.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(&self.target, &self.canary)
     }
 
     /// The suite that is replayed.

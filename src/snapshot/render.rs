@@ -56,6 +56,11 @@ pub fn document(title: &str, sections: impl IntoIterator<Item = impl AsRef<str>>
     text
 }
 
+/// The names that a variant's values are shown by.
+pub(super) fn names(variant: &VariantTranscript, schemas: &Schemas) -> Names {
+    Told::new(variant, schemas).names
+}
+
 /// One variant, with its bodies read and its values named.
 struct Told<'a> {
     schemas: &'a Schemas,
