@@ -2,7 +2,6 @@
 //!
 //! Both use the same client, the same server and 64 conversations at a time; the ratio of the two is what counts.
 
-#![expect(missing_docs, reason = "criterion's macros make items without documentation")]
 #![expect(clippy::expect_used, reason = "a bench that cannot start should say so and stop")]
 
 use std::fmt::Write as _;
@@ -130,7 +129,7 @@ fn replay(criterion: &mut Criterion) {
     group.bench_function("replay", |bench| {
         bench.to_async(&runtime).iter(|| async {
             let selection = (0..CASES).map(|case| Selected { case, variant: 0 }).collect();
-            let mut outcomes = replay.replay_all(selection);
+            let mut outcomes = replay.replay_all(selection, |_| {});
             while let Some(outcome) = outcomes.recv().await {
                 assert!(outcome.findings.is_empty(), "{outcome:?}");
             }

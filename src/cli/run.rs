@@ -18,7 +18,7 @@ use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay};
 use crate::report::document::Document;
 use crate::report::{self, Report};
-use crate::snapshot::baseline::{Baseline, Change};
+use crate::snapshot::baseline::{self, Baseline, Change};
 use crate::suite::Suite;
 use crate::target::deviations::Deviation;
 use crate::target::{self, Target};
@@ -149,7 +149,12 @@ impl Run {
                 probe(&replay, &target).await?;
             }
             let mut outcomes = Vec::with_capacity(total);
-            let mut receiver = replay.replay_all(selection.selected);
+            let (is_told, schemas) = (baseline.is_some(), Arc::clone(&suite));
+            let mut receiver = replay.replay_all(selection.selected, move |outcome| {
+                if is_told {
+                    outcome.text = baseline::tell(outcome, schemas.schemas());
+                }
+            });
             let mut progress = Progress::new(total);
             while let Some(mut outcome) = receiver.recv().await {
                 outcome.redact(&secrets);

@@ -443,7 +443,7 @@ fn case(report: &Report<'_>, outcome: &Outcome) -> Case {
         fingerprint: report.suite.case_fingerprint(&outcome.case),
         verdict: outcome.verdict,
         clauses: outcome.clauses.iter().map(|id| report.clause_id(id)).collect(),
-        exchanges: outcome.exchanges.len(),
+        exchanges: outcome.exchange_count,
         assertions: outcome.assertions,
         milliseconds: round(outcome.milliseconds),
         reason: outcome.reason.clone(),
