@@ -6,6 +6,7 @@ mod access_model;
 mod bad_cases;
 mod crowd;
 mod made_up_writes;
+mod reports;
 mod service;
 mod wrong_service;
 mod wrong_targets;
