@@ -7,7 +7,7 @@
 )]
 
 mod check;
-mod embedded;
+pub mod embedded;
 mod exit;
 mod explain;
 mod list;

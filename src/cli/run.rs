@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
 use super::{SuiteSource, embedded, print, read_file, runtime, selection, style_error, write_file};
+use crate::replay::client::WireRequest;
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay};
 use crate::report::{self, Report};
@@ -105,11 +106,13 @@ impl Run {
         let runtime = runtime()?;
         let described = options.target.as_ref().map(|path| load_target(path)).transpose()?;
         let is_embedded = described.is_none();
-        let (target, service) = match described {
-            Some(target) => (target, None),
-            None => runtime
+        let (target, service) = if let Some(target) = described {
+            (target, None)
+        } else {
+            let started = runtime
                 .block_on(embedded::start(suite.world()))
-                .map(|(target, service)| (target, Some(service)))?,
+                .map_err(|error| super::fault(&error))?;
+            (started.0, Some(started.1))
         };
         let baseline = self.baseline(&suite, is_embedded);
         let target = Arc::new(target);
@@ -214,7 +217,7 @@ fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
 async fn probe(replay: &Replay, target: &Target) -> Result<(), Exit> {
     let mut refused = Vec::new();
     for (name, identity) in &target.identities {
-        let request = crate::replay::client::WireRequest {
+        let request = WireRequest {
             method: "GET".to_owned(),
             path: format!("/serviceconfigs/{}/sessiontemplates", target.scid),
             headers: vec![

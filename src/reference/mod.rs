@@ -13,6 +13,7 @@ pub mod principal;
 mod provisions;
 mod rate;
 pub mod rules;
+pub mod search;
 pub mod server;
 pub mod session;
 pub mod session_ref;

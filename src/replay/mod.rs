@@ -6,12 +6,15 @@ mod judge;
 pub mod matching;
 mod roster;
 mod scope;
+mod socket;
 pub mod verdict;
 
+use std::collections::HashMap;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, mpsc};
 
 use crate::suite::Suite;
 use crate::target::Target;
@@ -25,6 +28,8 @@ pub struct Replay {
     target: Arc<Target>,
     client: Client,
     options: Options,
+    /// A lock for each identity, for conversations that must have it to themselves.
+    claims: HashMap<String, Arc<Mutex<()>>>,
 }
 
 /// How a run goes about it.
@@ -64,11 +69,17 @@ impl Replay {
     /// Makes ready; no request is sent yet.
     pub fn new(suite: Arc<Suite>, target: Arc<Target>, options: Options) -> Result<Self, WireError> {
         let client = Client::new(&target.base_url, options.exchange_limit)?;
+        let claims = target
+            .identities
+            .keys()
+            .map(|name| (name.clone(), Arc::default()))
+            .collect();
         Ok(Self {
             suite,
             target,
             client,
             options,
+            claims,
         })
     }
 
@@ -86,7 +97,30 @@ impl Replay {
     pub async fn replay(&self, selected: Selected) -> Option<Outcome> {
         let case = self.suite.cases().get(selected.case)?;
         let variant = case.variants.get(selected.variant)?;
+        let _claims = self.claim(&variant.script.claims).await;
         Some(conversation::replay(self, case, variant).await)
+    }
+
+    /// Waits until nobody else has any of the identities: in this process, and in others that use the same target file.
+    async fn claim(&self, names: &[String]) -> (Vec<OwnedMutexGuard<()>>, Option<File>) {
+        let mut guards = Vec::new();
+        // All claim in the order of the names, so that nobody waits in a circle.
+        for lock in names.iter().filter_map(|name| self.claims.get(name)) {
+            guards.push(Arc::clone(lock).lock_owned().await);
+        }
+        let path = self.target.lock.clone().filter(|_| !guards.is_empty());
+        let file = match path {
+            Some(path) => tokio::task::spawn_blocking(move || {
+                // Where files cannot be locked, runs at the same time may disturb each other; one alone is not affected.
+                let file = File::open(path).ok()?;
+                file.lock().ok().map(|()| file)
+            })
+            .await
+            .ok()
+            .flatten(),
+            None => None,
+        };
+        (guards, file)
     }
 
     /// Replays many variants at a time; the outcomes come as they are done.

@@ -29,6 +29,14 @@ pub fn render(report: &Report<'_>) -> String {
     out
 }
 
+/// Renders what is known of one case that did not pass, with the exchanges it is about.
+pub fn render_failure(report: &Report<'_>, outcome: &Outcome) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_failure(&mut out, report, outcome);
+    out
+}
+
 fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let broken: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| is_broken(outcome)).collect();
     for outcome in broken.iter().take(SHOWN) {

@@ -8,6 +8,8 @@ use serde_json::Value;
 use thiserror::Error;
 
 const FENCE: &str = "---\n";
+/// Where `insta` is called, as it notes in each file.
+const SOURCE: &str = "tests/conformance.rs";
 
 /// Why a snapshot file could not be read or written.
 #[derive(Debug, Error)]
@@ -42,10 +44,10 @@ impl SnapshotError {
 
 /// Writes a text with its head, and the folders that lead there.
 ///
-/// `source` is the case file, relative to the suite's root, with `/`.
-pub fn write(path: &Path, source: &str, title: &str, text: &str) -> Result<(), SnapshotError> {
+/// `case` is the case file, relative to the suite's root, with `/`. The file is the one that `insta` writes.
+pub fn write(path: &Path, case: &str, title: &str, text: &str) -> Result<(), SnapshotError> {
     let head = format!(
-        "source: {source}\ndescription: {}\ninput_file: {source}\n",
+        "source: {SOURCE}\ndescription: {}\ninput_file: {case}\n",
         Value::from(title)
     );
     let file = format!("{FENCE}{head}{FENCE}{}\n", text.trim_end());

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::Suite;
-use super::case::{Body, Case, Expectation, Request, Script, Step};
+use super::case::{Action, Body, Case, Expectation, Request, Script, Step};
 use super::json::expected_one_of;
 use super::problem::{Place, Problem};
 use super::variable;
@@ -142,11 +142,12 @@ impl Links<'_> {
     fn check_steps(&mut self, steps: &[Step]) {
         let mut captured: HashSet<&str> = HashSet::new();
         let mut names: Vec<&str> = Vec::new();
+        let mut sockets: Vec<&str> = Vec::new();
         for step in steps {
             for request in step.requests() {
                 self.check_request(step, request, &captured);
             }
-            if let super::case::Action::Again(name) = &step.action
+            if let Action::Again(name) = &step.action
                 && !names.contains(&name.as_str())
             {
                 let pointer = format!("{}/again", step.pointer);
@@ -155,6 +156,23 @@ impl Links<'_> {
                     format!("no earlier step is named `{name}`"),
                     expected_one_of(name, &names),
                 );
+            }
+            if let Action::Frame(name, _) | Action::Close(name) = &step.action {
+                let pointer = format!("{}/socket", step.pointer);
+                if !sockets.contains(&name.as_str()) {
+                    self.wrong(
+                        &pointer,
+                        format!("no earlier step opens `{name}`"),
+                        expected_one_of(name, &sockets),
+                    );
+                }
+            }
+            match &step.action {
+                Action::Open(name, _) => sockets.push(name),
+                Action::Frame(_, Some(frame)) => {
+                    self.check_value(&format!("{}/send", step.pointer), frame, &captured);
+                }
+                _ => {}
             }
             for (_, count) in &step.tally {
                 self.check_value(&format!("{}/tally", step.pointer), count, &captured);
