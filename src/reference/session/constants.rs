@@ -213,7 +213,6 @@ const SYSTEM: &[&str] = &[
 
 /// What one bag of constants gives, typed; nothing is defaulted.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "which optional parts are there")]
 struct Given {
     version: Option<u64>,
     max_members: Option<u64>,

@@ -21,8 +21,10 @@ pub(super) fn has_measured(session: &Session, member: &Member, rules: &Rules) ->
         && constants.peer_to_peer.is_none()
         && rules.host_is_given.kept()
         && given_host(session).is_some_and(|host| is_same_device(host, member));
-    let peers = !constants.metrics.any() || is_spared || member.system.measurements.is_some();
-    let servers = !constants.has_measurement_servers || member.system.server_measurements.is_some();
+    let has_servers = constants.has_measurement_servers;
+    let has_metrics = constants.metrics.any() || (!has_servers && !rules.measuring_needs_metrics.kept());
+    let peers = !has_metrics || is_spared || member.system.measurements.is_some();
+    let servers = !has_servers || member.system.server_measurements.is_some();
     peers && servers
 }
 

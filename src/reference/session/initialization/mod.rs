@@ -6,6 +6,7 @@
 
 mod evaluation;
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "tests hand over bodies as they write them")]
 mod tests;
 
 use std::sync::Arc;
@@ -304,15 +305,15 @@ fn enter(session: &mut Session, stage: Stage, now: Timestamp, rules: &Rules) {
     if stage == Stage::Failed && !rules.first_failure_is_final.kept() {
         stage = Stage::Idle;
     }
-    let state = &mut session.initialization;
-    state.stage = stage;
+    let initialization = &mut session.initialization;
+    initialization.stage = stage;
     if rules.stage_time_is_new.kept() || stage == Stage::Joining {
-        state.stage_start = now;
+        initialization.stage_start = now;
     }
     match stage {
-        Stage::Joining => state.episode = state.episode.saturating_add(1),
+        Stage::Joining => initialization.episode = initialization.episode.saturating_add(1),
         Stage::Idle | Stage::Failed => {
-            let (ended, is_final) = (state.episode, stage == Stage::Failed);
+            let (ended, is_final) = (initialization.episode, stage == Stage::Failed);
             change_members(
                 session,
                 |member| member.episode == Some(ended) || (is_final && member.episode.is_some()),

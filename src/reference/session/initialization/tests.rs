@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::member::ChangeType;
-use super::super::sample::{Stage as Scene, active, join, me_system, system, user};
+use super::super::sample::{
+    Stage as Scene, active, initialize, initialize_with, join, me_system, reserve, system, user,
+};
 use super::super::{Changes, ContractVersion, RefusalKind, Session};
 use super::*;
 
@@ -14,32 +16,8 @@ fn scene(constants: Value, reserved: &[u64]) -> Scene {
     let mut constants = constants;
     constants["inactiveRemovalTimeout"] = Value::Null;
     let mut scene = Scene::new(constants);
-    scene.put(&user(1), creation(reserved)).unwrap();
+    scene.put(&user(1), initialize_with(reserved)).unwrap();
     scene
-}
-
-fn creation(reserved: &[u64]) -> Value {
-    let mut body = enter();
-    body["members"]
-        .as_object_mut()
-        .unwrap()
-        .extend(reserve(reserved)["members"].as_object().unwrap().clone());
-    body
-}
-
-/// A body that makes the caller an active member who is to be initialized.
-fn enter() -> Value {
-    let mut body = active();
-    body["members"]["me"]["constants"] = json!({ "system": { "initialize": true } });
-    body
-}
-
-fn reserve(xuids: &[u64]) -> Value {
-    let mut body = super::super::sample::reserve(xuids);
-    for reservation in body["members"].as_object_mut().unwrap().values_mut() {
-        reservation["constants"]["system"]["initialize"] = json!(true);
-    }
-    body
 }
 
 /// A template with measurements between members.
@@ -182,7 +160,7 @@ fn the_session_times_reservations_that_are_not_to_be_initialized() {
         json!({ "memberInitialization": {}, "reservedRemovalTimeout": 1000 }),
         &[2],
     );
-    scene.put(&user(1), super::super::sample::reserve(&[3])).unwrap();
+    scene.put(&user(1), reserve(&[3])).unwrap();
     assert_eq!(scene.session().next_timer(), in_seconds(&scene, 1));
     assert_eq!(scene.after(1000), "changed");
     assert_eq!(scene.session().count(), 2);
@@ -206,20 +184,17 @@ fn ready_members_are_not_timed_by_the_session_until_their_episode_is_over() {
         "its time begins now"
     );
     scene.after(5000);
-    assert_eq!(
-        scene.session().member(2).unwrap().status,
-        super::super::Status::Inactive
-    );
+    assert_eq!(scene.session().member(2).unwrap().status, Status::Inactive);
 }
 
 #[test]
 fn a_creation_that_brings_too_few_members_is_refused_but_zero_are_enough_for_zero() {
     let mut scene = Scene::new(json!({ "memberInitialization": { "membersNeededToStart": 2 } }));
-    assert_eq!(scene.refused(&user(1), creation(&[])), RefusalKind::Malformed);
+    assert_eq!(scene.refused(&user(1), initialize_with(&[])), RefusalKind::Malformed);
     let mut scene = Scene::new(json!({ "memberInitialization": { "membersNeededToStart": 0 } }));
     scene.put(&user(1), active()).unwrap();
     assert_eq!(stage(&scene), "none");
-    scene.put(&user(1), reserve(&[2])).unwrap();
+    scene.put(&user(1), initialize(reserve(&[2]))).unwrap();
     assert_eq!(episode(&scene, 1), 2, "episode 1 was skipped");
     assert_eq!(
         scene.document()["initializing"],
@@ -231,7 +206,7 @@ fn a_creation_that_brings_too_few_members_is_refused_but_zero_are_enough_for_zer
 fn members_who_come_during_an_episode_wait_for_it_to_end() {
     let mut scene = scene(json!({ "memberInitialization": {} }), &[2]);
     scene.now += SignedDuration::from_secs(4);
-    scene.put(&user(1), reserve(&[3])).unwrap();
+    scene.put(&user(1), initialize(reserve(&[3]))).unwrap();
     assert_eq!(episode(&scene, 2), 2);
     assert_eq!(scene.document()["initializing"]["episode"], 1);
     assert_eq!(
@@ -358,7 +333,7 @@ fn too_few_who_pass_make_the_first_episode_fail_for_ever() {
     let needs = json!({ "peerToPeerRequirements": {}, "memberInitialization": { "membersNeededToStart": 2 } });
     let mut scene = measured_scene(needs, 2);
     upload(&mut scene, 1, &[(1, ms(1))]);
-    scene.put(&user(1), reserve(&[3])).unwrap();
+    scene.put(&user(1), initialize(reserve(&[3]))).unwrap();
     upload(&mut scene, 2, &[(0, ms(999))]);
     assert_eq!([failure(&scene, 0), failure(&scene, 1)], ["episode", "latency"]);
     assert_eq!(stage(&scene), "failed");
@@ -369,7 +344,7 @@ fn too_few_who_pass_make_the_first_episode_fail_for_ever() {
         in_seconds(&scene, 30),
         "who waited is timed by the session"
     );
-    scene.put(&user(4), enter()).unwrap();
+    scene.put(&user(4), initialize(active())).unwrap();
     assert_eq!(episode(&scene, 3), Value::Null);
     scene.after(3_600_000);
     assert_eq!(stage(&scene), "failed");
@@ -382,7 +357,7 @@ fn a_later_episode_fails_its_members_only() {
     upload(&mut scene, 1, &[(1, ms(1))]);
     upload(&mut scene, 2, &[(0, ms(1))]);
     assert_eq!(stage(&scene), "none");
-    scene.put(&user(3), enter()).unwrap();
+    scene.put(&user(3), initialize(active())).unwrap();
     assert_eq!(stage(&scene), "measuring");
     upload(&mut scene, 3, &[(0, ms(1)), (1, ms(251))]);
     assert_eq!(stage(&scene), "none");
@@ -489,7 +464,7 @@ fn a_rejected_later_episode_leaves_the_session_initialized() {
     scene
         .put(&user(1), system(json!({ "initializationSucceeded": true })))
         .unwrap();
-    scene.put(&user(2), enter()).unwrap();
+    scene.put(&user(2), initialize(active())).unwrap();
     assert_eq!(scene.document()["initializing"]["episode"], 2);
     scene
         .put(&user(1), system(json!({ "initializationSucceeded": false })))
@@ -604,11 +579,11 @@ fn the_old_contract_has_other_names_and_defaults() {
     scene.template.constants = json!({ "system": { "managedInitialization": {} } });
     scene.version = ContractVersion::V105;
     assert_eq!(
-        scene.refused(&user(1), creation(&[])),
+        scene.refused(&user(1), initialize_with(&[])),
         RefusalKind::Malformed,
         "it needs two"
     );
-    scene.put(&user(1), creation(&[2])).unwrap();
+    scene.put(&user(1), initialize_with(&[2])).unwrap();
     assert_eq!(stage(&scene), "joining");
     assert_eq!(scene.session().next_timer(), in_seconds(&scene, 5));
     scene.put(&user(2), active()).unwrap();
@@ -619,7 +594,7 @@ fn the_old_contract_has_other_names_and_defaults() {
     scene.template.contract_version = 104;
     scene.template.constants =
         json!({ "system": { "managedInitialization": { "autoEvaluate": true, "membersNeededToStart": 1 } } });
-    scene.put(&user(1), creation(&[])).unwrap();
+    scene.put(&user(1), initialize_with(&[])).unwrap();
     assert_eq!(stage(&scene), "none");
 }
 
@@ -632,7 +607,7 @@ fn a_change_of_stage_is_a_change_of_initialization() {
         Changes::between(&before, scene.session()).has(ChangeType::Initialization)
     };
     assert!(!changed(system(json!({ "closed": true })), 1));
-    assert!(!changed(reserve(&[3]), 1), "who waits changes no stage");
+    assert!(!changed(initialize(reserve(&[3])), 1), "who waits changes no stage");
     assert!(changed(active(), 2));
     assert!(changed(system(json!({ "initializationSucceeded": true })), 1));
     assert!(changed(active(), 3));
@@ -645,7 +620,7 @@ fn a_stage_survives_being_stored() {
         2,
     );
     upload(&mut scene, 1, &[(1, ms(1))]);
-    scene.put(&user(3), enter()).unwrap();
+    scene.put(&user(3), initialize(active())).unwrap();
     scene.after(30_000);
     assert_eq!(stage(&scene), "evaluating");
     let stored = scene.session().to_stored();
@@ -687,14 +662,12 @@ fn within_episode(from: Stage) -> BTreeSet<&'static str> {
 fn check_step(before: &Initialization, after: &Session) -> Result<(), TestCaseError> {
     let state = &after.initialization;
     let initialization = after.constants.member_initialization.as_ref().unwrap();
-    let in_running = after
-        .members
-        .iter()
-        .filter(|member| member.episode == Some(state.episode));
-    let waiting = after
-        .members
-        .iter()
-        .filter(|member| member.episode > Some(state.episode));
+    let having = |is: &dyn Fn(u32) -> bool| -> Vec<&Member> {
+        let members = after.members.iter();
+        members.filter(|member| member.episode.is_some_and(is)).collect()
+    };
+    let taking_part = having(&|episode| episode == state.episode);
+    let waiting = having(&|episode| episode > state.episode);
     match state.episode.checked_sub(before.episode) {
         Some(0) => prop_assert!(within_episode(before.stage).contains(state.stage.name())),
         // A new episode begins where the one before ended.
@@ -708,18 +681,15 @@ fn check_step(before: &Initialization, after: &Session) -> Result<(), TestCaseEr
     prop_assert!(state.stage != Stage::Counting);
     prop_assert_eq!(
         is_running,
-        in_running.clone().count() > 0,
+        !taking_part.is_empty(),
         "an episode has members, and members an episode"
     );
-    prop_assert_eq!(
-        state.stage == Stage::Failed,
-        before.stage == Stage::Failed || (state.stage == Stage::Failed)
-    );
+    prop_assert!(before.stage != Stage::Failed || state.stage == Stage::Failed);
     if state.stage == Stage::Failed {
         prop_assert_eq!(state.episode, 1);
     }
     if !is_running {
-        prop_assert_eq!(waiting.count(), 0, "nobody waits for nothing");
+        prop_assert!(waiting.is_empty(), "nobody waits for nothing");
     }
     if state.stage == Stage::Measuring {
         prop_assert!(after.constants.metrics.any() || after.constants.has_measurement_servers);
@@ -728,7 +698,7 @@ fn check_step(before: &Initialization, after: &Session) -> Result<(), TestCaseEr
         prop_assert!(initialization.external_evaluation);
     }
     if is_running {
-        prop_assert!(in_running.clone().any(|member| member.failure.is_none()));
+        prop_assert!(taking_part.iter().any(|member| member.failure.is_none()));
     }
     if let Some(due) = after.stage_due() {
         prop_assert!(after.next_timer().is_some_and(|timer| timer <= due));
@@ -765,11 +735,11 @@ fn deed() -> impl Strategy<Value = Deed> {
         Just(system(json!({ "initializationSucceeded": true }))),
         Just(system(json!({ "initializationSucceeded": false }))),
         Just(json!({ "members": { "me": null } })),
-        Just(enter()),
+        Just(initialize(active())),
         Just(join()),
         Just(system(json!({ "host": null }))),
     ];
-    let more = prop::collection::vec(1_u64..6, 1..3).prop_map(|xuids| reserve(&xuids));
+    let more = prop::collection::vec(1_u64..6, 1..3).prop_map(|xuids| initialize(reserve(&xuids)));
     prop_oneof![
         6 => (who.clone(), mine).prop_map(|(who, body)| Deed::Write(who, body)),
         3 => (who.clone(), ours).prop_map(|(who, body)| Deed::Write(who, body)),
@@ -806,7 +776,7 @@ proptest! {
         }
         let mut scene = Scene::new(constants);
         let reserved: Vec<u64> = (2..).take(reserved).collect();
-        if scene.put(&user(1), creation(&reserved)).is_err() {
+        if scene.put(&user(1), initialize_with(&reserved)).is_err() {
             return Ok(());
         }
         let start = Initialization::new(scene.now, &scene.rules);
