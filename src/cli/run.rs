@@ -14,7 +14,7 @@ use crate::replay::client::WireRequest;
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay};
 use crate::report::{self, Report};
-use crate::snapshot::baseline::{Baseline, Change};
+use crate::snapshot::baseline::{self, Baseline, Change};
 use crate::suite::Suite;
 use crate::target::{self, Target};
 
@@ -130,7 +130,12 @@ impl Run {
                 probe(&replay, &target).await?;
             }
             let mut outcomes = Vec::with_capacity(total);
-            let mut receiver = replay.replay_all(selection.selected);
+            let (is_told, schemas) = (baseline.is_some(), Arc::clone(&suite));
+            let mut receiver = replay.replay_all(selection.selected, move |outcome| {
+                if is_told {
+                    outcome.text = baseline::tell(outcome, schemas.schemas());
+                }
+            });
             let mut progress = Progress::new(total);
             while let Some(outcome) = receiver.recv().await {
                 progress.step(&outcome);
@@ -185,8 +190,8 @@ impl Run {
 /// The exit code of a run.
 fn exit(report: &Report<'_>, has_changes: bool) -> Exit {
     let count = |verdict| report.count(verdict);
-    let executed = report.outcomes.iter().any(|outcome| !outcome.exchanges.is_empty());
-    let unreachable = |outcome: &Outcome| outcome.verdict == Verdict::Inconclusive && outcome.exchanges.is_empty();
+    let executed = report.outcomes.iter().any(|outcome| outcome.exchange_count > 0);
+    let unreachable = |outcome: &Outcome| outcome.verdict == Verdict::Inconclusive && outcome.exchange_count == 0;
     if count(Verdict::SuiteFault) > 0 {
         Exit::Fault
     } else if !executed && report.outcomes.iter().any(unreachable) {

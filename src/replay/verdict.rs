@@ -120,8 +120,12 @@ pub struct Outcome {
     pub reason: Option<String>,
     /// Everything that did not hold.
     pub findings: Vec<Finding>,
-    /// The whole conversation.
+    /// The whole conversation; a run of many cases keeps only those that it has something to say about.
     pub exchanges: Vec<Exchange>,
+    /// The number of exchanges that there were.
+    pub exchange_count: usize,
+    /// The conversation as canonical text, if it was wanted.
+    pub text: Option<String>,
     /// Ledger entries and the readings that the target followed.
     pub readings: Vec<(String, String)>,
     /// Clauses that invariants were judged by.

@@ -51,7 +51,7 @@ fn case(outcome: &Outcome) -> Value {
         "id": outcome.id,
         "verdict": outcome.verdict.name(),
         "clauses": outcome.clauses,
-        "exchanges": outcome.exchanges.len(),
+        "exchanges": outcome.exchange_count,
         "assertions": outcome.assertions,
         "milliseconds": round(outcome.milliseconds),
     });

@@ -334,7 +334,7 @@ fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let lesser: Vec<_> = lesser
         .map(|(weight, name)| format!("{} {name}", report.findings(weight).count()))
         .into();
-    let exchanges: usize = report.outcomes.iter().map(|outcome| outcome.exchanges.len()).sum();
+    let exchanges: usize = report.outcomes.iter().map(|outcome| outcome.exchange_count).sum();
     let assertions: usize = report.outcomes.iter().map(|outcome| outcome.assertions).sum();
     writeln!(
         out,

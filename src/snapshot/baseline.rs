@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{
-    Conversation, Difference, RecordedExchange, SnapshotError, VariantTranscript, compare, parse, read, render, write,
-};
-use crate::replay::verdict::{Exchange, Outcome};
+use super::{Difference, RecordedExchange, SnapshotError, VariantTranscript};
+use super::{compare, document, parse, read, section, write};
+use crate::replay::verdict::{Exchange, Outcome, Verdict};
 use crate::suite::Suite;
+use crate::suite::case::Case;
+use crate::suite::schemas::Schemas;
 
 /// Where conversations are recorded.
 #[derive(Clone, Debug)]
@@ -57,30 +58,24 @@ impl fmt::Display for Change {
 impl Baseline {
     /// Compares the conversations of a run with the recorded ones; `outcomes` are in the order of their ids.
     pub fn compare(&self, suite: &Suite, outcomes: &[Outcome]) -> Vec<Change> {
-        cases(suite, outcomes)
-            .into_iter()
-            .filter_map(|(case, is_whole, conversation)| {
-                let recorded = match self.recorded(suite, &case) {
-                    Ok(Some(recorded)) => recorded,
-                    Ok(None) => return Some(Change::Missing(case)),
-                    Err(error) => return Some(Change::Unreadable(format!("{error:#}"))),
-                };
-                let ran: Vec<&str> = conversation
-                    .variants
-                    .iter()
-                    .map(|variant| variant.id.as_str())
-                    .collect();
-                let mut difference = compare(&recorded, &render(&conversation, suite.schemas()))?;
-                if !is_whole {
-                    // Variants that were not run are not missing.
-                    difference.variants.retain(|id| ran.contains(&id.as_str()));
-                    if difference.variants.is_empty() {
-                        return None;
-                    }
+        let compare_case = |told: Told<'_>| {
+            let case = told.case.id.clone();
+            let recorded = match self.recorded(suite, &case) {
+                Ok(Some(recorded)) => recorded,
+                Ok(None) => return Some(Change::Missing(case)),
+                Err(error) => return Some(Change::Unreadable(format!("{error:#}"))),
+            };
+            let mut difference = compare(&recorded, &told.text)?;
+            if !told.is_whole {
+                // Variants that were not run are not missing.
+                difference.variants.retain(|id| told.variants.contains(id));
+                if difference.variants.is_empty() {
+                    return None;
                 }
-                Some(Change::Differs { case, difference })
-            })
-            .collect()
+            }
+            Some(Change::Differs { case, difference })
+        };
+        told(suite, outcomes).filter_map(compare_case).collect()
     }
 
     /// Records the conversations of a run; cases of which only a part ran, or that had no verdict, are left alone.
@@ -89,17 +84,13 @@ impl Baseline {
             return Ok(Vec::new());
         };
         let mut changes = Vec::new();
-        for (case, is_whole, conversation) in cases(suite, outcomes) {
-            let text = render(&conversation, suite.schemas());
-            let is_same = || matches!(self.recorded(suite, &case), Ok(Some(old)) if compare(&old, &text).is_none());
-            if is_whole && !is_same() {
-                write(
-                    &folder.join(format!("{case}.snap")),
-                    &format!("cases/{case}.json"),
-                    &conversation.title,
-                    &text,
-                )?;
-                changes.push(Change::Recorded(case));
+        for told in told(suite, outcomes).filter(|told| told.is_whole) {
+            let case = &told.case.id;
+            let is_same = matches!(self.recorded(suite, case), Ok(Some(old)) if compare(&old, &told.text).is_none());
+            if !is_same {
+                let path = folder.join(format!("{case}.snap"));
+                write(&path, &format!("cases/{case}.json"), &told.case.title, &told.text)?;
+                changes.push(Change::Recorded(case.clone()));
             }
         }
         Ok(changes)
@@ -118,42 +109,56 @@ impl Baseline {
     }
 }
 
-/// The conversations of a run, by case: its id, whether all its variants ran to a verdict, and what was said.
-fn cases(suite: &Suite, outcomes: &[Outcome]) -> Vec<(String, bool, Conversation)> {
-    use crate::replay::verdict::Verdict;
-    suite
-        .cases()
-        .iter()
-        .filter_map(|case| {
-            let ran = case.variants.iter().filter_map(|variant| {
-                let at = outcomes.binary_search_by(|outcome| outcome.id.cmp(&variant.id)).ok()?;
-                outcomes.get(at).filter(|outcome| {
-                    matches!(
-                        outcome.verdict,
-                        Verdict::Pass | Verdict::Fail | Verdict::Deviation | Verdict::Fixed
-                    )
-                })
-            });
-            let variants: Vec<_> = ran.map(|outcome| transcript(&case.id, outcome)).collect();
-            let is_whole = variants.len() == case.variants.len();
-            let conversation = Conversation {
-                title: case.title.clone(),
-                variants,
-            };
-            (!conversation.variants.is_empty()).then(|| (case.id.clone(), is_whole, conversation))
-        })
-        .collect()
+/// A case's conversation, as it is recorded.
+struct Told<'a> {
+    case: &'a Case,
+    /// Whether all its variants ran to a verdict.
+    is_whole: bool,
+    /// The sections of the text.
+    variants: Vec<String>,
+    text: String,
 }
 
-/// The conversation of one case, as it is recorded.
-pub fn conversation(title: &str, case: &str, outcomes: &[Outcome]) -> Conversation {
-    Conversation {
-        title: title.to_owned(),
-        variants: outcomes.iter().map(|outcome| transcript(case, outcome)).collect(),
+/// The conversations of a run, by case; those that were not told are left out.
+fn told<'a>(suite: &'a Suite, outcomes: &'a [Outcome]) -> impl Iterator<Item = Told<'a>> {
+    suite.cases().iter().filter_map(|case| {
+        let ran: Vec<&Outcome> = case
+            .variants
+            .iter()
+            .filter_map(|variant| {
+                let at = outcomes.binary_search_by(|outcome| outcome.id.cmp(&variant.id)).ok()?;
+                outcomes.get(at).filter(|outcome| outcome.text.is_some())
+            })
+            .collect();
+        if ran.is_empty() {
+            return None;
+        }
+        Some(Told {
+            case,
+            is_whole: ran.len() == case.variants.len(),
+            variants: ran.iter().map(|outcome| section_id(outcome)).collect(),
+            text: document(&case.title, ran.iter().filter_map(|outcome| outcome.text.as_deref())),
+        })
+    })
+}
+
+/// The canonical text of one variant's conversation; `None` when it came to no verdict.
+pub fn tell(outcome: &Outcome, schemas: &Schemas) -> Option<String> {
+    let has_verdict = matches!(
+        outcome.verdict,
+        Verdict::Pass | Verdict::Fail | Verdict::Deviation | Verdict::Fixed
+    );
+    has_verdict.then(|| section(&transcript(outcome), schemas))
+}
+
+fn section_id(outcome: &Outcome) -> String {
+    match outcome.id.strip_prefix(&outcome.case) {
+        None | Some("") => outcome.version.to_string(),
+        Some(suffix) => suffix.to_owned(),
     }
 }
 
-fn transcript(case: &str, outcome: &Outcome) -> VariantTranscript {
+fn transcript(outcome: &Outcome) -> VariantTranscript {
     let mut exchanges: Vec<RecordedExchange> = Vec::new();
     // Which of several simultaneous requests wins differs from run to run, and so does all that follows.
     let mut is_settled = true;
@@ -186,12 +191,8 @@ fn transcript(case: &str, outcome: &Outcome) -> VariantTranscript {
             }
         }
     }
-    let id = match outcome.id.strip_prefix(case) {
-        None | Some("") => outcome.version.to_string(),
-        Some(suffix) => suffix.to_owned(),
-    };
     VariantTranscript {
-        id,
+        id: section_id(outcome),
         known: outcome.known.clone(),
         exchanges,
     }
