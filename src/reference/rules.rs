@@ -331,6 +331,19 @@ rules! {
             None = "none": "No element is equal.",
             Some = "some": "Some element differs.",
         }
+        service_title: ServiceTitle = "AUTH-007", "What if a service names no title in X-Xbl-OnBehalfOf-Title?" {
+            Acting = "acting": "400 if it acts for users; without them it is in the title of its token.",
+            Always = "always": "400.",
+            Never = "never": "It is in the title of its token.",
+        }
+        managed_privilege: ManagedPrivilege = "AUTH-013.privilege", "May a service bring in a user without priv=multiplayer?" {
+            Overridden = "overridden": "Yes, unless it denies itself Multiplayer.Manage.",
+            Needed = "needed": "No, 403.",
+        }
+        user_on_behalf: UserOnBehalf = "AUTH-015", "What if a user's token comes with the headers of a service?" {
+            Ignored = "ignored": "They mean nothing, the user speaks for itself.",
+            Refused = "refused": "403.",
+        }
     }
 
     settled {
@@ -435,6 +448,20 @@ rules! {
         activity_is_a_change = "LIVE-002": "Binding an activity changes the session.", "It does not.";
         inactive_has_no_activity = "HDL-ACT-004": "An inactive member has no activity.", "It keeps it.";
         lost_connection_is_noticed = "RTA-025": "A lost connection makes inactive.", "It does not.";
+
+        me_needs_a_user = "AUTH-005": "A service that acts for nobody has no `me`.", "It is ignored.";
+        privileges_are_known = "AUTH-008": "A service gives no privilege but multiplayer.", "Any name will do.";
+        me_is_one_user = "AUTH-009": "With several acting users `me` is refused.", "It is all of them.";
+        acting_users_are_named = "AUTH-010": "`me_{xuid}` is an acting user.", "Another is ignored.";
+        all_in_session_are_members = "AUTH-011": "`me_allInSession` adds nobody.", "It is the same as `me_all`.";
+        null_removes_acting_user = "AUTH-012": "Null removes the acting user.", "It does nothing.";
+        manage_overrides = "AUTH-013": "A service stands above the rights of users.", "Their rights are asked.";
+        denial_needs_a_user = "AUTH-014": "To deny Multiplayer.Manage takes an acting user.", "It does not.";
+        large_takes_one_user = "AUTH-016": "A large session takes one acting user.", "It takes several.";
+        large_shows_acting_user_only = "AUTH-021": "A large session shows the acting user only.", "It shows all.";
+        services_set_no_activity = "HDL-ACT-011": "A service sets no activity.", "It does for its acting user.";
+        ready_is_listed_as_inactive = "QRY-007": "The ready are listed as inactive.", "As active.";
+        subscribed_titles_are_numbers = "SES-MSYS-014": "onBehalfOfTitleId is a decimal number.", "Any text will do.";
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::{Difference, RecordedExchange, SnapshotError, VariantTranscript};
 use super::{compare, document, parse, read, section, write};
 use crate::replay::verdict::{Exchange, Outcome, Verdict};
@@ -164,8 +166,12 @@ fn transcript(outcome: &Outcome) -> VariantTranscript {
     let mut is_settled = true;
     let mut rest = outcome.exchanges.iter().peekable();
     while let Some(exchange) = rest.next() {
+        // What `unchanged` reads before and after is the same, or the case has failed.
+        if exchange.label.ends_with(" before") || exchange.label.ends_with(" after") {
+            continue;
+        }
         match exchange.label.split_once(" #") {
-            None => exchanges.push(recorded(exchange, outcome.version, is_settled)),
+            None => exchanges.push(recorded(exchange, outcome, is_settled)),
             Some((step, _)) => {
                 is_settled = false;
                 let mut group = vec![exchange];
@@ -173,21 +179,14 @@ fn transcript(outcome: &Outcome) -> VariantTranscript {
                 {
                     group.push(next);
                 }
-                let mut statuses: Vec<u16> = group.iter().map(|exchange| exchange.response.status).collect();
-                statuses.sort_unstable();
-                for chunk in statuses.chunk_by(|a, b| a == b) {
-                    let mut tally = recorded(exchange, outcome.version, false);
-                    tally.step = format!("{step}, {} of {} at once", chunk.len(), group.len());
-                    tally.speaker = if group.iter().all(|other| other.speaker == exchange.speaker) {
-                        exchange.speaker.clone()
-                    } else {
-                        "several".to_owned()
-                    };
-                    tally.status = chunk.first().copied().unwrap_or_default();
-                    tally.request_headers.clear();
-                    tally.request_body = None;
-                    exchanges.push(tally);
+                let mut several = recorded(exchange, outcome, false);
+                several.step = format!("{step}, {} at once", group.len());
+                if group.iter().any(|other| other.speaker != exchange.speaker) {
+                    several.speaker = "several".to_owned();
                 }
+                several.request_headers.clear();
+                several.request_body = None;
+                exchanges.push(several);
             }
         }
     }
@@ -198,12 +197,13 @@ fn transcript(outcome: &Outcome) -> VariantTranscript {
     }
 }
 
-fn recorded(exchange: &Exchange, version: u16, is_settled: bool) -> RecordedExchange {
+fn recorded(exchange: &Exchange, outcome: &Outcome, is_settled: bool) -> RecordedExchange {
     let (request, response) = (&exchange.request, &exchange.response);
-    let response_body = match exchange.json {
+    let response_body = match &exchange.json {
         _ if !is_settled || response.body.is_empty() => Vec::new(),
         // The wording of an error is nobody's contract.
         None if response.status >= 400 => b"<text>".to_vec(),
+        Some(json) if json.get("results").is_some() => own_results(json, &outcome.known).to_string().into_bytes(),
         _ => response.body.to_vec(),
     };
     RecordedExchange {
@@ -213,7 +213,8 @@ fn recorded(exchange: &Exchange, version: u16, is_settled: bool) -> RecordedExch
         path: request.path.clone(),
         request_headers: request.headers.clone(),
         request_body: request.body.as_ref().map(|body| body.to_vec()),
-        status: response.status,
+        // Status 0 is not told.
+        status: if is_settled { response.status } else { 0 },
         response_headers: if is_settled {
             response.headers.clone()
         } else {
@@ -222,6 +223,18 @@ fn recorded(exchange: &Exchange, version: u16, is_settled: bool) -> RecordedExch
         response_body,
         request_schema: exchange.request_schema.clone(),
         response_schema: exchange.schema.clone(),
-        version,
+        version: outcome.version,
     }
+}
+
+/// A query's answer without what other conversations have made at the same time.
+fn own_results(answer: &Value, known: &[(String, String)]) -> Value {
+    let mut answer = answer.clone();
+    if let Some(results) = answer.get_mut("results").and_then(Value::as_array_mut) {
+        results.retain(|result| {
+            let name = result.pointer("/sessionRef/name").and_then(Value::as_str);
+            name.is_none_or(|name| known.iter().any(|(value, _)| value.eq_ignore_ascii_case(name)))
+        });
+    }
+    answer
 }

@@ -93,7 +93,11 @@ impl Names {
         }
         let told: Vec<String> = value
             .split(", ")
-            .map(|one| self.etags.get(one).cloned().unwrap_or_else(|| self.text(one)))
+            .map(|one| {
+                // A condition may carry a tag without its quotes (COND-020).
+                let known = self.etags.get(one).or_else(|| self.etags.get(&format!("\"{one}\"")));
+                known.cloned().unwrap_or_else(|| self.text(one))
+            })
             .collect();
         told.join(", ")
     }

@@ -349,8 +349,10 @@ impl Constants {
     pub(super) fn check_creation(&self, at: &SessionRef, access: &Access<'_>) -> Result<(), Refusal> {
         let place = At::ROOT.then("constants");
         let place = place.then("system");
-        if let (Some(initiators), Some(xuid)) = (&self.initiators, access.caller.xuid())
-            && !initiators.contains(&xuid)
+        // AUTH-020
+        if let Some(initiators) = &self.initiators
+            && !access.manages()
+            && access.users().iter().any(|user| !initiators.contains(&user.xuid))
             && access.rules.initiators_are_asked.kept()
         {
             return Err(place.then("initiators").refuse_as(
@@ -361,9 +363,9 @@ impl Constants {
         let capabilities = place.then("capabilities");
         if self.has(Capability::Broadcast) {
             let named_for = decimal(&at.name);
-            let right = match access.caller.xuid() {
-                Some(xuid) => named_for == Some(xuid),
-                None => named_for.is_some(),
+            let right = match access.user() {
+                Some(user) if !access.manages() => named_for == Some(user.xuid),
+                _ => named_for.is_some(),
             };
             if !right {
                 return Err(capabilities

@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::sample::{
-    Stage, active, initialize, initialize_with, join, me_system, reserve, server, system, user, user_with,
+    Stage, acting, active, initialize, initialize_with, join, me_system, reserve, server, system, user, user_with,
 };
 use super::{ContractVersion, Grant, Session};
 use crate::reference::principal::Principal;
 use crate::reference::rules::{RuleKind, Rules};
+
+/// What is decided before a session is asked: headers and queries.
+const AT_THE_EDGE: &[&str] = &["AUTH-008", "AUTH-014", "QRY-007"];
 
 /// Writes down what callers see, without what differs from run to run.
 struct Scribe<'r> {
@@ -264,6 +267,30 @@ fn conversation(rules: &Rules) -> String {
     writeln!(s.text, "{}", stage.after(200)).unwrap();
     s.put(&mut stage, &server(), json!({}));
 
+    let service = server();
+    let for_each = |key: &str| json!({ "members": { key: {} } });
+    let mut stage = s.stage(json!({ "visibility": "private" }));
+    s.put(&mut stage, &service, join());
+    stage.acting = acting(&[2, 3]);
+    for key in ["me", "me_7", "me_allInSession", "me_all"] {
+        s.put(&mut stage, &service, for_each(key));
+    }
+    s.put(&mut stage, &service, json!({ "members": { "me_2": null } }));
+    stage.acting = acting(&[1]);
+    s.put(&mut stage, &service, active());
+    let bound = stage.session().bind_activity(Uuid::nil(), &stage.access(&service));
+    writeln!(s.text, "{}", bound.is_ok()).unwrap();
+    s.put(
+        &mut stage,
+        &alice,
+        me_system(json!({ "subscriptions": { Uuid::nil().to_string(): { "onBehalfOfTitleId": "main" } } })),
+    );
+    let mut stage = s.stage(json!({ "capabilities": { "large": true } }));
+    stage.acting = acting(&[2]);
+    s.put(&mut stage, &service, active());
+    stage.acting = acting(&[2, 3]);
+    s.put(&mut stage, &service, for_each("me_all"));
+
     let mut stage = Stage::new(
         json!({ "inactiveRemovalTimeout": null, "capabilities": { "connectionRequiredForActiveMembers": true } }),
     );
@@ -391,7 +418,8 @@ fn every_fault_of_the_table_shows() {
         "the conversation is the same each time"
     );
     let mut unseen = Vec::new();
-    for rule in Rules::table().iter().filter(|rule| rule.kind == RuleKind::Settled) {
+    let settled = Rules::table().iter().filter(|rule| rule.kind == RuleKind::Settled);
+    for rule in settled.filter(|rule| !AT_THE_EDGE.contains(&rule.id)) {
         let mut rules = Rules::default();
         rules.set(rule.id, "broken").unwrap();
         if conversation(&rules) == kept {

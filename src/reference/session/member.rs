@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::capabilities::Capability;
 use super::constants::Constants;
-use super::field::At;
+use super::field::{At, decimal, integer};
 use super::initialization::Failure;
 use super::merge::{self, same};
 use super::request::{Bag, MemberDelta};
@@ -624,8 +624,13 @@ impl MemberSystem {
                 match key.as_str() {
                     "profile" => at.choice(value, PROFILES, rules)?,
                     "onBehalfOfTitleId" => {
-                        if !value.is_number() {
-                            at.text(value)?;
+                        let title = match value {
+                            Value::String(text) => decimal(text),
+                            _ => integer(value),
+                        };
+                        let fits = title.is_some_and(|title| u32::try_from(title).is_ok());
+                        if !fits && rules.subscribed_titles_are_numbers.kept() {
+                            return Err(at.wrong(value, "the id of a title, a decimal number"));
                         }
                     }
                     _ => return Err(at.unknown(&["profile", "onBehalfOfTitleId"])),

@@ -41,7 +41,8 @@ impl Session {
         View {
             session: self,
             version,
-            caller: access.caller.xuid(),
+            caller: access.user().map(|user| user.xuid),
+            shows_me_only: self.view_is_personal() && access.shows_me_only(),
             rules: access.rules,
         }
     }
@@ -62,9 +63,8 @@ impl Session {
             let is_me = depth == 0 && first.eq_ignore_ascii_case("members") && segment.eq_ignore_ascii_case("me");
             let key = if is_me && !self.view_is_personal() {
                 access
-                    .caller
-                    .xuid()
-                    .and_then(|xuid| self.members.by_xuid(xuid))?
+                    .user()
+                    .and_then(|user| self.members.by_xuid(user.xuid))?
                     .index
                     .to_string()
             } else if is_me {
@@ -101,7 +101,10 @@ impl Session {
 struct View<'s> {
     session: &'s Session,
     version: ContractVersion,
+    /// The user for whom the caller speaks.
     caller: Option<u64>,
+    /// Whether only this user is shown among the members.
+    shows_me_only: bool,
     rules: &'s Rules,
 }
 
@@ -262,7 +265,7 @@ impl Serialize for MembersView<'_> {
         let turn = &session.properties.system.turn;
         let mut map = serializer.serialize_map(None)?;
         let rules = self.0.rules;
-        if session.view_is_personal() && rules.large_shows_me_only.kept() {
+        if self.0.shows_me_only {
             if let Some(position) = self.0.caller.and_then(|xuid| members.position_of_xuid(xuid))
                 && let Some(member) = members.at(position)
             {
