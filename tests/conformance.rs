@@ -1,1 +1,163 @@
-fn main() {}
+//! Every case is a test: replayed against the embedded reference, and compared with its snapshot.
+
+#![expect(clippy::print_stderr, reason = "a suite that is broken is told before any test runs")]
+
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, LazyLock};
+
+use futures_util::future::join_all;
+use insta::{Settings, assert_snapshot};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use mpsd_conformance::cli::embedded;
+use mpsd_conformance::reference::server::Server;
+use mpsd_conformance::replay::verdict::{Outcome, Verdict};
+use mpsd_conformance::replay::{Options, Replay, Selected};
+use mpsd_conformance::report::{Report, terminal};
+use mpsd_conformance::snapshot;
+use mpsd_conformance::snapshot::baseline;
+use mpsd_conformance::suite::Suite;
+use mpsd_conformance::suite::files::Files;
+use mpsd_conformance::target::Target;
+use tokio::runtime::Runtime;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// One runtime for all threads: the client's connections belong to the runtime that opened them.
+static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(Runtime::new);
+
+/// The suite, and the reference that it is put to.
+struct Stage {
+    replay: Replay,
+    target: Arc<Target>,
+    _server: Server,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let files = Files::embedded();
+    let ids: Vec<String> = match &arguments.filter {
+        // Nextest starts a process for each test.
+        Some(id) if arguments.exact => files.case_ids().filter(|case| case == id).map(str::to_owned).collect(),
+        _ => files.case_ids().map(str::to_owned).collect(),
+    };
+    let stage = if arguments.list {
+        None
+    } else {
+        let files = match ids.as_slice() {
+            [id] => files.with_only(id),
+            _ => files,
+        };
+        match stage(files) {
+            Ok(stage) => Some(Arc::new(stage)),
+            Err(message) => {
+                eprintln!("{message}");
+                return ExitCode::FAILURE;
+            }
+        }
+    };
+    silence_snapshot_panics();
+    let trials = ids.into_iter().map(|id| {
+        let (name, stage) = (id.clone(), stage.clone());
+        Trial::ignorable_test(name, move || {
+            stage
+                .as_ref()
+                .map_or(Ok(Completion::ignored()), |stage| trial(stage, &id))
+        })
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// Reads the suite and starts the reference.
+fn stage(files: Files) -> Result<Stage, String> {
+    let suite = Arc::new(Suite::load(files).map_err(|broken| broken.render(false))?);
+    let runtime = RUNTIME.as_ref().map_err(ToString::to_string)?;
+    let (target, server) = runtime
+        .block_on(embedded::start(suite.world()))
+        .map_err(|error| format!("{error:#}"))?;
+    let target = Arc::new(target);
+    let replay = Replay::new(suite, Arc::clone(&target), Options::default()).map_err(|error| error.to_string())?;
+    Ok(Stage {
+        replay,
+        target,
+        _server: server,
+    })
+}
+
+/// Replays all variants of a case.
+fn trial(stage: &Stage, id: &str) -> Result<Completion, Failed> {
+    let suite = stage.replay.suite();
+    let found = suite.cases().iter().enumerate().find(|(_, case)| case.id == id);
+    let (index, case) = found.ok_or("the suite has no such case")?;
+    let variants = (0..case.variants.len()).map(|variant| stage.replay.replay(Selected { case: index, variant }));
+    let outcomes: Vec<Outcome> = RUNTIME
+        .as_ref()?
+        .block_on(join_all(variants))
+        .into_iter()
+        .flatten()
+        .collect();
+    let is = |verdict| move |outcome: &Outcome| outcome.verdict == verdict;
+    if outcomes.iter().all(is(Verdict::NotApplicable)) {
+        let reason = outcomes.into_iter().find_map(|outcome| outcome.reason);
+        return Ok(Completion::ignored_with(reason.unwrap_or_default()));
+    }
+    let sections = outcomes
+        .iter()
+        .filter_map(|outcome| baseline::tell(outcome, suite.schemas()));
+    let text = snapshot::document(&case.title, sections);
+    if outcomes.iter().all(is(Verdict::Pass)) {
+        return assert_recorded(id, &case.title, &text).map(|()| Completion::Completed);
+    }
+    let report = Report::new(suite, &stage.target, outcomes, 0.0);
+    let failed = report
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.verdict != Verdict::Pass);
+    let mut message: String = failed
+        .map(|outcome| terminal::render_failure(&report, outcome))
+        .collect();
+    message = anstream::adapter::strip_str(&message).to_string();
+    message.push_str(&difference(id, &text));
+    Err(message.into())
+}
+
+/// Compares a conversation with the snapshot, which `cargo insta review` or `run --snapshots record` renews.
+fn assert_recorded(id: &str, title: &str, text: &str) -> Result<(), Failed> {
+    let (chapter, name) = id.rsplit_once('/').unwrap_or(("", id));
+    let root = Path::new(ROOT);
+    let mut settings = Settings::new();
+    settings.set_snapshot_path(root.join("snapshots").join(chapter));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_description(title);
+    settings.set_input_file(root.join("cases").join(format!("{id}.json")));
+    let asserted = panic::catch_unwind(AssertUnwindSafe(|| settings.bind(|| assert_snapshot!(name, text))));
+    asserted.map_err(|_| difference(id, text).into())
+}
+
+/// A unified diff from the snapshot to what was said now; empty if there is none.
+fn difference(id: &str, text: &str) -> String {
+    let path = Path::new(ROOT).join("snapshots").join(format!("{id}.snap"));
+    match snapshot::read(&path) {
+        Ok(recorded) => snapshot::compare(&recorded, text).map_or_else(String::new, |difference| difference.diff),
+        Err(error) if error.is_missing() => format!(
+            "there is no snapshot; `run --snapshots record` makes {}",
+            path.display()
+        ),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A snapshot that differs is told as the test's failure; the panic that `insta` tells it by is not shown besides.
+fn silence_snapshot_panics() {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        let is_snapshot = panic
+            .payload_as_str()
+            .is_some_and(|message| message.starts_with("snapshot assertion for"));
+        if !is_snapshot {
+            hook(panic);
+        }
+    }));
+}

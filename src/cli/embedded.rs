@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::exit::Exit;
-use super::fault;
 use crate::reference::clock::Clock;
 use crate::reference::config::Config;
 use crate::reference::server::Server;
@@ -15,17 +14,15 @@ use crate::suite::world::World;
 use crate::target::{Identity, Secret, Target};
 
 /// The header that moves a conversation's clock ahead on the reference.
-pub(super) const ADVANCE_HEADER: &str = "X-Mpsd-Advance-Ms";
+pub const ADVANCE_HEADER: &str = "X-Mpsd-Advance-Ms";
 /// The id of the first title of a world; the others follow.
 const FIRST_TITLE: u32 = 1_297_290_001;
 
 /// Starts the reference on a free loopback port, for one run.
-pub(super) async fn start(world: &World) -> Result<(Target, Server), Exit> {
+pub async fn start(world: &World) -> anyhow::Result<(Target, Server)> {
     let config = config(world, true)?;
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::start(&config, Clock::system(), address)
-        .await
-        .map_err(|e| fault(&e.into()))?;
+    let server = Server::start(&config, Clock::system(), address).await?;
     let mut target = target(world, &config, &server.url());
     target.name = "the embedded reference".to_owned();
     target.is_disposable = true;
@@ -33,7 +30,7 @@ pub(super) async fn start(world: &World) -> Result<(Target, Server), Exit> {
 }
 
 /// The configuration that gives a service what the suite's cases need.
-pub(super) fn config(world: &World, clock_control: bool) -> Result<Config, Exit> {
+pub fn config(world: &World, clock_control: bool) -> anyhow::Result<Config> {
     let titles = titles(world);
     let with_access: Vec<u32> = titles
         .iter()
@@ -72,12 +69,11 @@ pub(super) fn config(world: &World, clock_control: bool) -> Result<Config, Exit>
         "social": social.collect::<Map<String, Value>>(),
         "clockControl": clock_control,
     });
-    Config::from_value(config)
-        .map_err(|error| fault(&anyhow::Error::new(error).context("the suite's world cannot be served")))
+    Config::from_value(config).context("the suite's world cannot be served")
 }
 
 /// The description of a service that was given [`config`].
-pub(super) fn target(world: &World, config: &Config, url: &str) -> Target {
+pub fn target(world: &World, config: &Config, url: &str) -> Target {
     let titles = titles(world);
     let tokens = config.tokens();
     let identity = |(name, identity): (&String, &crate::suite::world::Identity)| {
@@ -106,6 +102,7 @@ pub(super) fn target(world: &World, config: &Config, url: &str) -> Target {
         lacks: ["rate-limits".to_owned()].into(),
         advance_header: config.clock_control.then(|| ADVANCE_HEADER.to_owned()),
         in_flight: None,
+        lock: None,
         is_disposable: false,
     }
 }

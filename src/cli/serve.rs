@@ -38,7 +38,7 @@ impl Serve {
     pub(super) fn execute(self) -> Result<Exit, Exit> {
         let suite = self.suite.load()?;
         let mut config = match &self.config {
-            None => embedded::config(suite.world(), self.clock_control)?,
+            None => embedded::config(suite.world(), self.clock_control).map_err(|error| fault(&error))?,
             Some(path) => Config::parse(&read_file(path)?)
                 .map_err(|error| fault(&anyhow::Error::new(error).context(format!("in `{}`", path.display()))))?,
         };
@@ -107,6 +107,7 @@ fn described(config: &Config, url: &str) -> Target {
         lacks: ["rate-limits".to_owned()].into(),
         advance_header: config.clock_control.then(|| embedded::ADVANCE_HEADER.to_owned()),
         in_flight: None,
+        lock: None,
         is_disposable: false,
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::config::decimal;
 use super::failure::Failure;
 use super::principal::Principal;
-use super::session::time_text;
+use super::session::{Access, time_text};
 use super::session_ref::SessionRef;
 
 /// How long an invite can be accepted (HDL-INV-003 asks for some time in the future).
@@ -23,7 +23,7 @@ pub(super) struct Handle {
     pub(super) id: Uuid,
     pub(super) at: SessionRef,
     pub(super) created: Timestamp,
-    /// Who made it; `None` for a service.
+    /// Who made it, or for whom a service did; `None` for a service that acts for nobody.
     pub(super) creator: Option<u64>,
     /// The title it was made in.
     pub(super) title: u32,
@@ -47,7 +47,8 @@ pub(super) enum HandleKind {
 
 impl Handle {
     /// Reads the body of POST /handles.
-    pub(super) fn from_request(body: &Value, caller: &Principal, now: Timestamp) -> Result<Self, Failure> {
+    pub(super) fn from_request(body: &Value, access: &Access<'_>) -> Result<Self, Failure> {
+        let (caller, now) = (access.caller, access.now);
         let malformed = |what: &str| Failure::Malformed(format!("{what}."));
         let body = body
             .as_object()
@@ -62,8 +63,9 @@ impl Handle {
         let kind = match kind {
             "activity" => HandleKind::Activity {
                 // HDL-ACT-011
-                owner: caller
-                    .xuid()
+                owner: access
+                    .activity_owner()
+                    .map(|user| user.xuid)
                     .ok_or_else(|| Failure::Forbidden("Only a user can set an activity.".to_owned()))?,
             },
             "invite" => HandleKind::Invite {
@@ -87,7 +89,7 @@ impl Handle {
             id: Uuid::new_v4(),
             at: session_ref(body, "sessionRef", unnamed)?,
             created: now,
-            creator: caller.xuid(),
+            creator: access.user().map(|user| user.xuid),
             title: caller.title_id,
             kind,
         })
@@ -245,6 +247,9 @@ fn encoded_length(text: &str) -> usize {
 mod tests {
     use super::*;
     use crate::reference::principal::{PrincipalKind, User};
+    use crate::reference::rules::Rules;
+    use crate::reference::session::{ContractVersion, Grant};
+    use crate::reference::social::Social;
 
     fn alice() -> Principal {
         Principal {
@@ -261,7 +266,18 @@ mod tests {
     }
 
     fn read(body: &Value) -> Result<Handle, Failure> {
-        Handle::from_request(body, &alice(), Timestamp::UNIX_EPOCH)
+        let access = Access {
+            caller: &alice(),
+            acting: &[],
+            denies_manage: false,
+            version: ContractVersion::V107,
+            now: Timestamp::UNIX_EPOCH,
+            grant: Grant::None,
+            rules: &Rules::default(),
+            social: &Social::default(),
+            connections: &(),
+        };
+        Handle::from_request(body, &access)
     }
 
     #[test]

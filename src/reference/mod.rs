@@ -14,6 +14,7 @@ mod provisions;
 mod rate;
 mod realtime;
 pub mod rules;
+pub mod search;
 pub mod server;
 pub mod session;
 pub mod session_ref;

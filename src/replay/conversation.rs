@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::client::{WireError, WireRequest, WireResponse};
 use super::judge::{self, Fault};
 use super::scope::{Speaker, Variables};
+use super::socket::Socket;
 use super::verdict::{Exchange, Finding, Outcome, Verdict};
 use super::{Replay, matching};
 use crate::suite::case::{Action, Body, Case, Expectation, Request, Source, Step, Variant};
@@ -21,6 +21,8 @@ use crate::suite::variable;
 
 /// How often a throttled request is sent again.
 const MAX_THROTTLED: usize = 8;
+/// How long a frame is waited for when the step does not say, in ms.
+const FRAME_LIMIT: u64 = 5_000;
 /// How long `within` waits between two attempts, in ms.
 const POLL: u64 = 250;
 
@@ -47,6 +49,7 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> O
         judged: Vec::new(),
         assertions: 0,
         named: HashMap::new(),
+        sockets: HashMap::new(),
         advance: 0,
     };
     let stop = match replay.missing(case, variant) {
@@ -99,6 +102,8 @@ struct Conversation<'a> {
     assertions: usize,
     /// The latest exchange of each named step.
     named: HashMap<&'a str, usize>,
+    /// The open sockets, by the case's name for them.
+    sockets: HashMap<&'a str, Socket>,
     /// How far the conversation's clock is ahead of the target's, in ms.
     advance: u64,
 }
@@ -114,7 +119,9 @@ impl<'a> Conversation<'a> {
             reason,
             known: self.variables.known(),
             findings: self.findings,
+            exchange_count: self.exchanges.len(),
             exchanges: self.exchanges,
+            text: None,
             readings: self.readings,
             judged: self.judged,
             assertions: self.assertions,
@@ -130,8 +137,9 @@ impl<'a> Conversation<'a> {
             }
             let label = (index + 1).to_string();
             let is_done = match step.within {
-                Some(limit) => self.run_until(step, &label, limit).await?,
-                None => self.run_once(step, &label).await?,
+                // A frame is waited for, not asked for again.
+                Some(limit) if !matches!(step.action, Action::Frame(..)) => self.run_until(step, &label, limit).await?,
+                _ => self.run_once(step, &label).await?,
             };
             if !is_done {
                 return Err(Stop::Failed);
@@ -178,7 +186,7 @@ impl<'a> Conversation<'a> {
         let known = self.findings.len();
         let guard = step
             .expectations()
-            .find_map(|expectation| Some((expectation, expectation.unchanged.as_ref()?)));
+            .find_map(|expectation| Some((expectation, expectation.guarded()?)));
         let before = match guard {
             Some((_, path)) => Some(self.observe(path, format!("{label} before")).await?),
             None => None,
@@ -196,13 +204,23 @@ impl<'a> Conversation<'a> {
                 }
             }
             Action::Together(requests) => self.send_together(requests, label).await?,
+            Action::Open(name, request) => self.open(name, request, label).await?,
+            Action::Frame(name, frame) => self.frame(step, name, frame.as_ref(), label).await?,
+            Action::Close(name) => {
+                if let Some(socket) = self.sockets.remove(name.as_str()) {
+                    socket.close().await;
+                }
+                return Ok(true);
+            }
         }
         let last = self.exchanges.len();
         if last == first {
             return Err(Stop::Inconclusive("the step sent nothing".to_owned()));
         }
         for index in first..last {
-            if let Some(expectation) = &step.expect {
+            // A frame that did not come was told already.
+            let is_missed = matches!(step.action, Action::Frame(..)) && self.findings.len() > known;
+            if let Some(expectation) = step.expect.as_ref().filter(|_| !is_missed) {
                 self.judge(step, expectation, index);
             }
             let status = self.exchanges.get(index).map_or(0, |exchange| exchange.response.status);
@@ -211,6 +229,16 @@ impl<'a> Conversation<'a> {
             }
         }
         self.judge_tally(step, first, last);
+        let is_due = |expectation: &Expectation| {
+            let followed = |(entry, alternatives): &(String, Vec<(String, Expectation)>)| {
+                let is_followed = |key: &String| self.readings.iter().any(|(e, k)| e == entry && k == key);
+                alternatives
+                    .iter()
+                    .any(|(key, reading)| reading.guarded().is_some() && is_followed(key))
+            };
+            expectation.unchanged.is_some() || expectation.reading.as_ref().is_some_and(followed)
+        };
+        let guard = guard.filter(|(expectation, _)| is_due(expectation));
         if let (Some((expectation, path)), Some(before)) = (guard, before) {
             let after = self.observe(path, format!("{label} after")).await?;
             self.assertions += 1;
@@ -289,6 +317,102 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
+    /// Opens a real-time socket; what comes of it is recorded like any answer.
+    async fn open(&mut self, name: &'a str, request: &Request, label: &str) -> Result<(), Stop> {
+        let speaker = Speaker {
+            name: &request.speaker,
+            copy: 1,
+        };
+        let wire = self.wire_request(request, speaker);
+        let (base_url, limit) = (&self.replay.target.base_url, self.replay.options.exchange_limit);
+        let (socket, response) = Socket::open(base_url, &wire.path, &wire.headers, limit)
+            .await
+            .map_err(inconclusive)?;
+        if let Some(socket) = socket {
+            self.sockets.insert(name, socket);
+        }
+        self.record(label.to_owned(), &request.speaker, wire, response);
+        Ok(())
+    }
+
+    /// Sends a frame, and waits for the one that the step expects.
+    async fn frame(&mut self, step: &'a Step, name: &str, frame: Option<&Value>, label: &str) -> Result<(), Stop> {
+        let speaker = Speaker { name: "", copy: 1 };
+        let Some(mut socket) = self.sockets.remove(name) else {
+            return Err(Stop::Inconclusive(format!("the socket `{name}` is not open")));
+        };
+        let mut wire = WireRequest {
+            method: "FRAME".to_owned(),
+            path: name.to_owned(),
+            ..WireRequest::default()
+        };
+        if let Some(frame) = frame {
+            let frame = variable::generate(&self.variables.json(frame, speaker)).into_owned();
+            wire.body = Some(Bytes::from(match &frame {
+                Value::String(text) => text.clone(),
+                json => json.to_string(),
+            }));
+            socket.send(&frame).await.map_err(inconclusive)?;
+        }
+        let mut fault = None;
+        let mut received = None;
+        if let Some(expectation) = &step.expect {
+            if let Some(matcher) = &expectation.body {
+                let matcher = self.variables.json(matcher, speaker);
+                let limit = Duration::from_millis(step.within.unwrap_or(FRAME_LIMIT));
+                match socket.expect(&matcher, limit).await {
+                    Ok(frame) => received = Some(frame),
+                    Err(frames) => {
+                        fault = Some(Fault {
+                            assertion: "frame".to_owned(),
+                            expected: matching::show(Some(&matcher)),
+                            actual: matching::show(Some(&Value::Array(frames))),
+                            pointer: format!("{}/body", expectation.pointer),
+                        });
+                    }
+                }
+            }
+            if let Some(matcher) = &expectation.none {
+                let matcher = self.variables.json(matcher, speaker);
+                let fits = |frame: &Value| matching::find_mismatches(&matcher, Some(frame)).is_empty();
+                if let Some(frame) = socket.frames().into_iter().find(fits) {
+                    fault = Some(Fault {
+                        assertion: "no frame".to_owned(),
+                        expected: format!("no frame like {}", matching::show(Some(&matcher))),
+                        actual: matching::show(Some(&frame)),
+                        pointer: format!("{}/none", expectation.pointer),
+                    });
+                }
+            }
+        }
+        let body = received
+            .as_ref()
+            .map(|frame| Bytes::from(frame.to_string()))
+            .unwrap_or_default();
+        let opened = self.variant.script.steps.iter().find_map(|step| match &step.action {
+            Action::Open(open, request) if open == name => Some((open.as_str(), request.speaker.clone())),
+            _ => None,
+        });
+        let (name, speaker) = opened.unwrap_or_default();
+        self.exchanges.push(Exchange {
+            label: label.to_owned(),
+            speaker,
+            request: wire,
+            response: WireResponse {
+                body,
+                ..WireResponse::default()
+            },
+            schema: received.is_some().then(|| "realtime-frame".to_owned()),
+            json: received,
+            request_schema: None,
+        });
+        self.sockets.insert(name, socket);
+        if let Some(fault) = fault {
+            self.add(step, step.expect.as_ref(), self.exchanges.len() - 1, fault);
+        }
+        Ok(())
+    }
+
     fn expects_throttling(&self) -> bool {
         self.case.needs.iter().any(|need| need == "rate-limits")
     }
@@ -314,7 +438,7 @@ impl<'a> Conversation<'a> {
         };
         let judgement =
             operation.map(|operation| schemas.judge(&operation, response.status, self.variant.version, body));
-        let judgement = judgement.unwrap_or_default();
+        let judgement = judgement.filter(|_| request.method != "HEAD").unwrap_or_default();
         let (name, request_schema) = match &operation {
             Some(operation) => (
                 Some(operation.path().id.clone()),
@@ -564,10 +688,7 @@ impl<'a> Conversation<'a> {
             headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
         }
         match (speaker.name, self.replay.target.identities.get(speaker.name)) {
-            ("unknown", _) => headers.push((
-                "Authorization".to_owned(),
-                format!("XBL3.0 x=0;{}", Uuid::new_v4().simple()),
-            )),
+            ("unknown", _) => headers.push(("Authorization".to_owned(), self.replay.canary.reveal().to_owned())),
             (_, Some(identity)) => {
                 headers.push(("Authorization".to_owned(), identity.authorization.reveal().to_owned()));
             }

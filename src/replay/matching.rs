@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fmt;
 
 use jiff::Timestamp;
 use regex::Regex;
@@ -43,7 +42,7 @@ pub fn equal(left: &Value, right: &Value) -> bool {
 /// Finds where a value, which may be absent, is not what the matcher says.
 pub fn find_mismatches(matcher: &Value, actual: Option<&Value>) -> Vec<Mismatch> {
     let mut search = Search {
-        path: String::new(),
+        path: Vec::new(),
         found: Vec::new(),
     };
     search.visit(matcher, actual);
@@ -54,30 +53,38 @@ fn matches(matcher: &Value, actual: Option<&Value>) -> bool {
     find_mismatches(matcher, actual).is_empty()
 }
 
-struct Search {
-    path: String,
+struct Search<'a> {
+    /// Where the search is: written out only where something is wrong, which is rare.
+    path: Vec<Segment<'a>>,
     found: Vec<Mismatch>,
 }
 
-impl Search {
+#[derive(Clone, Copy)]
+enum Segment<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl<'a> Search<'a> {
     fn wrong(&mut self, expected: impl Into<String>, actual: Option<&Value>) {
-        let mismatch = Mismatch {
-            pointer: self.path.clone(),
+        let pointer = self.path.iter().fold(String::new(), |pointer, segment| match segment {
+            Segment::Key(key) => pointer + "/" + &key.replace('~', "~0").replace('/', "~1"),
+            Segment::Index(index) => format!("{pointer}/{index}"),
+        });
+        self.found.push(Mismatch {
+            pointer,
             expected: expected.into(),
             actual: show(actual),
-        };
-        self.found.push(mismatch);
+        });
     }
 
-    fn inside(&mut self, segment: &dyn fmt::Display, visit: impl FnOnce(&mut Self)) {
-        let length = self.path.len();
-        let segment = segment.to_string().replace('~', "~0").replace('/', "~1");
-        self.path.extend(["/", &segment]);
+    fn inside(&mut self, segment: Segment<'a>, visit: impl FnOnce(&mut Self)) {
+        self.path.push(segment);
         visit(self);
-        self.path.truncate(length);
+        self.path.pop();
     }
 
-    fn visit(&mut self, matcher: &Value, actual: Option<&Value>) {
+    fn visit(&mut self, matcher: &'a Value, actual: Option<&'a Value>) {
         if let Value::Object(map) = matcher
             && let Some((rule, argument)) = rule(map)
         {
@@ -86,7 +93,7 @@ impl Search {
         match (matcher, actual) {
             (Value::Object(members), Some(Value::Object(object))) => {
                 for (key, member) in members {
-                    self.inside(key, |search| search.visit(member, object.get(key)));
+                    self.inside(Segment::Key(key), |search| search.visit(member, object.get(key)));
                 }
             }
             (Value::Array(elements), Some(Value::Array(array))) => {
@@ -95,7 +102,7 @@ impl Search {
                     return;
                 }
                 for (index, (element, value)) in elements.iter().zip(array).enumerate() {
-                    self.inside(&index, |search| search.visit(element, Some(value)));
+                    self.inside(Segment::Index(index), |search| search.visit(element, Some(value)));
                 }
             }
             (_, Some(value)) if equal(matcher, value) => {}
@@ -103,7 +110,7 @@ impl Search {
         }
     }
 
-    fn visit_rule(&mut self, rule: &str, argument: &Value, actual: Option<&Value>) {
+    fn visit_rule(&mut self, rule: &str, argument: &'a Value, actual: Option<&'a Value>) {
         let elements = || actual.and_then(Value::as_array).map(Vec::as_slice);
         let is_met = match rule {
             "$absent" => actual.is_none() == (argument != &Value::Bool(false)),
@@ -131,13 +138,13 @@ impl Search {
             "$every" => match actual {
                 Some(Value::Array(array)) => {
                     for (index, value) in array.iter().enumerate() {
-                        self.inside(&index, |search| search.visit(argument, Some(value)));
+                        self.inside(Segment::Index(index), |search| search.visit(argument, Some(value)));
                     }
                     return;
                 }
                 Some(Value::Object(object)) => {
                     for (key, value) in object {
-                        self.inside(key, |search| search.visit(argument, Some(value)));
+                        self.inside(Segment::Key(key), |search| search.visit(argument, Some(value)));
                     }
                     return;
                 }

@@ -6,17 +6,22 @@ mod judge;
 pub mod matching;
 mod roster;
 mod scope;
+mod socket;
 pub mod verdict;
 
+use std::collections::HashMap;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, mpsc};
+use uuid::Uuid;
 
 use crate::suite::Suite;
-use crate::target::Target;
+use crate::target::secrets::Secrets;
+use crate::target::{Secret, Target};
 use client::{Client, WireError};
-use verdict::Outcome;
+use verdict::{Outcome, Verdict};
 
 /// A suite that is ready to be put to a target.
 #[derive(Debug)]
@@ -25,6 +30,10 @@ pub struct Replay {
     target: Arc<Target>,
     client: Client,
     options: Options,
+    /// A lock for each identity, for conversations that must have it to themselves.
+    claims: HashMap<String, Arc<Mutex<()>>>,
+    /// A token that nobody has: what the unknown speaker says, and what no report may hold.
+    canary: Secret,
 }
 
 /// How a run goes about it.
@@ -64,12 +73,24 @@ impl Replay {
     /// Makes ready; no request is sent yet.
     pub fn new(suite: Arc<Suite>, target: Arc<Target>, options: Options) -> Result<Self, WireError> {
         let client = Client::new(&target.base_url, options.exchange_limit)?;
+        let claims = target
+            .identities
+            .keys()
+            .map(|name| (name.clone(), Arc::default()))
+            .collect();
         Ok(Self {
             suite,
             target,
             client,
             options,
+            claims,
+            canary: Secret::new(format!("XBL3.0 x=0;{}", Uuid::new_v4().simple())),
         })
+    }
+
+    /// The secrets that nothing which is written may hold.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(&self.target, &self.canary)
     }
 
     /// The suite that is replayed.
@@ -86,11 +107,42 @@ impl Replay {
     pub async fn replay(&self, selected: Selected) -> Option<Outcome> {
         let case = self.suite.cases().get(selected.case)?;
         let variant = case.variants.get(selected.variant)?;
+        let _claims = self.claim(&variant.script.claims).await;
         Some(conversation::replay(self, case, variant).await)
     }
 
+    /// Waits until nobody else has any of the identities: in this process, and in others that use the same target file.
+    async fn claim(&self, names: &[String]) -> (Vec<OwnedMutexGuard<()>>, Option<File>) {
+        let mut guards = Vec::new();
+        // All claim in the order of the names, so that nobody waits in a circle.
+        for lock in names.iter().filter_map(|name| self.claims.get(name)) {
+            guards.push(Arc::clone(lock).lock_owned().await);
+        }
+        let path = self.target.lock.clone().filter(|_| !guards.is_empty());
+        let file = match path {
+            Some(path) => tokio::task::spawn_blocking(move || {
+                // Where files cannot be locked, runs at the same time may disturb each other; one alone is not affected.
+                let file = File::open(path).ok()?;
+                file.lock().ok().map(|()| file)
+            })
+            .await
+            .ok()
+            .flatten(),
+            None => None,
+        };
+        (guards, file)
+    }
+
     /// Replays many variants at a time; the outcomes come as they are done.
-    pub fn replay_all(self: &Arc<Self>, selection: Vec<Selected>) -> mpsc::Receiver<Outcome> {
+    ///
+    /// `finish` is called with each where it was made, before its conversation is forgotten: exchanges are kept only of
+    /// outcomes that have findings or no verdict.
+    pub fn replay_all(
+        self: &Arc<Self>,
+        selection: Vec<Selected>,
+        finish: impl Fn(&mut Outcome) + Send + Sync + 'static,
+    ) -> mpsc::Receiver<Outcome> {
+        let finish = Arc::new(finish);
         let jobs = self.target.in_flight.unwrap_or(self.options.jobs).max(1);
         let (sender, receiver) = mpsc::channel(jobs);
         let permits = Arc::new(Semaphore::new(jobs));
@@ -100,9 +152,13 @@ impl Replay {
                 let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
                     return;
                 };
-                let (replay, sender) = (Arc::clone(&replay), sender.clone());
+                let (replay, sender, finish) = (Arc::clone(&replay), sender.clone(), Arc::clone(&finish));
                 tokio::spawn(async move {
-                    if let Some(outcome) = replay.replay(selected).await {
+                    if let Some(mut outcome) = replay.replay(selected).await {
+                        finish(&mut outcome);
+                        if outcome.findings.is_empty() && outcome.verdict == Verdict::Pass {
+                            outcome.exchanges = Vec::new();
+                        }
                         // The receiver is gone only when the run was given up.
                         let _ = sender.send(outcome).await;
                     }

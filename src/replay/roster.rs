@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::matching::{Mismatch, show};
 
 /// Finds where the members of a session document and its `membersInfo` disagree.
-pub fn find_mismatches(document: &Value) -> Vec<Mismatch> {
+pub(super) fn find_mismatches(document: &Value) -> Vec<Mismatch> {
     let mut found = Vec::new();
     // A large session shows its caller alone, as `me` (LRG-001, LRG-008).
     if document.pointer("/constants/system/capabilities/large") == Some(&Value::Bool(true)) {

@@ -8,6 +8,8 @@ use serde_json::Value;
 use thiserror::Error;
 
 const FENCE: &str = "---\n";
+/// Where `insta` is called, as it notes in each file.
+const SOURCE: &str = "tests/conformance.rs";
 
 /// Why a snapshot file could not be read or written.
 #[derive(Debug, Error)]
@@ -27,6 +29,11 @@ impl SnapshotError {
         }
     }
 
+    /// A text that must not be written.
+    pub(super) fn secret(path: &Path) -> Self {
+        Self::new(path, "would hold a secret of the target, and was not written", None)
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -42,10 +49,10 @@ impl SnapshotError {
 
 /// Writes a text with its head, and the folders that lead there.
 ///
-/// `source` is the case file, relative to the suite's root, with `/`.
-pub fn write(path: &Path, source: &str, title: &str, text: &str) -> Result<(), SnapshotError> {
+/// `case` is the case file, relative to the suite's root, with `/`. The file is the one that `insta` writes.
+pub fn write(path: &Path, case: &str, title: &str, text: &str) -> Result<(), SnapshotError> {
     let head = format!(
-        "source: {source}\ndescription: {}\ninput_file: {source}\n",
+        "source: {SOURCE}\ndescription: {}\ninput_file: {case}\n",
         Value::from(title)
     );
     let file = format!("{FENCE}{head}{FENCE}{}\n", text.trim_end());

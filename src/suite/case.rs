@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::json::{Item, Report};
+use super::json::{Fields, Item, Report};
 use super::variable::{Scope, resolve};
 
 /// A case file, with its variants.
@@ -46,6 +46,9 @@ pub struct Script {
     pub lets: Vec<(String, Value)>,
     /// Who reads the document for `unchanged`.
     pub observer: String,
+    /// Identities that no other conversation may claim while this one runs, sorted: the case's own, and those that set
+    /// activities, of which a user has one (HDL-ACT-006).
+    pub claims: Vec<String>,
     /// The steps, in order.
     pub steps: Vec<Step>,
 }
@@ -93,6 +96,12 @@ pub enum Action {
     Again(String),
     /// Several requests at once.
     Together(Vec<Request>),
+    /// Opening of a real-time socket, by what later steps call it; the request's path and headers, without a body.
+    Open(String, Request),
+    /// A frame to send on a socket, if any, and then one to receive.
+    Frame(String, Option<Value>),
+    /// The closing of a socket.
+    Close(String),
 }
 
 /// A request, with its variables in place.
@@ -153,6 +162,8 @@ pub struct Expectation {
     pub body: Option<Value>,
     /// Matchers for parts of the JSON body.
     pub at: Vec<(String, Value)>,
+    /// A matcher that no frame of the socket may fit, of those that came so far.
+    pub none: Option<Value>,
     /// The session that must be as before: a path with variables.
     pub unchanged: Option<String>,
     /// The step whose document and `ETag` this answer must have.
@@ -232,6 +243,7 @@ impl Expectation {
             + usize::from(self.content.is_some())
             + usize::from(self.body.is_some())
             + self.at.len()
+            + usize::from(self.none.is_some())
             + usize::from(self.unchanged.is_some())
             + usize::from(self.same_as.is_some())
             + usize::from(self.roster)
@@ -239,20 +251,28 @@ impl Expectation {
             + usize::from(self.reading.is_some())
     }
 
-    /// Every matcher in it, with nested readings.
-    pub fn matchers(&self) -> Vec<&Value> {
-        let own = self
+    /// The session that must be as before, under this expectation or one of its readings.
+    pub fn guarded(&self) -> Option<&String> {
+        let nested = self.reading.iter().flat_map(|(_, readings)| readings);
+        self.unchanged
+            .as_ref()
+            .or_else(|| nested.filter_map(|(_, reading)| reading.guarded()).next())
+    }
+
+    /// Every matcher of its own with the place below it; those of its readings are theirs.
+    pub fn own_matchers(&self) -> Vec<(String, &Value)> {
+        let escape = |key: &str| key.replace('~', "~0").replace('/', "~1");
+        let headers = self
             .headers
             .iter()
-            .chain(&self.at)
-            .map(|(_, matcher)| matcher)
-            .chain(&self.body);
-        let nested = self
-            .reading
+            .map(|(name, matcher)| (format!("headers/{name}"), matcher));
+        let at = self
+            .at
             .iter()
-            .flat_map(|(_, readings)| readings)
-            .flat_map(|(_, reading)| reading.matchers());
-        own.chain(nested).collect()
+            .map(|(pointer, matcher)| (format!("at/{}", escape(pointer)), matcher));
+        let body = self.body.iter().map(|matcher| ("body".to_owned(), matcher));
+        let none = self.none.iter().map(|matcher| ("none".to_owned(), matcher));
+        headers.chain(at).chain(body).chain(none).collect()
     }
 
     /// Every capture in it, with nested readings.
@@ -274,8 +294,8 @@ impl Step {
     /// The requests it makes itself.
     pub fn requests(&self) -> &[Request] {
         match &self.action {
-            Action::Send(request) => std::slice::from_ref(request),
-            Action::Again(_) => &[],
+            Action::Send(request) | Action::Open(_, request) => std::slice::from_ref(request),
+            Action::Again(_) | Action::Frame(..) | Action::Close(_) => &[],
             Action::Together(requests) => requests,
         }
     }
@@ -288,8 +308,19 @@ impl Step {
     }
 }
 
-const CASE_KEYS: [&str; 12] = [
-    "$schema", "title", "about", "clauses", "versions", "template", "sessions", "needs", "observer", "let", "table",
+const CASE_KEYS: [&str; 13] = [
+    "$schema",
+    "title",
+    "about",
+    "clauses",
+    "versions",
+    "template",
+    "sessions",
+    "needs",
+    "exclusive",
+    "observer",
+    "let",
+    "table",
     "steps",
 ];
 const METHODS: [(&str, &str); 7] = [
@@ -305,15 +336,17 @@ const REQUEST_KEYS: [&str; 14] = [
     "as", "get", "put", "post", "delete", "patch", "head", "options", "method", "path", "headers", "body", "text",
     "base64",
 ];
-const STEP_KEYS: [&str; 9] = [
-    "name", "setup", "again", "together", "tally", "each", "after", "within", "expect",
+const STEP_KEYS: [&str; 13] = [
+    "name", "setup", "again", "together", "tally", "each", "after", "within", "expect", "open", "socket", "send",
+    "close",
 ];
-const EXPECT_KEYS: [&str; 12] = [
+const EXPECT_KEYS: [&str; 13] = [
     "status",
     "headers",
     "content",
     "body",
     "at",
+    "none",
     "unchanged",
     "sameAs",
     "roster",
@@ -417,15 +450,33 @@ fn read_script(file: Item<'_>, row: &Row, report: &Report<'_>) -> Option<Script>
     if steps.is_empty() && report.is_clean() {
         item.wrong("a case needs at least one step", "steps go here");
     }
+    let setters = steps
+        .iter()
+        .flat_map(Step::requests)
+        .filter(|request| sets_activity(request));
+    let mut claims: Vec<String> = setters
+        .map(|request| request.speaker.clone())
+        .chain(fields.strings("exclusive"))
+        .collect();
+    claims.sort_unstable();
+    claims.dedup();
     let first = steps.iter().flat_map(Step::requests).next();
     let first = first.map(|request| request.speaker.clone());
     Some(Script {
         template: text("template")?.unwrap_or_else(|| "open".to_owned()),
         observer: text("observer")?.or(first).unwrap_or_default(),
+        claims,
         sessions,
         lets,
         steps,
     })
+}
+
+fn sets_activity(request: &Request) -> bool {
+    let Body::Json(body) = &request.body else { return false };
+    request.method == "POST"
+        && request.path.eq_ignore_ascii_case("/handles")
+        && body.get("type") == Some(&"activity".into())
 }
 
 fn read_version(item: Item<'_>) -> Option<u16> {
@@ -513,6 +564,7 @@ fn read_step(item: Item<'_>) -> Option<Step> {
     let has_request = METHODS.iter().any(|(key, _)| fields.get(key).is_some()) || fields.get("path").is_some();
     let together = fields.get("together");
     let action = match (fields.get("again"), together) {
+        _ if fields.get("open").is_some() || fields.get("socket").is_some() => read_socket_action(fields)?,
         (Some(again), _) => Action::Again(again.string()?.to_owned()),
         (None, Some(list)) if list.value().is_array() => {
             Action::Together(list.elements(read_requests)?.into_iter().flatten().collect())
@@ -557,13 +609,50 @@ fn read_step(item: Item<'_>) -> Option<Step> {
         })?,
     };
     let asserts = step.tally.len() + step.expectations().map(Expectation::assertions).sum::<usize>();
-    if asserts == 0 {
+    // What is written there and not understood is told already.
+    let is_silent = |key: &&str| {
+        let members = fields.get(key).and_then(|item| item.value().as_object());
+        members.is_none_or(|members| members.keys().all(|key| key == "capture" || key == "clauses"))
+    };
+    let is_silent = ["expect", "tally", "each"].iter().all(is_silent);
+    if asserts == 0 && is_silent && !matches!(step.action, Action::Close(_)) {
         item.wrong(
             "a step that expects nothing",
             "`expect` goes here, with a `status` at least",
         );
     }
     Some(step)
+}
+
+/// Reads what a step does with a socket.
+fn read_socket_action(fields: Fields<'_, '_>) -> Option<Action> {
+    if let Some(open) = fields.get("open") {
+        let headers = fields.get("headers").map_or(Some(Vec::new()), read_headers)?;
+        let request = Request {
+            speaker: fields.string("as"),
+            method: "GET".to_owned(),
+            path: fields.optional_string("path").unwrap_or_else(|| "/connect".to_owned()),
+            headers,
+            body: Body::None,
+        };
+        return Some(Action::Open(open.string()?.to_owned(), request));
+    }
+    let name = fields.string("socket");
+    match fields.get("close") {
+        Some(close) if close.boolean()? => Some(Action::Close(name)),
+        _ => Some(Action::Frame(name, fields.get("send").map(|item| item.value().clone()))),
+    }
+}
+
+fn read_headers(item: Item<'_>) -> Option<Vec<(String, Vec<String>)>> {
+    item.members(|name, item| {
+        let values = match item.value() {
+            Value::Null => Vec::new(),
+            Value::Array(_) => item.strings()?,
+            _ => vec![item.string()?.to_owned()],
+        };
+        Some((name.to_owned(), values))
+    })
 }
 
 /// Reads a request; a list of speakers makes one for each.
@@ -576,9 +665,9 @@ fn read_requests(item: Item<'_>) -> Option<Vec<Request>> {
     };
     let mut verbs = METHODS
         .iter()
-        .filter_map(|(key, method)| Some((*method, fields.get(key)?.string()?)));
+        .filter_map(|(key, method)| Some((*method, fields.get(key)?)));
     let (method, path) = match (verbs.next(), verbs.next(), fields.get("method")) {
-        (Some((method, path)), None, None) => (method.to_owned(), path.to_owned()),
+        (Some((method, path)), None, None) => (method.to_owned(), path.string()?.to_owned()),
         (None, None, Some(method)) => (method.string()?.to_owned(), fields.string("path")),
         _ => {
             item.wrong(
@@ -588,16 +677,7 @@ fn read_requests(item: Item<'_>) -> Option<Vec<Request>> {
             return None;
         }
     };
-    let headers = fields.get("headers").map_or(Some(Vec::new()), |item| {
-        item.members(|name, item| {
-            let values = match item.value() {
-                Value::Null => Vec::new(),
-                Value::Array(_) => item.strings()?,
-                _ => vec![item.string()?.to_owned()],
-            };
-            Some((name.to_owned(), values))
-        })
-    })?;
+    let headers = fields.get("headers").map_or(Some(Vec::new()), read_headers)?;
     let body = match (fields.get("body"), fields.get("text"), fields.get("base64")) {
         (None, None, None) => Body::None,
         (Some(json), None, None) => Body::Json(json.value().clone()),
@@ -674,8 +754,8 @@ pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
         Some(item) if item.value().is_boolean() => item.boolean()?.then(|| "{session}".to_owned()),
         Some(item) => Some(item.string()?.to_owned()),
     };
-    if let Some(body) = fields.get("body") {
-        check_matcher(body);
+    for matcher in [fields.get("body"), fields.get("none")].into_iter().flatten() {
+        check_matcher(matcher);
     }
     Some(Expectation {
         pointer: item.pointer(),
@@ -688,6 +768,7 @@ pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
             .map_or(Some(None), |item| item.one_of(&CONTENTS).map(Some))?,
         body: fields.get("body").map(|item| item.value().clone()),
         at: matchers("at")?,
+        none: fields.get("none").map(|item| item.value().clone()),
         unchanged,
         same_as: fields.optional_string("sameAs"),
         roster: fields.get("roster").map_or(Some(false), |item| item.boolean())?,

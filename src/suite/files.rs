@@ -85,6 +85,18 @@ impl Files {
         Self { root: None, texts }
     }
 
+    /// The ids of the cases, in order.
+    pub fn case_ids(&self) -> impl Iterator<Item = &str> {
+        self.under("cases/").filter_map(|(name, _)| case_id(name))
+    }
+
+    /// The same suite without its other cases, which are not parsed then.
+    #[must_use]
+    pub fn with_only(mut self, case: &str) -> Self {
+        self.texts.retain(|name, _| case_id(name).is_none_or(|id| id == case));
+        self
+    }
+
     /// The folder it was read from; `None` when it is embedded.
     pub fn root(&self) -> Option<&Path> {
         self.root.as_deref()
@@ -101,5 +113,37 @@ impl Files {
             .range(folder.to_owned()..)
             .take_while(move |(name, _)| name.starts_with(folder))
             .map(|(name, text)| (name.as_str(), text.as_ref()))
+    }
+}
+
+/// The id of the case in a file: `chapter/name`; a chapter's clauses and templates are no cases.
+fn case_id(name: &str) -> Option<&str> {
+    let id = name.strip_prefix("cases/")?.strip_suffix(".json")?;
+    let (_, name) = id.rsplit_once('/')?;
+    (name != "clauses" && name != "templates").then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_case_can_be_kept_without_the_others() {
+        let names = [
+            "cases/world.json",
+            "cases/a/clauses.json",
+            "cases/a/one.json",
+            "cases/a/two.json",
+            "schemas/x.json",
+        ];
+        let files = || Files::from_texts(names.map(|name| (name.to_owned(), String::new())));
+        assert_eq!(files().case_ids().collect::<Vec<_>>(), ["a/one", "a/two"]);
+        let kept = files().with_only("a/two");
+        assert_eq!(kept.case_ids().collect::<Vec<_>>(), ["a/two"]);
+        assert!(
+            ["cases/world.json", "cases/a/clauses.json", "schemas/x.json"]
+                .iter()
+                .all(|name| kept.get(name).is_some())
+        );
     }
 }

@@ -19,7 +19,10 @@ pub fn read(name: &str, text: &str, folder: &Path) -> Result<Target, Vec<Problem
     let target = read_target(Item::root(&root, &report), folder);
     let mut problems = report.into_problems();
     match target {
-        Some(target) if problems.is_empty() => Ok(target),
+        Some(target) if problems.is_empty() => Ok(Target {
+            lock: Some(name.into()),
+            ..target
+        }),
         _ => {
             if problems.is_empty() {
                 let (message, expected) = ("not a target".to_owned(), "see `schemas/target.schema.json`".to_owned());
@@ -84,6 +87,7 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
         lacks: fields.strings("lacks").into_iter().collect(),
         advance_header,
         in_flight: in_flight.and_then(|count| usize::try_from(count).ok()),
+        lock: None,
         is_disposable: false,
     })
 }

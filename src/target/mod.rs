@@ -1,9 +1,12 @@
 //! Who is asked: an endpoint, the identities it knows, and what it is provisioned with.
 
+pub mod deviations;
 pub mod file;
+pub mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 
 /// An endpoint under test.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ pub struct Target {
     pub advance_header: Option<String>,
     /// The most conversations at a time; `None` leaves it to the run.
     pub in_flight: Option<usize>,
+    /// The file that runs lock while they have an identity to themselves: the target file.
+    pub lock: Option<PathBuf>,
     /// Whether the service is thrown away after the run, so that nothing needs to be cleaned up.
     pub is_disposable: bool,
 }

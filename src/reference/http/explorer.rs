@@ -109,6 +109,8 @@ impl Edge {
         let connections = self.real_time.at(now, None);
         let access = Access {
             caller,
+            acting: &[],
+            denies_manage: false,
             version: ContractVersion::V107,
             now,
             grant: Grant::None,

@@ -39,7 +39,7 @@ impl Include {
 
 impl Call<'_> {
     pub(super) fn post_handle(&self, body: &Value) -> Result<Response, Failure> {
-        let handle = Arc::new(Handle::from_request(body, self.caller, self.now)?);
+        let handle = Arc::new(Handle::from_request(body, &self.access(Grant::None))?);
         self.edge
             .provisions
             .template(&handle.at.scid, &handle.at.template_name, self.caller)?;
@@ -114,7 +114,7 @@ impl Call<'_> {
         match &handle.kind {
             HandleKind::Activity { .. } => Grant::Activity,
             // HDL-INV-013
-            HandleKind::Invite { invited, .. } if self.caller.xuid() == Some(*invited) => Grant::Invite,
+            HandleKind::Invite { invited, .. } if self.speaker() == Some(*invited) => Grant::Invite,
             // HDL-TRF-003, CONTRA-30: judged each time.
             HandleKind::Transfer { origin } if self.is_in(origin) => Grant::Transfer,
             HandleKind::Invite { .. } | HandleKind::Transfer { .. } => Grant::None,
@@ -123,7 +123,7 @@ impl Call<'_> {
 
     /// Whether the caller is a member of a session, not only expected there.
     fn is_in(&self, at: &SessionRef) -> bool {
-        let caller = self.caller.xuid();
+        let caller = self.speaker();
         let found = self.edge.store.read(&at.key(), self.moment(), |live| {
             let mut members = live.session().members();
             members.any(|member| Some(member.xuid) == caller && member.status != Status::Reserved)
@@ -174,10 +174,10 @@ impl Call<'_> {
 
     /// Members invite; where there are owners, only they do, unless the session lets others (HDL-INV-014).
     fn check_inviter(&self, session: &Session) -> Result<(), Failure> {
-        if self.caller.is_server() {
+        if self.manages() {
             return Ok(());
         }
-        let caller = self.caller.xuid();
+        let caller = self.speaker();
         let mut members = session.members();
         if !members.any(|member| Some(member.xuid) == caller && member.status != Status::Reserved) {
             return Err(Failure::Forbidden(
@@ -196,10 +196,10 @@ impl Call<'_> {
     fn transfer(&self, handle: &Arc<Handle>) -> Result<(), Failure> {
         self.edge.store.write(&handle.at.key(), self.moment(), |visit| {
             if let Some(live) = visit.live() {
-                let caller = self.caller.xuid();
+                let caller = self.speaker();
                 let is_member = live.session().members().any(|member| Some(member.xuid) == caller);
                 // HDL-TRF-007
-                if !is_member && !self.caller.is_server() {
+                if !is_member && !self.manages() {
                     let message = "Only members of the target session can make a transfer handle to it.";
                     return Err(Failure::Forbidden(message.to_owned()));
                 }

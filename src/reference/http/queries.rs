@@ -140,8 +140,8 @@ impl Call<'_> {
 
     /// Private sessions and reservations are for the user itself and for services to see (QRY-011 to QRY-015).
     fn check_insight(&self, query: &Query<'_>, xuids: &[u64]) -> Result<(), Failure> {
-        let own = !xuids.is_empty() && xuids.iter().all(|xuid| self.caller.xuid() == Some(*xuid));
-        if (query.private || query.reservations) && !own && !self.caller.is_server() {
+        let own = !xuids.is_empty() && xuids.iter().all(|xuid| self.speaker() == Some(*xuid));
+        if (query.private || query.reservations) && !own && !self.manages() {
             let message = "`private` and `reservations` can be asked only by the user they are about, or by a service.";
             return Err(Failure::Forbidden(message.to_owned()));
         }
@@ -153,6 +153,7 @@ impl Call<'_> {
             let member = session.member(xuid)?;
             let status = match member.status {
                 Status::Active => "active",
+                Status::Ready if !self.edge.provisions.rules.ready_is_listed_as_inactive.kept() => "active",
                 Status::Reserved if query.reservations => "reserved",
                 // QRY-007
                 Status::Ready | Status::Inactive if query.inactive => "inactive",

@@ -167,9 +167,12 @@ fn settle(visit: &mut Visit<'_>, outcome: Outcome, access: &Access<'_>, dry: boo
         }
     };
     if dry {
-        // HDR-017: the tag stays that of the stored state, which is what a condition is judged by.
-        let etag = visit.live().map(|live| live.etag().to_owned());
-        return Some((status, Document::of(&session, etag, access)));
+        // HDR-017: the tag stays that of the stored state, which is what a condition is judged by; a session that is
+        // not there shows the one it would get, since session answers carry a tag (HDR-010).
+        let etag = visit
+            .live()
+            .map_or_else(|| session.etag(), |live| live.etag().to_owned());
+        return Some((status, Document::of(&session, Some(etag), access)));
     }
     Some((status, visit.commit(session).document(access)))
 }

@@ -275,7 +275,8 @@ async fn a_write_that_is_only_tried_leaves_nothing() {
     let stage = Stage::new();
     let path = session("open", "one");
     let tried = stage.put("alice", &format!("{path}?nocommit=true"), &active()).await;
-    assert_eq!((tried.status, tried.header("etag")), (201, ""), "{}", tried.text);
+    assert_eq!(tried.status, 201, "{}", tried.text);
+    assert!(!tried.header("etag").is_empty(), "HDR-010");
     assert_eq!(stage.get("alice", &path).await.status, 204);
     let created = stage.put("alice", &path, &active()).await;
     let body = json!({ "properties": { "custom": { "a": 1 } } });
@@ -682,7 +683,7 @@ async fn sessions_are_found_by_member_and_by_keyword() {
                 .get("alice", &format!("{base}/sessions?xuid=101&private=true"))
                 .await
         ),
-        ["one", "two"]
+        ["two", "one"]
     );
     for bad in [
         "",
@@ -730,6 +731,98 @@ async fn sessions_are_found_by_member_and_by_keyword() {
         names(&stage.get("bob", &format!("{base}/sessions?xuid=101")).await),
         [""; 0]
     );
+}
+
+#[tokio::test]
+async fn a_service_acts_for_users_in_the_title_that_it_names() {
+    let stage = Stage::new();
+    let path = session("private", "acting");
+    stage.put("alice", &path, &active()).await;
+    let title = ("x-xbl-onbehalfof-title", "6");
+    let one = ("x-xbl-onbehalfof-users", "102;priv=multiplayer");
+    let two = ("x-xbl-onbehalfof-users", "102;priv=multiplayer,103;priv=multiplayer");
+    let deny = ("x-xbl-deny-scope", "Multiplayer.Manage");
+    let put = format!("PUT {path}");
+    let answer = stage
+        .send("server", &put, &[title, one, deny], active().to_string())
+        .await;
+    answer.assert_text(403);
+    let answer = stage.send("server", &put, &[title, one], active().to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.json()["members"]["1"]["activeTitleId"], "6");
+    let answer = stage
+        .send("server", &put, &[title, one, deny], active().to_string())
+        .await;
+    assert_eq!(answer.status, 200, "bob is a member now");
+
+    let me = format!("{path}/members/me");
+    let answer = stage.send("server", &format!("GET {me}"), &[title, one], "").await;
+    assert_eq!(answer.json()["constants"]["system"]["xuid"], "102");
+    let answer = stage.send("server", &format!("DELETE {me}"), &[title, two], "").await;
+    answer.assert_text(400);
+    let answer = stage.send("server", &format!("DELETE {me}"), &[title, one], "").await;
+    assert_eq!(answer.status, 204);
+
+    let answer = stage
+        .send(
+            "server",
+            "POST /handles",
+            &[title, ("x-xbl-onbehalfof-users", "101")],
+            activity("private", "acting").to_string(),
+        )
+        .await;
+    answer.assert_text(403);
+    let invite = json!({"version": 1, "type": "invite", "sessionRef": session_ref("private", "acting"),
+        "invitedXuid": "103", "inviteAttributes": {}});
+    let answer = stage
+        .send(
+            "server",
+            "POST /handles",
+            &[title, ("x-xbl-onbehalfof-users", "101")],
+            invite.to_string(),
+        )
+        .await;
+    assert_eq!(answer.json()["senderXuid"], "101");
+    let elsewhere = ("x-xbl-onbehalfof-title", "9");
+    let answer = stage.send("server", &format!("GET {path}"), &[elsewhere], "").await;
+    answer.assert_text(403);
+}
+
+#[tokio::test]
+async fn a_user_acts_for_nobody_else() {
+    let path = session("private", "own");
+    let headers = [
+        ("x-xbl-onbehalfof-title", "5"),
+        ("x-xbl-onbehalfof-users", "101;priv=multiplayer"),
+    ];
+    let stage = Stage::new();
+    stage.put("alice", &path, &active()).await;
+    let answer = stage.send("bob", &format!("GET {path}"), &headers, "").await;
+    answer.assert_text(403);
+    let answer = stage.send("alice", &format!("GET {path}"), &headers, "").await;
+    assert_eq!(answer.status, 200);
+    let stage = Stage::with(&json!({ "rules": { "AUTH-015": "refused" } }));
+    stage.put("alice", &path, &active()).await;
+    stage
+        .send("alice", &format!("GET {path}"), &headers, "")
+        .await
+        .assert_text(403);
+}
+
+#[tokio::test]
+async fn of_many_sessions_a_user_is_shown_the_newest() {
+    let stage = Stage::new();
+    for number in 0..105 {
+        stage
+            .put("alice", &session("open", &format!("n{number}")), &active())
+            .await;
+    }
+    let answer = stage
+        .get("alice", &format!("/serviceconfigs/{SCID}/sessions?xuid=101"))
+        .await;
+    let found = answer.json();
+    assert_eq!(found["results"].as_array().unwrap().len(), 100);
+    assert_eq!(found["results"][0]["sessionRef"]["name"], "n104");
 }
 
 #[tokio::test]

@@ -149,7 +149,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Talk<S> {
         heartbeat.reset();
         let mut heard = Instant::now();
         loop {
+            // In this order, so that an answer comes after the taps that were waiting when it was asked for.
             tokio::select! {
+                biased;
                 why = socket.closing() => return Err(End::Closed(why)),
                 // A service that was dropped without being stopped goes on.
                 Ok(()) = closed.changed() => return Err(End::Closed(Closing::Stopping)),

@@ -3,6 +3,8 @@
 //! Pure: no HTTP, no I/O, no clock. A [`Session`] is a value; a write makes another one or is refused as a whole.
 
 mod access;
+#[cfg(test)]
+mod acting;
 mod capabilities;
 mod changes;
 mod constants;
@@ -45,12 +47,13 @@ pub use render::time_text;
 pub use timers::CONNECTION_GRACE;
 pub use version::{ContractVersion, UnsupportedContractVersion};
 
-use crate::reference::principal::Principal;
+use crate::reference::principal::{Principal, User};
 use crate::reference::rules::Rules;
 use crate::reference::session_ref::{SessionKey, SessionRef};
 use crate::reference::social::Social;
 use crate::reference::template::Template;
 use constants::Constants;
+use initialization::Initialization;
 use member::Member;
 use members::Members;
 use properties::Properties;
@@ -78,6 +81,10 @@ pub enum Grant {
 pub struct Access<'a> {
     /// The authenticated caller.
     pub caller: &'a Principal,
+    /// The users for whom the caller acts, if it is a service (AUTH-008).
+    pub acting: &'a [User],
+    /// Whether a service wants the rights of these users to be asked (AUTH-013).
+    pub denies_manage: bool,
     /// The contract version of the request.
     pub version: ContractVersion,
     /// When.
@@ -96,6 +103,8 @@ impl fmt::Debug for Access<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             caller,
+            acting,
+            denies_manage,
             version,
             now,
             grant,
@@ -103,10 +112,48 @@ impl fmt::Debug for Access<'_> {
         } = self;
         f.debug_struct("Access")
             .field("caller", caller)
+            .field("acting", acting)
+            .field("denies_manage", denies_manage)
             .field("version", version)
             .field("now", now)
             .field("grant", grant)
             .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Access<'a> {
+    /// The users for whom the caller speaks: itself, or those for whom a service acts.
+    pub fn users(&self) -> &'a [User] {
+        self.caller.user().map_or(self.acting, std::slice::from_ref)
+    }
+
+    /// The user for whom the caller speaks, if there is exactly one.
+    pub fn user(&self) -> Option<&'a User> {
+        match self.users() {
+            [user] => Some(user),
+            _ => None,
+        }
+    }
+
+    /// The user whose activity the caller may set: services set none (HDL-ACT-011).
+    pub fn activity_owner(&self) -> Option<&'a User> {
+        if self.rules.services_set_no_activity.kept() {
+            self.caller.user()
+        } else {
+            self.user()
+        }
+    }
+
+    /// Whether of a large session the caller sees no member but its user (SES-LARGE-001, AUTH-021).
+    fn shows_me_only(&self) -> bool {
+        self.rules.large_shows_me_only.kept()
+            && (self.acting.is_empty() || self.rules.large_shows_acting_user_only.kept())
+    }
+
+    /// Whether the caller is a service whose access stands above the rights of users (AUTH-013).
+    pub fn manages(&self) -> bool {
+        let overrides = self.acting.is_empty() || self.rules.manage_overrides.kept();
+        self.caller.is_server() && !self.denies_manage && overrides
     }
 }
 
@@ -151,6 +198,7 @@ pub struct Session {
     servers: Arc<Servers>,
     role_types: Arc<RoleTypes>,
     empty_since: Option<Timestamp>,
+    initialization: Initialization,
 }
 
 /// What survives a deleted session at its address.
@@ -295,7 +343,7 @@ impl Session {
             kind: RefusalKind::Forbidden,
             message: why.to_owned(),
         };
-        let Some(user) = access.caller.user() else {
+        let Some(user) = access.activity_owner() else {
             return Err(refuse("only a user has an activity"));
         };
         self.may_read(access)?;

@@ -9,17 +9,19 @@ use super::super::session_ref::{SessionKey, SessionRef};
 /// The two indices.
 #[derive(Debug, Default)]
 pub(super) struct Membership {
-    by_xuid: RwLock<HashMap<u64, BTreeSet<SessionKey>>>,
+    /// In the order in which the user came.
+    by_xuid: RwLock<HashMap<u64, Vec<SessionKey>>>,
     /// By scid and keyword, both folded (QRY-005).
     by_keyword: RwLock<HashMap<(String, String), BTreeSet<SessionKey>>>,
 }
 
 impl Membership {
+    /// The newest first: a query ends after so many.
     pub(super) fn of(&self, xuid: u64) -> Vec<SessionKey> {
         let index = self.by_xuid.read().unwrap_or_else(PoisonError::into_inner);
         index
             .get(&xuid)
-            .map(|keys| keys.iter().cloned().collect())
+            .map(|keys| keys.iter().rev().cloned().collect())
             .unwrap_or_default()
     }
 
@@ -37,14 +39,16 @@ impl Membership {
         let mut index = self.by_xuid.write().unwrap_or_else(PoisonError::into_inner);
         for gone in before.difference(&after) {
             if let Some(keys) = index.get_mut(gone) {
-                keys.remove(key);
+                if let Some(place) = keys.iter().rposition(|other| other == key) {
+                    keys.remove(place);
+                }
                 if keys.is_empty() {
                     index.remove(gone);
                 }
             }
         }
         for come in after.difference(&before) {
-            index.entry(**come).or_default().insert(key.clone());
+            index.entry(**come).or_default().push(key.clone());
         }
     }
 

@@ -213,6 +213,17 @@ fn the_contract_version_of_the_document_chooses_its_time_limits() {
 }
 
 #[test]
+fn a_session_of_an_older_contract_is_a_whole_session() {
+    let older = with(session(), "/contractVersion", json!(104));
+    assert_eq!(told("session", 104, &older), "");
+    assert_ne!(told("session", 104, &without(older.clone(), "/membersInfo")), "");
+    assert_eq!(
+        real().volatile("session", 104, &older).len(),
+        real().volatile("session", 107, &session()).len()
+    );
+}
+
+#[test]
 fn a_write_of_each_contract_version_has_its_own_schema() {
     let older = json!({ "constants": { "system": { "timeouts": { "inactive": 5 } } } });
     let newer = json!({ "constants": { "system": { "inactiveRemovalTimeout": 5 } } });

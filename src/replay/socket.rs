@@ -1,0 +1,208 @@
+//! Real-time sockets: opened, written to, and listened to while the conversation goes on.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream::SplitSink;
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::client::{WireError, WireResponse};
+use super::matching;
+
+/// The sub-protocol of the real-time service (RTA-001).
+const PROTOCOL: &str = "rta.xboxlive.com.V2";
+
+/// An open socket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    sink: SplitSink<WebSocketStream<TcpStream>, Message>,
+    inbox: Arc<Inbox>,
+    reader: tokio::task::AbortHandle,
+}
+
+/// What came in and was not yet expected by a step.
+#[derive(Debug, Default)]
+struct Inbox {
+    frames: Mutex<Vec<Value>>,
+    arrived: Notify,
+}
+
+impl Socket {
+    /// Opens a socket; a target that refuses it answers with a status.
+    pub(super) async fn open(
+        base_url: &str,
+        path: &str,
+        headers: &[(String, String)],
+        limit: Duration,
+    ) -> Result<(Option<Self>, WireResponse), WireError> {
+        let attempt = Self::connect(base_url, path, headers);
+        tokio::time::timeout(limit, attempt)
+            .await
+            .map_err(|_| WireError::Timeout(limit))?
+    }
+
+    async fn connect(
+        base_url: &str,
+        path: &str,
+        headers: &[(String, String)],
+    ) -> Result<(Option<Self>, WireResponse), WireError> {
+        let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
+        let Some(host) = base_url.strip_prefix("http://") else {
+            return Err(WireError::Unsendable(
+                "sockets are opened over plain HTTP only".to_owned(),
+            ));
+        };
+        let authority = if host.contains(':') {
+            host.to_owned()
+        } else {
+            format!("{host}:80")
+        };
+        let stream = TcpStream::connect(&authority)
+            .await
+            .map_err(|error| WireError::Connect(error.to_string()))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| WireError::Connect(error.to_string()))?;
+        let mut request = http::Request::builder()
+            .uri(format!("ws://{host}{path}"))
+            .header("Host", host)
+            .header("Connection", "Upgrade")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", generate_key());
+        if !headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"))
+        {
+            request = request.header("Sec-WebSocket-Protocol", PROTOCOL);
+        }
+        for (name, value) in headers {
+            request = request.header(name.as_str(), value.as_str());
+        }
+        let request = request.body(()).map_err(|error| unsendable(&error))?;
+        match tokio_tungstenite::client_async(request, stream).await {
+            Ok((stream, response)) => {
+                let answer = answer(response.status().as_u16(), response.headers(), Vec::new());
+                let (sink, mut frames) = stream.split();
+                let inbox = Arc::new(Inbox::default());
+                let inlet = Arc::clone(&inbox);
+                let reader = tokio::spawn(async move {
+                    loop {
+                        let frame = match frames.next().await {
+                            Some(Ok(Message::Text(text))) => {
+                                serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.as_str()))
+                            }
+                            Some(Ok(Message::Binary(bytes))) => json!({ "binary": bytes.len() }),
+                            Some(Ok(Message::Close(close))) => {
+                                inlet.add(json!({ "closed": close.map(|close| u16::from(close.code)) }));
+                                return;
+                            }
+                            Some(Ok(_)) => continue,
+                            Some(Err(_)) | None => {
+                                inlet.add(json!({ "closed": null }));
+                                return;
+                            }
+                        };
+                        inlet.add(frame);
+                    }
+                });
+                Ok((
+                    Some(Self {
+                        sink,
+                        inbox,
+                        reader: reader.abort_handle(),
+                    }),
+                    answer,
+                ))
+            }
+            Err(Error::Http(response)) => {
+                let (parts, body) = response.into_parts();
+                Ok((
+                    None,
+                    answer(parts.status.as_u16(), &parts.headers, body.unwrap_or_default()),
+                ))
+            }
+            Err(error) => Err(WireError::Broken(error.to_string())),
+        }
+    }
+
+    /// Sends a frame: JSON, or a text as it is.
+    pub(super) async fn send(&mut self, frame: &Value) -> Result<(), WireError> {
+        let text = match frame {
+            Value::String(text) => text.clone(),
+            json => json.to_string(),
+        };
+        self.sink
+            .send(Message::text(text))
+            .await
+            .map_err(|error| WireError::Broken(error.to_string()))
+    }
+
+    /// Takes the first frame that a matcher fits, waiting for it; `Err` has what came instead.
+    pub(super) async fn expect(&self, matcher: &Value, limit: Duration) -> Result<Value, Vec<Value>> {
+        let deadline = tokio::time::Instant::now() + limit;
+        loop {
+            let arrived = self.inbox.arrived.notified();
+            if let Some(frame) = self.inbox.take(matcher) {
+                return Ok(frame);
+            }
+            if tokio::time::timeout_at(deadline, arrived).await.is_err() {
+                return self.inbox.take(matcher).ok_or_else(|| self.frames());
+            }
+        }
+    }
+
+    /// What came in so far and was not expected by a step.
+    pub(super) fn frames(&self) -> Vec<Value> {
+        self.inbox.lock().clone()
+    }
+
+    /// Says goodbye.
+    pub(super) async fn close(mut self) {
+        // A socket that is gone already is closed well enough.
+        let _ = self.sink.send(Message::Close(None)).await;
+        let _ = self.sink.close().await;
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Inbox {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Value>> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, frame: Value) {
+        self.lock().push(frame);
+        self.arrived.notify_one();
+    }
+
+    fn take(&self, matcher: &Value) -> Option<Value> {
+        let mut frames = self.lock();
+        let fits = |frame: &Value| matching::find_mismatches(matcher, Some(frame)).is_empty();
+        let index = frames.iter().position(fits)?;
+        Some(frames.remove(index))
+    }
+}
+
+fn answer(status: u16, headers: &http::HeaderMap, body: Vec<u8>) -> WireResponse {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    WireResponse {
+        status,
+        headers: headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+            .collect(),
+        body: body.into(),
+    }
+}
