@@ -116,6 +116,10 @@ impl Serialize for View<'_> {
         if let Some(timer) = session.next_timer().filter(|_| self.rules.next_timer_is_shown.kept()) {
             map.serialize_entry("nextTimer", &Time(timer))?;
         }
+        // SRCH-HDL-006
+        if let Some(handle) = session.search_handle {
+            map.serialize_entry("searchHandle", &Text(handle))?;
+        }
         let constants = &session.constants;
         let system = if self.version.has_old_names() {
             &constants.old_system

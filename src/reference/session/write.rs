@@ -57,6 +57,7 @@ impl Session {
             servers: Arc::default(),
             role_types: Arc::new(role_types),
             empty_since: None,
+            search_handle: None,
         };
         access::may_create(&session, access)?;
         session.constants.check_creation(at, access)?;
