@@ -12,7 +12,7 @@ use super::super::handle::read_xuid;
 use super::super::provisions::folded;
 use super::super::session::{Restriction, Session, Status, Visibility, time_text};
 use super::super::session_ref::SessionKey;
-use super::super::store::Shelf;
+use super::super::store::Part;
 use super::handles::{Include, effective_visibility};
 use super::{Call, answer};
 
@@ -149,7 +149,7 @@ impl Call<'_> {
     }
 
     fn find_of(&self, xuid: u64, query: &Query<'_>, results: &mut Vec<Value>) {
-        let page = |shelf: &Shelf<'_>| self.edge.store.sessions_of(xuid, shelf);
+        let page = |part: &Part<'_>| self.edge.store.sessions_of(xuid, part);
         self.find(page, query, results, |session| {
             let member = session.member(xuid)?;
             let status = match member.status {
@@ -170,7 +170,7 @@ impl Call<'_> {
     }
 
     fn find_about(&self, keyword: &str, query: &Query<'_>, results: &mut Vec<Value>) {
-        let page = |shelf: &Shelf<'_>| self.edge.store.sessions_about(keyword, shelf);
+        let page = |part: &Part<'_>| self.edge.store.sessions_about(keyword, part);
         self.find(page, query, results, |_| Some(Map::new()));
     }
 
@@ -178,14 +178,14 @@ impl Call<'_> {
     /// `select` may leave a session out, and says what the result tells of the user.
     fn find(
         &self,
-        page: impl Fn(&Shelf<'_>) -> Vec<SessionKey>,
+        page: impl Fn(&Part<'_>) -> Vec<SessionKey>,
         query: &Query<'_>,
         results: &mut Vec<Value>,
         select: impl Fn(&Session) -> Option<Map<String, Value>>,
     ) {
         let mut after: Option<SessionKey> = None;
         loop {
-            let candidates = page(&Shelf {
+            let candidates = page(&Part {
                 scid: query.scid,
                 template_name: query.template,
                 after: after.as_ref(),

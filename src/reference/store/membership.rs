@@ -18,7 +18,7 @@ pub(super) struct Membership {
 
 /// Which part of an index is looked at. A query looks at one part after another, and stops when it has enough.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Shelf<'s> {
+pub(in super::super) struct Part<'s> {
     /// The service config.
     pub(in super::super) scid: &'s str,
     /// The only template, if it matters.
@@ -29,7 +29,7 @@ pub(in super::super) struct Shelf<'s> {
     pub(in super::super) most: usize,
 }
 
-impl Shelf<'_> {
+impl Part<'_> {
     fn take(&self, keys: &BTreeSet<SessionKey>) -> Vec<SessionKey> {
         let prefix = SessionKey::prefix(self.scid, self.template_name);
         let from = match self.after {
@@ -49,15 +49,15 @@ impl Membership {
         index.get(&xuid).into_iter().flatten().cloned().collect()
     }
 
-    pub(super) fn of(&self, xuid: u64, shelf: &Shelf<'_>) -> Vec<SessionKey> {
+    pub(super) fn of(&self, xuid: u64, part: &Part<'_>) -> Vec<SessionKey> {
         let index = self.by_xuid.read().unwrap_or_else(PoisonError::into_inner);
-        index.get(&xuid).map(|keys| shelf.take(keys)).unwrap_or_default()
+        index.get(&xuid).map(|keys| part.take(keys)).unwrap_or_default()
     }
 
-    pub(super) fn about(&self, keyword: &str, shelf: &Shelf<'_>) -> Vec<SessionKey> {
+    pub(super) fn about(&self, keyword: &str, part: &Part<'_>) -> Vec<SessionKey> {
         let index = self.by_keyword.read().unwrap_or_else(PoisonError::into_inner);
-        let keys = index.get(&(folded(shelf.scid).into_owned(), folded(keyword).into_owned()));
-        keys.map(|keys| shelf.take(keys)).unwrap_or_default()
+        let keys = index.get(&(folded(part.scid).into_owned(), folded(keyword).into_owned()));
+        keys.map(|keys| part.take(keys)).unwrap_or_default()
     }
 
     pub(super) fn members_changed(&self, key: &SessionKey, before: &[u64], after: &[u64]) {

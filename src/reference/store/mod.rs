@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use self::handles::Handles;
 use self::membership::Membership;
-pub(super) use self::membership::Shelf;
+pub(super) use self::membership::Part;
 use super::handle::Handle;
 use super::rules::Rules;
 use super::session::{Access, Capability, Connections, ContractVersion, Former, Outcome, Session};
@@ -115,13 +115,13 @@ impl Store {
     }
 
     /// The sessions that `xuid` is in, in whatever state, in the order of their keys.
-    pub(super) fn sessions_of(&self, xuid: u64, shelf: &Shelf<'_>) -> Vec<SessionKey> {
-        self.membership.of(xuid, shelf)
+    pub(super) fn sessions_of(&self, xuid: u64, part: &Part<'_>) -> Vec<SessionKey> {
+        self.membership.of(xuid, part)
     }
 
     /// The sessions that carry `keyword`, in the order of their keys.
-    pub(super) fn sessions_about(&self, keyword: &str, shelf: &Shelf<'_>) -> Vec<SessionKey> {
-        self.membership.about(keyword, shelf)
+    pub(super) fn sessions_about(&self, keyword: &str, part: &Part<'_>) -> Vec<SessionKey> {
+        self.membership.about(keyword, part)
     }
 
     /// The handles.
