@@ -1,5 +1,7 @@
 //! Handles: documents that name a session and say why.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -7,6 +9,8 @@ use uuid::Uuid;
 use super::config::decimal;
 use super::failure::Failure;
 use super::principal::Principal;
+use super::rules::{Rules, XuidNumber};
+use super::search::{SearchAttributes, SearchHandle};
 use super::session::{Access, time_text};
 use super::session_ref::SessionRef;
 
@@ -43,12 +47,14 @@ pub(super) enum HandleKind {
     },
     /// Members of the origin may join the session that the handle names.
     Transfer { origin: SessionRef },
+    /// Others find the session by its search attributes.
+    Search(Arc<SearchHandle>),
 }
 
 impl Handle {
     /// Reads the body of POST /handles.
     pub(super) fn from_request(body: &Value, access: &Access<'_>) -> Result<Self, Failure> {
-        let (caller, now) = (access.caller, access.now);
+        let (caller, now, rules) = (access.caller, access.now, access.rules);
         let malformed = |what: &str| Failure::Malformed(format!("{what}."));
         let body = body
             .as_object()
@@ -60,6 +66,9 @@ impl Handle {
             .get("type")
             .and_then(Value::as_str)
             .ok_or_else(|| malformed("`type` is missing or no string"))?;
+        let id = Uuid::new_v4();
+        // HDL-ACT-002: the name of an activity's session may be left to the service.
+        let at = session_ref(body, "sessionRef", kind == "activity")?;
         let kind = match kind {
             "activity" => HandleKind::Activity {
                 // HDL-ACT-011
@@ -69,25 +78,27 @@ impl Handle {
                     .ok_or_else(|| Failure::Forbidden("Only a user can set an activity.".to_owned()))?,
             },
             "invite" => HandleKind::Invite {
-                invited: xuid(body, "invitedXuid")?,
+                invited: xuid(body, "invitedXuid", rules)?,
                 attributes: invite_attributes(body.get("inviteAttributes"), caller)?,
                 expires: now.saturating_add(INVITE_LIFE).unwrap_or(Timestamp::MAX),
             },
             "transfer" => HandleKind::Transfer {
                 origin: session_ref(body, "originSessionRef", false)?,
             },
-            "search" => return Err(Failure::NotOffered("Search handles are not offered yet.")),
+            "search" => {
+                let attributes = SearchAttributes::parse(body.get("searchAttributes").unwrap_or(&Value::Null));
+                let attributes = attributes.map_err(|error| Failure::Malformed(format!("{error}.")))?;
+                HandleKind::Search(Arc::new(SearchHandle::new(id, at.clone(), now, attributes)))
+            }
             _ => {
                 return Err(malformed(
                     "`type` is none of `activity`, `invite`, `search`, `transfer`",
                 ));
             }
         };
-        // HDL-ACT-002: the name of an activity's session may be left to the service.
-        let unnamed = matches!(kind, HandleKind::Activity { .. });
         Ok(Self {
-            id: Uuid::new_v4(),
-            at: session_ref(body, "sessionRef", unnamed)?,
+            id,
+            at,
             created: now,
             creator: access.user().map(|user| user.xuid),
             title: caller.title_id,
@@ -99,18 +110,18 @@ impl Handle {
     pub(super) fn expires(&self) -> Option<Timestamp> {
         match &self.kind {
             HandleKind::Invite { expires, .. } => Some(*expires),
-            HandleKind::Activity { .. } | HandleKind::Transfer { .. } => None,
+            HandleKind::Activity { .. } | HandleKind::Transfer { .. } | HandleKind::Search(_) => None,
         }
     }
 
-    /// Whether `caller` may delete it (HDL-ACT-008).
+    /// Whether `caller` may delete it (HDL-ACT-008); who is in charge of a session may delete its search handle as well.
     pub(super) fn is_deletable_by(&self, caller: &Principal) -> bool {
         match &self.kind {
             HandleKind::Activity { owner } => caller.xuid() == Some(*owner) && caller.title_id == self.title,
             HandleKind::Invite { invited, .. } => {
                 caller.xuid() == self.creator || caller.xuid() == Some(*invited) || caller.is_server()
             }
-            HandleKind::Transfer { .. } => caller.xuid() == self.creator || caller.is_server(),
+            HandleKind::Transfer { .. } | HandleKind::Search(_) => caller.xuid() == self.creator || caller.is_server(),
         }
     }
 
@@ -149,6 +160,14 @@ impl Handle {
                 put("type", json!("transfer"));
                 put("sessionRef", self.at.to_json());
                 put("originSessionRef", origin.to_json());
+            }
+            // SRCH-HDL-019
+            HandleKind::Search(search) => {
+                put("type", json!("search"));
+                put("sessionRef", self.at.to_json());
+                put("searchAttributes", search.attributes().to_json());
+                put("titleId", json!(self.title.to_string()));
+                put("createTime", json!(time_text(self.created)));
             }
         }
         document
@@ -194,8 +213,17 @@ fn session_ref(body: &Map<String, Value>, member: &str, unnamed: bool) -> Result
     })
 }
 
-fn xuid(body: &Map<String, Value>, member: &str) -> Result<u64, Failure> {
-    let found = body.get(member).and_then(Value::as_str).and_then(decimal);
+/// A xuid: a decimal string, or a number where the reading in force takes that.
+pub(super) fn read_xuid(value: &Value, rules: &Rules) -> Option<u64> {
+    match value {
+        Value::String(text) => decimal(text),
+        Value::Number(number) if rules.xuid_number == XuidNumber::Accepted => number.as_u64(),
+        _ => None,
+    }
+}
+
+fn xuid(body: &Map<String, Value>, member: &str, rules: &Rules) -> Result<u64, Failure> {
+    let found = body.get(member).and_then(|value| read_xuid(value, rules));
     found.ok_or_else(|| Failure::Malformed(format!("`{member}` is missing or no decimal string.")))
 }
 

@@ -40,7 +40,8 @@ impl Include {
 impl Call<'_> {
     pub(super) fn post_handle(&self, body: &Value) -> Result<Response, Failure> {
         let handle = Arc::new(Handle::from_request(body, &self.access(Grant::None))?);
-        self.edge
+        let template = self
+            .edge
             .provisions
             .template(&handle.at.scid, &handle.at.template_name, self.caller)?;
         match &handle.kind {
@@ -52,6 +53,7 @@ impl Call<'_> {
                     .template(&origin.scid, &origin.template_name, self.caller)?;
                 self.transfer(&handle)?;
             }
+            HandleKind::Search(_) => self.offer(&handle, template)?,
         }
         Ok(answer::created_handle(&Value::Object(handle.to_json()), handle.id))
     }
@@ -66,14 +68,23 @@ impl Call<'_> {
 
     pub(super) fn delete_handle(&self, id: Uuid) -> Result<Response, Failure> {
         let handle = self.handle(id)?;
-        if !handle.is_deletable_by(self.caller) {
-            return Err(Failure::Forbidden(
-                "The handle is not the caller's to delete.".to_owned(),
-            ));
+        match &handle.kind {
+            HandleKind::Search(_) => self.withdraw(&handle)?,
+            HandleKind::Activity { .. } | HandleKind::Invite { .. } | HandleKind::Transfer { .. } => {
+                self.check_own(&handle)?;
+                self.unbind(&handle);
+            }
         }
-        self.unbind(&handle);
         self.edge.store.handles().remove(id);
         Ok(answer::empty(StatusCode::NO_CONTENT))
+    }
+
+    pub(super) fn check_own(&self, handle: &Handle) -> Result<(), Failure> {
+        if handle.is_deletable_by(self.caller) {
+            return Ok(());
+        }
+        let message = "The handle is not the caller's to delete.";
+        Err(Failure::Forbidden(message.to_owned()))
     }
 
     pub(super) fn get_session_by_handle(&self, id: Uuid) -> Result<Response, Failure> {
@@ -117,6 +128,7 @@ impl Call<'_> {
             HandleKind::Invite { invited, .. } if self.speaker() == Some(*invited) => Grant::Invite,
             // HDL-TRF-003, CONTRA-30: judged each time.
             HandleKind::Transfer { origin } if self.is_in(origin) => Grant::Transfer,
+            HandleKind::Search(_) => Grant::Search,
             HandleKind::Invite { .. } | HandleKind::Transfer { .. } => Grant::None,
         }
     }
@@ -214,7 +226,7 @@ impl Call<'_> {
     /// The document of a handle with what is included; `None` if the caller may not know of the session (HDL-QRY-019).
     pub(super) fn described(&self, handle: &Handle, include: Include) -> Option<Map<String, Value>> {
         let mut document = handle.to_json();
-        let access = self.access(Grant::None);
+        let access = self.access(self.grant(handle));
         let found = self.edge.store.read(&handle.at.key(), self.moment(), |live| {
             let session = live.session();
             let readable = session.may_read(&access).is_ok();

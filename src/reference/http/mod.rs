@@ -9,6 +9,7 @@ mod conditions;
 mod handles;
 mod path;
 mod queries;
+mod search;
 mod sessions;
 mod templates;
 #[cfg(test)]
