@@ -1,5 +1,7 @@
 //! Handles: documents that name a session and say why.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -7,7 +9,9 @@ use uuid::Uuid;
 use super::config::decimal;
 use super::failure::Failure;
 use super::principal::Principal;
-use super::session::time_text;
+use super::rules::{Rules, XuidNumber};
+use super::search::{SearchAttributes, SearchHandle};
+use super::session::{Access, time_text};
 use super::session_ref::SessionRef;
 
 /// How long an invite can be accepted (HDL-INV-003 asks for some time in the future).
@@ -23,7 +27,7 @@ pub(super) struct Handle {
     pub(super) id: Uuid,
     pub(super) at: SessionRef,
     pub(super) created: Timestamp,
-    /// Who made it; `None` for a service.
+    /// Who made it, or for whom a service did; `None` for a service that acts for nobody.
     pub(super) creator: Option<u64>,
     /// The title it was made in.
     pub(super) title: u32,
@@ -43,11 +47,14 @@ pub(super) enum HandleKind {
     },
     /// Members of the origin may join the session that the handle names.
     Transfer { origin: SessionRef },
+    /// Others find the session by its search attributes.
+    Search(Arc<SearchHandle>),
 }
 
 impl Handle {
     /// Reads the body of POST /handles.
-    pub(super) fn from_request(body: &Value, caller: &Principal, now: Timestamp) -> Result<Self, Failure> {
+    pub(super) fn from_request(body: &Value, access: &Access<'_>) -> Result<Self, Failure> {
+        let (caller, now, rules) = (access.caller, access.now, access.rules);
         let malformed = |what: &str| Failure::Malformed(format!("{what}."));
         let body = body
             .as_object()
@@ -59,35 +66,41 @@ impl Handle {
             .get("type")
             .and_then(Value::as_str)
             .ok_or_else(|| malformed("`type` is missing or no string"))?;
+        let id = Uuid::new_v4();
+        // HDL-ACT-002: the name of an activity's session may be left to the service.
+        let at = session_ref(body, "sessionRef", kind == "activity")?;
         let kind = match kind {
             "activity" => HandleKind::Activity {
                 // HDL-ACT-011
-                owner: caller
-                    .xuid()
+                owner: access
+                    .activity_owner()
+                    .map(|user| user.xuid)
                     .ok_or_else(|| Failure::Forbidden("Only a user can set an activity.".to_owned()))?,
             },
             "invite" => HandleKind::Invite {
-                invited: xuid(body, "invitedXuid")?,
+                invited: xuid(body, "invitedXuid", rules)?,
                 attributes: invite_attributes(body.get("inviteAttributes"), caller)?,
                 expires: now.saturating_add(INVITE_LIFE).unwrap_or(Timestamp::MAX),
             },
             "transfer" => HandleKind::Transfer {
                 origin: session_ref(body, "originSessionRef", false)?,
             },
-            "search" => return Err(Failure::NotOffered("Search handles are not offered yet.")),
+            "search" => {
+                let attributes = SearchAttributes::parse(body.get("searchAttributes").unwrap_or(&Value::Null));
+                let attributes = attributes.map_err(|error| Failure::Malformed(format!("{error}.")))?;
+                HandleKind::Search(Arc::new(SearchHandle::new(id, at.clone(), now, attributes)))
+            }
             _ => {
                 return Err(malformed(
                     "`type` is none of `activity`, `invite`, `search`, `transfer`",
                 ));
             }
         };
-        // HDL-ACT-002: the name of an activity's session may be left to the service.
-        let unnamed = matches!(kind, HandleKind::Activity { .. });
         Ok(Self {
-            id: Uuid::new_v4(),
-            at: session_ref(body, "sessionRef", unnamed)?,
+            id,
+            at,
             created: now,
-            creator: caller.xuid(),
+            creator: access.user().map(|user| user.xuid),
             title: caller.title_id,
             kind,
         })
@@ -97,18 +110,18 @@ impl Handle {
     pub(super) fn expires(&self) -> Option<Timestamp> {
         match &self.kind {
             HandleKind::Invite { expires, .. } => Some(*expires),
-            HandleKind::Activity { .. } | HandleKind::Transfer { .. } => None,
+            HandleKind::Activity { .. } | HandleKind::Transfer { .. } | HandleKind::Search(_) => None,
         }
     }
 
-    /// Whether `caller` may delete it (HDL-ACT-008).
+    /// Whether `caller` may delete it (HDL-ACT-008); who is in charge of a session may delete its search handle as well.
     pub(super) fn is_deletable_by(&self, caller: &Principal) -> bool {
         match &self.kind {
             HandleKind::Activity { owner } => caller.xuid() == Some(*owner) && caller.title_id == self.title,
             HandleKind::Invite { invited, .. } => {
                 caller.xuid() == self.creator || caller.xuid() == Some(*invited) || caller.is_server()
             }
-            HandleKind::Transfer { .. } => caller.xuid() == self.creator || caller.is_server(),
+            HandleKind::Transfer { .. } | HandleKind::Search(_) => caller.xuid() == self.creator || caller.is_server(),
         }
     }
 
@@ -147,6 +160,14 @@ impl Handle {
                 put("type", json!("transfer"));
                 put("sessionRef", self.at.to_json());
                 put("originSessionRef", origin.to_json());
+            }
+            // SRCH-HDL-019
+            HandleKind::Search(search) => {
+                put("type", json!("search"));
+                put("sessionRef", self.at.to_json());
+                put("searchAttributes", search.attributes().to_json());
+                put("titleId", json!(self.title.to_string()));
+                put("createTime", json!(time_text(self.created)));
             }
         }
         document
@@ -192,8 +213,17 @@ fn session_ref(body: &Map<String, Value>, member: &str, unnamed: bool) -> Result
     })
 }
 
-fn xuid(body: &Map<String, Value>, member: &str) -> Result<u64, Failure> {
-    let found = body.get(member).and_then(Value::as_str).and_then(decimal);
+/// A xuid: a decimal string, or a number where the reading in force takes that.
+pub(super) fn read_xuid(value: &Value, rules: &Rules) -> Option<u64> {
+    match value {
+        Value::String(text) => decimal(text),
+        Value::Number(number) if rules.xuid_number == XuidNumber::Accepted => number.as_u64(),
+        _ => None,
+    }
+}
+
+fn xuid(body: &Map<String, Value>, member: &str, rules: &Rules) -> Result<u64, Failure> {
+    let found = body.get(member).and_then(|value| read_xuid(value, rules));
     found.ok_or_else(|| Failure::Malformed(format!("`{member}` is missing or no decimal string.")))
 }
 
@@ -245,6 +275,9 @@ fn encoded_length(text: &str) -> usize {
 mod tests {
     use super::*;
     use crate::reference::principal::{PrincipalKind, User};
+    use crate::reference::rules::Rules;
+    use crate::reference::session::{ContractVersion, Grant};
+    use crate::reference::social::Social;
 
     fn alice() -> Principal {
         Principal {
@@ -261,7 +294,18 @@ mod tests {
     }
 
     fn read(body: &Value) -> Result<Handle, Failure> {
-        Handle::from_request(body, &alice(), Timestamp::UNIX_EPOCH)
+        let access = Access {
+            caller: &alice(),
+            acting: &[],
+            denies_manage: false,
+            version: ContractVersion::V107,
+            now: Timestamp::UNIX_EPOCH,
+            grant: Grant::None,
+            rules: &Rules::default(),
+            social: &Social::default(),
+            connections: &(),
+        };
+        Handle::from_request(body, &access)
     }
 
     #[test]

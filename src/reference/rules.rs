@@ -303,6 +303,10 @@ rules! {
             BadRequest = "bad-request": "400.",
             NotAcceptable = "not-acceptable": "406.",
         }
+        joined: Joined = "INIT-011", "When has a member of an episode joined?" {
+            Present = "present": "Once it is active or ready.",
+            Accepted = "accepted": "Once it is no longer reserved.",
+        }
         other_media_type: OtherMediaType = "HDR-008", "How is a body that is not declared as JSON refused?" {
             BadRequest = "bad-request": "400.",
             Unsupported = "unsupported": "415.",
@@ -326,6 +330,19 @@ rules! {
         any_not_equal: AnyNotEqual = "CONTRA-15", "What does `any(... ne ...)` mean in a search filter?" {
             None = "none": "No element is equal.",
             Some = "some": "Some element differs.",
+        }
+        service_title: ServiceTitle = "AUTH-007", "What if a service names no title in X-Xbl-OnBehalfOf-Title?" {
+            Acting = "acting": "400 if it acts for users; without them it is in the title of its token.",
+            Always = "always": "400.",
+            Never = "never": "It is in the title of its token.",
+        }
+        managed_privilege: ManagedPrivilege = "SES-CREATE-018", "May a service bring in a user without priv=multiplayer?" {
+            Overridden = "overridden": "Yes, unless it denies itself Multiplayer.Manage.",
+            Needed = "needed": "No, 403.",
+        }
+        user_on_behalf: UserOnBehalf = "AUTH-015", "What if a user's token comes with the headers of a service?" {
+            Ignored = "ignored": "They mean nothing, the user speaks for itself.",
+            Refused = "refused": "403.",
         }
     }
 
@@ -382,6 +399,40 @@ rules! {
         own_device_is_not_measured = "SES-MSYS-005": "A member does not measure itself.", "It may.";
         addresses_need_connectivity = "SES-CAP-003": "secureDeviceAddress needs connectivity.", "It does not.";
         initialization_needs_members = "INIT-026": "Too few members to initialize are refused.", "They are accepted.";
+        marked_members_initialize = "INIT-002": "Only members added with initialize take part.", "Everybody does.";
+        creation_is_episode_one = "INIT-003": "The members of a creation are episode 1.", "They are episode 2.";
+        late_members_wait = "INIT-004": "Members added in an episode wait for the next.", "They enter the running one.";
+        episode_ends_for_members = "INIT-005": "initializationEpisode goes when its episode ends.", "It stays.";
+        initializing_is_shown = "INIT-006": "initializing is shown while an episode runs.", "It is not.";
+        first_failure_is_final = "INIT-008": "Nobody is initialized after episode 1 failed.", "The next ones are.";
+        measuring_needs_metrics = "INIT-009": "Without anything to measure, measuring is skipped.", "It is not.";
+        evaluating_is_external = "INIT-010": "Without external evaluation, evaluating is skipped.", "It is not.";
+        absent_members_are_removed = "INIT-012": "joinTimeout removes reservations.", "They stay.";
+        late_measurements_fail = "INIT-013": "Who uploads no measurements in time fails.", "It passes.";
+        silence_is_failure = "INIT-014": "No evaluation in time is a failure.", "It is a success.";
+        evaluation_timeout_is_external = "INIT-015": "evaluationTimeout needs external evaluation.", "It does not.";
+        verdict_is_not_shown = "INIT-017": "initializationSucceeded is never shown.", "It is.";
+        rejected_members_fail = "INIT-018": "A failed evaluation fails the members.", "It leaves no mark on them.";
+        earliest_failure_wins = "INIT-019": "The earliest of several failures is shown.", "The latest is.";
+        missing_metric_fails = "INIT-022": "A required metric that is missing is a failure.", "It is overlooked.";
+        groups_fail_together = "INIT-023": "A member fails with its group.", "It passes.";
+        groups_have_members = "INIT-024": "A group has indices below membersInfo.next.", "It may have others.";
+        first_episode_needs_members = "INIT-025": "Only episode 1 needs so many members.", "Every episode does.";
+        too_few_fail_together = "INIT-027": "Too few who pass make everybody fail.", "Those who pass pass.";
+        initialization_has_defaults = "INIT-029": "joinTimeout is 10 seconds by default.", "It is 5 seconds.";
+        old_initialization_has_defaults = "INIT-030": "Before 107 initialization has other defaults.", "It has those of 107.";
+        large_is_not_initialized = "INIT-031": "A large session has no initialization.", "It may have one.";
+        metrics_need_connectivity = "INIT-032": "Metrics need connectivity.", "They do not.";
+        peers_are_judged = "INIT-034": "peerToPeerRequirements decide who passes.", "They do not.";
+        hosts_are_judged = "INIT-035": "peerToHostRequirements decide who passes.", "They do not.";
+        host_metric_decides = "INIT-036": "hostSelectionMetric orders the candidates.", "Latency always does.";
+        candidates_are_shown = "INIT-037": "hostCandidates appear after measuring.", "They do not.";
+        host_ends_candidacy = "INIT-038": "A host clears hostCandidates.", "They stay.";
+        host_is_given = "INIT-039": "With a host only links to it count.", "Any host will do.";
+        server_names_are_lower_case = "INIT-044": "Measurement servers have lower-case names.", "They need not.";
+        servers_are_ranked = "INIT-045": "The service ranks measured servers.", "It does not.";
+        stage_time_is_new = "INIT-047": "Each stage has a stageStartTime of its own.", "All have that of the episode.";
+        initialization_overrides_timeouts = "TMO-015": "Initialization overrides other timeouts.", "It does not.";
         initialize_needs_initialization = "LIVE-014": "initialize is dropped without memberInitialization.", "It is kept.";
         timers_are_applied = "TMO-003": "Expired timers are applied at the next access.", "They are not.";
         timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.";
@@ -397,6 +448,20 @@ rules! {
         activity_is_a_change = "LIVE-002": "Binding an activity changes the session.", "It does not.";
         inactive_has_no_activity = "HDL-ACT-004": "An inactive member has no activity.", "It keeps it.";
         lost_connection_is_noticed = "RTA-025": "A lost connection makes inactive.", "It does not.";
+
+        me_needs_a_user = "AUTH-005": "A service that acts for nobody has no `me`.", "It is ignored.";
+        privileges_are_known = "AUTH-008": "A service gives no privilege but multiplayer.", "Any name will do.";
+        me_is_one_user = "AUTH-009": "With several acting users `me` is refused.", "It is all of them.";
+        acting_users_are_named = "AUTH-010": "`me_{xuid}` is an acting user.", "Another is ignored.";
+        all_in_session_are_members = "AUTH-011": "`me_allInSession` adds nobody.", "It is the same as `me_all`.";
+        null_removes_acting_user = "AUTH-012": "Null removes the acting user.", "It does nothing.";
+        manage_overrides = "AUTH-013": "A service stands above the rights of users.", "Their rights are asked.";
+        denial_needs_a_user = "AUTH-014": "To deny Multiplayer.Manage takes an acting user.", "It does not.";
+        large_takes_one_user = "AUTH-016": "A large session takes one acting user.", "It takes several.";
+        large_shows_acting_user_only = "AUTH-021": "A large session shows the acting user only.", "It shows all.";
+        services_set_no_activity = "HDL-ACT-011": "A service sets no activity.", "It does for its acting user.";
+        ready_is_listed_as_inactive = "QRY-007": "The ready are listed as inactive.", "As active.";
+        subscribed_titles_are_numbers = "SES-MSYS-014": "onBehalfOfTitleId is a decimal number.", "Any text will do.";
     }
 }
 

@@ -180,7 +180,6 @@ impl IntoResponse for ApiError<'_> {
                     .insert(header::RETRY_AFTER, HeaderValue::from(throttled.retry_after));
                 answer
             }
-            Failure::NotOffered(message) => text(StatusCode::NOT_IMPLEMENTED, message),
             Failure::Fault => text(StatusCode::INTERNAL_SERVER_ERROR, "The service has a fault."),
         }
     }

@@ -39,8 +39,9 @@ impl Include {
 
 impl Call<'_> {
     pub(super) fn post_handle(&self, body: &Value) -> Result<Response, Failure> {
-        let handle = Arc::new(Handle::from_request(body, self.caller, self.now)?);
-        self.edge
+        let handle = Arc::new(Handle::from_request(body, &self.access(Grant::None))?);
+        let template = self
+            .edge
             .provisions
             .template(&handle.at.scid, &handle.at.template_name, self.caller)?;
         match &handle.kind {
@@ -52,6 +53,7 @@ impl Call<'_> {
                     .template(&origin.scid, &origin.template_name, self.caller)?;
                 self.transfer(&handle)?;
             }
+            HandleKind::Search(_) => self.offer(&handle, template)?,
         }
         Ok(answer::created_handle(&Value::Object(handle.to_json()), handle.id))
     }
@@ -66,14 +68,23 @@ impl Call<'_> {
 
     pub(super) fn delete_handle(&self, id: Uuid) -> Result<Response, Failure> {
         let handle = self.handle(id)?;
-        if !handle.is_deletable_by(self.caller) {
-            return Err(Failure::Forbidden(
-                "The handle is not the caller's to delete.".to_owned(),
-            ));
+        match &handle.kind {
+            HandleKind::Search(_) => self.withdraw(&handle)?,
+            HandleKind::Activity { .. } | HandleKind::Invite { .. } | HandleKind::Transfer { .. } => {
+                self.check_own(&handle)?;
+                self.unbind(&handle);
+            }
         }
-        self.unbind(&handle);
         self.edge.store.handles().remove(id);
         Ok(answer::empty(StatusCode::NO_CONTENT))
+    }
+
+    pub(super) fn check_own(&self, handle: &Handle) -> Result<(), Failure> {
+        if handle.is_deletable_by(self.caller) {
+            return Ok(());
+        }
+        let message = "The handle is not the caller's to delete.";
+        Err(Failure::Forbidden(message.to_owned()))
     }
 
     pub(super) fn get_session_by_handle(&self, id: Uuid) -> Result<Response, Failure> {
@@ -114,16 +125,17 @@ impl Call<'_> {
         match &handle.kind {
             HandleKind::Activity { .. } => Grant::Activity,
             // HDL-INV-013
-            HandleKind::Invite { invited, .. } if self.caller.xuid() == Some(*invited) => Grant::Invite,
+            HandleKind::Invite { invited, .. } if self.speaker() == Some(*invited) => Grant::Invite,
             // HDL-TRF-003, CONTRA-30: judged each time.
             HandleKind::Transfer { origin } if self.is_in(origin) => Grant::Transfer,
+            HandleKind::Search(_) => Grant::Search,
             HandleKind::Invite { .. } | HandleKind::Transfer { .. } => Grant::None,
         }
     }
 
     /// Whether the caller is a member of a session, not only expected there.
     fn is_in(&self, at: &SessionRef) -> bool {
-        let caller = self.caller.xuid();
+        let caller = self.speaker();
         let found = self.edge.store.read(&at.key(), self.moment(), |live| {
             let mut members = live.session().members();
             members.any(|member| Some(member.xuid) == caller && member.status != Status::Reserved)
@@ -174,10 +186,10 @@ impl Call<'_> {
 
     /// Members invite; where there are owners, only they do, unless the session lets others (HDL-INV-014).
     fn check_inviter(&self, session: &Session) -> Result<(), Failure> {
-        if self.caller.is_server() {
+        if self.manages() {
             return Ok(());
         }
-        let caller = self.caller.xuid();
+        let caller = self.speaker();
         let mut members = session.members();
         if !members.any(|member| Some(member.xuid) == caller && member.status != Status::Reserved) {
             return Err(Failure::Forbidden(
@@ -196,10 +208,10 @@ impl Call<'_> {
     fn transfer(&self, handle: &Arc<Handle>) -> Result<(), Failure> {
         self.edge.store.write(&handle.at.key(), self.moment(), |visit| {
             if let Some(live) = visit.live() {
-                let caller = self.caller.xuid();
+                let caller = self.speaker();
                 let is_member = live.session().members().any(|member| Some(member.xuid) == caller);
                 // HDL-TRF-007
-                if !is_member && !self.caller.is_server() {
+                if !is_member && !self.manages() {
                     let message = "Only members of the target session can make a transfer handle to it.";
                     return Err(Failure::Forbidden(message.to_owned()));
                 }
@@ -214,7 +226,7 @@ impl Call<'_> {
     /// The document of a handle with what is included; `None` if the caller may not know of the session (HDL-QRY-019).
     pub(super) fn described(&self, handle: &Handle, include: Include) -> Option<Map<String, Value>> {
         let mut document = handle.to_json();
-        let access = self.access(Grant::None);
+        let access = self.access(self.grant(handle));
         let found = self.edge.store.read(&handle.at.key(), self.moment(), |live| {
             let session = live.session();
             let readable = session.may_read(&access).is_ok();

@@ -8,14 +8,18 @@ use serde_json::{Map, Value, json};
 
 use super::super::config::decimal;
 use super::super::failure::Failure;
+use super::super::handle::read_xuid;
 use super::super::provisions::folded;
 use super::super::session::{Restriction, Session, Status, Visibility, time_text};
 use super::super::session_ref::SessionKey;
+use super::super::store::Part;
 use super::handles::{Include, effective_visibility};
 use super::{Call, answer};
 
 /// The most results of any query (QRY-004, HDL-QRY-017).
 const MOST_RESULTS: usize = 100;
+/// How many candidates are taken from an index at once.
+const PAGE: usize = 128;
 
 /// What a query for sessions asks.
 #[derive(Debug)]
@@ -48,12 +52,7 @@ impl Call<'_> {
             let message = "The query has neither the parameter `keyword` nor `xuid`.";
             return Err(Failure::Malformed(message.to_owned()));
         }
-        if xuid.is_none() && (query.reservations || query.inactive) {
-            // QRY-017
-            let message =
-                "`reservations` and `inactive` say which sessions of a user to find; expected `xuid` as well.";
-            return Err(Failure::Malformed(message.to_owned()));
-        }
+        query.check_widening(xuid.is_some())?;
         self.check_insight(&query, xuid.as_slice())?;
         let mut results = Vec::new();
         match (xuid, &query.keyword) {
@@ -71,11 +70,12 @@ impl Call<'_> {
         let xuids = match body.get("xuids") {
             None if query.keyword.is_some() => Vec::new(),
             None => return Err(malformed()),
-            Some(xuids) => xuid_list(xuids).ok_or_else(malformed)?,
+            Some(xuids) => self.xuids(xuids).ok_or_else(malformed)?,
         };
         if xuids.is_empty() && query.keyword.is_none() {
             return Err(malformed()); // QRY-043
         }
+        query.check_widening(!xuids.is_empty())?;
         self.check_insight(&query, &xuids)?;
         let mut results = Vec::new();
         if let ([], Some(keyword)) = (xuids.as_slice(), &query.keyword) {
@@ -140,8 +140,8 @@ impl Call<'_> {
 
     /// Private sessions and reservations are for the user itself and for services to see (QRY-011 to QRY-015).
     fn check_insight(&self, query: &Query<'_>, xuids: &[u64]) -> Result<(), Failure> {
-        let own = !xuids.is_empty() && xuids.iter().all(|xuid| self.caller.xuid() == Some(*xuid));
-        if (query.private || query.reservations) && !own && !self.caller.is_server() {
+        let own = !xuids.is_empty() && xuids.iter().all(|xuid| self.speaker() == Some(*xuid));
+        if (query.private || query.reservations) && !own && !self.manages() {
             let message = "`private` and `reservations` can be asked only by the user they are about, or by a service.";
             return Err(Failure::Forbidden(message.to_owned()));
         }
@@ -149,10 +149,12 @@ impl Call<'_> {
     }
 
     fn find_of(&self, xuid: u64, query: &Query<'_>, results: &mut Vec<Value>) {
-        self.find(self.edge.store.sessions_of(xuid), query, results, |session| {
+        let page = |part: &Part<'_>| self.edge.store.sessions_of(xuid, part);
+        self.find(page, query, results, |session| {
             let member = session.member(xuid)?;
             let status = match member.status {
                 Status::Active => "active",
+                Status::Ready if !self.edge.provisions.rules.ready_is_listed_as_inactive.kept() => "active",
                 Status::Reserved if query.reservations => "reserved",
                 // QRY-007
                 Status::Ready | Status::Inactive if query.inactive => "inactive",
@@ -169,31 +171,44 @@ impl Call<'_> {
     }
 
     fn find_about(&self, keyword: &str, query: &Query<'_>, results: &mut Vec<Value>) {
-        let candidates = self.edge.store.sessions_about(query.scid, keyword);
-        self.find(candidates, query, results, |_| Some(Map::new()));
+        let page = |part: &Part<'_>| self.edge.store.sessions_about(keyword, part);
+        self.find(page, query, results, |_| Some(Map::new()));
     }
 
-    /// Adds those of `candidates` that the query matches, timers applied (QRY-045). `select` may leave a session out, and
-    /// says what the result tells of the user.
+    /// Adds those sessions that the query matches, timers applied (QRY-045). `page` gives the candidates part by part;
+    /// `select` may leave a session out, and says what the result tells of the user.
     fn find(
         &self,
-        candidates: Vec<SessionKey>,
+        page: impl Fn(&Part<'_>) -> Vec<SessionKey>,
         query: &Query<'_>,
         results: &mut Vec<Value>,
         select: impl Fn(&Session) -> Option<Map<String, Value>>,
     ) {
-        for key in candidates {
-            if results.len() >= query.take {
+        let mut after: Option<SessionKey> = None;
+        loop {
+            let candidates = page(&Part {
+                scid: query.scid,
+                template_name: query.template,
+                after: after.as_ref(),
+                most: PAGE,
+            });
+            for key in &candidates {
+                if results.len() >= query.take {
+                    return;
+                }
+                let found = self.edge.store.read(key, self.moment(), |live| {
+                    let session = live.session();
+                    query
+                        .matches(session)
+                        .then(|| select(session))?
+                        .map(|about| item(session, about))
+                });
+                results.extend(found.flatten());
+            }
+            if candidates.len() < PAGE {
                 return;
             }
-            let found = self.edge.store.read(&key, self.moment(), |live| {
-                let session = live.session();
-                query
-                    .matches(session)
-                    .then(|| select(session))?
-                    .map(|about| item(session, about))
-            });
-            results.extend(found.flatten());
+            after = candidates.into_iter().next_back();
         }
     }
 
@@ -202,7 +217,7 @@ impl Call<'_> {
         let malformed = |what: &str| Failure::Malformed(format!("{what}."));
         match body.get("type").and_then(Value::as_str) {
             Some("activity") => {}
-            Some("search") => return Err(Failure::NotOffered("Search handles are not offered yet.")),
+            Some("search") => return self.query_search(body),
             _ => return Err(malformed("`type` is neither `activity` nor `search`")),
         }
         let provisions = &self.edge.provisions;
@@ -214,10 +229,10 @@ impl Call<'_> {
         let owners = body.get("owners").and_then(Value::as_object);
         let owners = owners.ok_or_else(|| malformed("`owners` is missing or no object"))?;
         let xuids = match (owners.get("xuids"), owners.get("people")) {
-            (Some(xuids), None) => {
-                xuid_list(xuids).ok_or_else(|| malformed("`owners.xuids` is no list of decimal strings"))?
-            }
-            (None, Some(people)) => self.people(people)?,
+            (Some(xuids), None) => self
+                .xuids(xuids)
+                .ok_or_else(|| malformed("`owners.xuids` is no list of decimal strings"))?,
+            (None, Some(people)) => self.people(people, "owners")?,
             // HDL-QRY-006, HDL-QRY-007
             _ => return Err(malformed("`owners` has not exactly one of `xuids` and `people`")),
         };
@@ -239,10 +254,17 @@ impl Call<'_> {
         Ok(answer::document(StatusCode::OK, &json!({ "results": results })))
     }
 
-    /// The social group that `people` names (HDL-QRY-004), in the order of xuids.
-    fn people(&self, people: &Value) -> Result<Vec<u64>, Failure> {
-        let malformed = |what: &str| Failure::Malformed(format!("`owners.people.{what}."));
-        let who = people.get("monikerXuid").and_then(Value::as_str).and_then(decimal);
+    /// A list of xuids; `None` if it is none.
+    fn xuids(&self, list: &Value) -> Option<Vec<u64>> {
+        let xuids = list.as_array()?.iter();
+        xuids.map(|xuid| read_xuid(xuid, &self.edge.provisions.rules)).collect()
+    }
+
+    /// The social group that `people` names (HDL-QRY-004), in the order of xuids. `whose` is the member that it is in.
+    pub(super) fn people(&self, people: &Value, whose: &str) -> Result<Vec<u64>, Failure> {
+        let malformed = |what: &str| Failure::Malformed(format!("`{whose}.people.{what}."));
+        let who = people.get("monikerXuid");
+        let who = who.and_then(|xuid| read_xuid(xuid, &self.edge.provisions.rules));
         let who = who.ok_or_else(|| malformed("monikerXuid` is missing or no decimal string"))?;
         let social = &self.edge.provisions.social;
         let moniker = people.get("moniker").and_then(Value::as_str).unwrap_or_default();
@@ -262,6 +284,15 @@ impl Call<'_> {
 }
 
 impl Query<'_> {
+    /// QRY-017
+    fn check_widening(&self, asks_of_users: bool) -> Result<(), Failure> {
+        if asks_of_users || !(self.reservations || self.inactive) {
+            return Ok(());
+        }
+        let message = "`reservations` and `inactive` say which sessions of a user to find; expected a user as well.";
+        Err(Failure::Malformed(message.to_owned()))
+    }
+
     fn matches(&self, session: &Session) -> bool {
         let same = |one: &str, other: &str| folded(one) == folded(other);
         same(&session.at().scid, self.scid)
@@ -298,10 +329,4 @@ fn item(session: &Session, about: Map<String, Value>) -> Value {
     }
     item.insert("accepted".to_owned(), json!(session.accepted()));
     Value::Object(item)
-}
-
-/// A list of xuids; `None` if it is none.
-fn xuid_list(list: &Value) -> Option<Vec<u64>> {
-    let xuids = list.as_array()?.iter();
-    xuids.map(|xuid| xuid.as_str().and_then(decimal)).collect()
 }
