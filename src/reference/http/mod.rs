@@ -5,6 +5,8 @@
 
 mod answer;
 mod conditions;
+#[cfg(test)]
+pub(super) mod faults;
 mod handles;
 mod path;
 mod queries;
@@ -40,7 +42,7 @@ use super::json;
 use super::principal::Principal;
 use super::provisions::Provisions;
 use super::rate::{Counter, Rates};
-use super::rules::{EmptyBody, RepeatedMember};
+use super::rules::{EmptyBody, RepeatedMember, Rules};
 use super::session::{Access, ContractVersion, Grant, Session};
 use super::session_ref::SessionRef;
 use super::store::{Moment, Store};
@@ -64,6 +66,7 @@ struct Edge {
 }
 
 /// What is known of a request once it may be answered.
+#[derive(Clone, Copy)]
 struct Call<'s> {
     edge: &'s Edge,
     caller: &'s Principal,
@@ -301,6 +304,10 @@ impl Call<'_> {
         rates
             .count(xuid, self.caller.title_id, counter, self.now)
             .map_err(Failure::Throttled)
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.edge.provisions.rules
     }
 
     /// What the caller may do, with what a handle brought it.

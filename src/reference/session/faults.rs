@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::sample::{Stage, active, join, me_system, reserve, server, system, user, user_with};
 use super::{ContractVersion, Grant, Session};
+use crate::reference::http::faults::SHOWN;
 use crate::reference::principal::Principal;
 use crate::reference::rules::{RuleKind, Rules};
 
@@ -282,7 +283,8 @@ fn every_fault_of_the_table_shows() {
         "the conversation is the same each time"
     );
     let mut unseen = Vec::new();
-    for rule in Rules::table().iter().filter(|rule| rule.kind == RuleKind::Settled) {
+    let settled = Rules::table().iter().filter(|rule| rule.kind == RuleKind::Settled);
+    for rule in settled.filter(|rule| !SHOWN.contains(&rule.id)) {
         let mut rules = Rules::default();
         rules.set(rule.id, "broken").unwrap();
         if conversation(&rules) == kept {
