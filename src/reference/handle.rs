@@ -68,7 +68,11 @@ impl Handle {
             .ok_or_else(|| malformed("`type` is missing or no string"))?;
         let id = Uuid::new_v4();
         // HDL-ACT-002: the name of an activity's session may be left to the service.
-        let at = session_ref(body, "sessionRef", kind == "activity")?;
+        let at = session_ref(
+            body,
+            "sessionRef",
+            kind == "activity" && rules.activities_may_be_unnamed.kept(),
+        )?;
         let kind = match kind {
             "activity" => HandleKind::Activity {
                 // HDL-ACT-011
@@ -78,16 +82,18 @@ impl Handle {
                     .ok_or_else(|| Failure::Forbidden("Only a user can set an activity.".to_owned()))?,
             },
             "invite" => HandleKind::Invite {
-                invited: xuid(body, "invitedXuid", rules)?,
-                attributes: invite_attributes(body.get("inviteAttributes"), caller)?,
+                invited: match xuid(body, "invitedXuid", rules) {
+                    Err(_) if !rules.invites_need_a_guest.kept() => 0,
+                    invited => invited?,
+                },
+                attributes: invite_attributes(body.get("inviteAttributes"), caller, rules)?,
                 expires: now.saturating_add(INVITE_LIFE).unwrap_or(Timestamp::MAX),
             },
             "transfer" => HandleKind::Transfer {
                 origin: session_ref(body, "originSessionRef", false)?,
             },
             "search" => {
-                let attributes = SearchAttributes::parse(body.get("searchAttributes").unwrap_or(&Value::Null));
-                let attributes = attributes.map_err(|error| Failure::Malformed(format!("{error}.")))?;
+                let attributes = search_attributes(body.get("searchAttributes"), rules)?;
                 HandleKind::Search(Arc::new(SearchHandle::new(id, at.clone(), now, attributes)))
             }
             _ => {
@@ -126,7 +132,15 @@ impl Handle {
     }
 
     /// The document, without what is included on request.
-    pub(super) fn to_json(&self) -> Map<String, Value> {
+    pub(super) fn to_json(&self, rules: &Rules) -> Map<String, Value> {
+        let number = |number: u64| {
+            if rules.handle_numbers_are_text.kept() {
+                json!(number.to_string())
+            } else {
+                json!(number)
+            }
+        };
+        let title = number(self.title.into());
         let mut document = Map::new();
         let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
         put("id", json!(self.id.to_string()));
@@ -135,8 +149,8 @@ impl Handle {
             HandleKind::Activity { owner } => {
                 put("type", json!("activity"));
                 put("sessionRef", self.at.to_json());
-                put("ownerXuid", json!(owner.to_string()));
-                put("titleId", json!(self.title.to_string()));
+                put("ownerXuid", number(*owner));
+                put("titleId", title);
                 put("createTime", json!(time_text(self.created)));
             }
             HandleKind::Invite {
@@ -146,14 +160,17 @@ impl Handle {
             } => {
                 put("type", json!("invite"));
                 put("sessionRef", self.at.to_json());
-                put("invitedXuid", json!(invited.to_string()));
-                if let Some(sender) = self.creator {
-                    put("senderXuid", json!(sender.to_string()));
+                put("invitedXuid", number(*invited));
+                let tells = rules.invites_tell_sender_and_end.kept();
+                if let Some(sender) = self.creator.filter(|_| tells) {
+                    put("senderXuid", number(sender));
                 }
                 put("inviteAttributes", Value::Object(attributes.clone()));
-                put("titleId", json!(self.title.to_string()));
+                put("titleId", title);
                 put("createTime", json!(time_text(self.created)));
-                put("expiration", json!(time_text(*expires)));
+                if tells {
+                    put("expiration", json!(time_text(*expires)));
+                }
             }
             // LIVE-003: the request and the id, nothing more.
             HandleKind::Transfer { origin } => {
@@ -165,8 +182,13 @@ impl Handle {
             HandleKind::Search(search) => {
                 put("type", json!("search"));
                 put("sessionRef", self.at.to_json());
-                put("searchAttributes", search.attributes().to_json());
-                put("titleId", json!(self.title.to_string()));
+                let attributes = search.attributes().to_json();
+                if rules.attributes_keep_their_case.kept() {
+                    put("searchAttributes", attributes);
+                } else {
+                    put("searchAttributes", lowered(attributes));
+                }
+                put("titleId", title);
                 put("createTime", json!(time_text(self.created)));
             }
         }
@@ -227,7 +249,26 @@ fn xuid(body: &Map<String, Value>, member: &str, rules: &Rules) -> Result<u64, F
     found.ok_or_else(|| Failure::Malformed(format!("`{member}` is missing or no decimal string.")))
 }
 
-fn invite_attributes(given: Option<&Value>, caller: &Principal) -> Result<Map<String, Value>, Failure> {
+fn search_attributes(given: Option<&Value>, rules: &Rules) -> Result<SearchAttributes, Failure> {
+    // SRCH-HDL-013
+    if given.is_none() && !rules.attributes_are_optional.kept() {
+        return Err(Failure::Malformed("`searchAttributes` is missing.".to_owned()));
+    }
+    SearchAttributes::parse(given.unwrap_or(&Value::Null)).or_else(|error| {
+        let rule = if error.pointer.starts_with("/searchAttributes/tags") {
+            rules.tags_are_checked
+        } else {
+            rules.attribute_names_are_checked
+        };
+        if rule.kept() {
+            Err(Failure::Malformed(format!("{error}.")))
+        } else {
+            Ok(SearchAttributes::default())
+        }
+    })
+}
+
+fn invite_attributes(given: Option<&Value>, caller: &Principal, rules: &Rules) -> Result<Map<String, Value>, Failure> {
     let malformed = |what: &str| Failure::Malformed(format!("`inviteAttributes{what}."));
     let empty = Map::new();
     let given = match given {
@@ -254,7 +295,7 @@ fn invite_attributes(given: Option<&Value>, caller: &Principal) -> Result<Map<St
         }
     }
     let context = attributes.get("context").and_then(Value::as_str).unwrap_or_default();
-    if encoded_length(context) > CONTEXT_LENGTH {
+    if encoded_length(context) > CONTEXT_LENGTH && rules.context_is_bounded.kept() {
         return Err(malformed(&format!(
             ".context` is longer than {CONTEXT_LENGTH} characters once URI-encoded"
         )));
@@ -264,6 +305,19 @@ fn invite_attributes(given: Option<&Value>, caller: &Principal) -> Result<Map<St
         return Err(malformed(".senderString` is only for services"));
     }
     Ok(attributes)
+}
+
+/// All texts in lower case.
+fn lowered(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.to_lowercase()),
+        Value::Array(items) => items.into_iter().map(lowered).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| (name, lowered(value)))
+            .collect(),
+        plain => plain,
+    }
 }
 
 fn encoded_length(text: &str) -> usize {
@@ -311,7 +365,7 @@ mod tests {
     #[test]
     fn an_activity_without_a_session_name_gets_one() {
         let body = json!({"version": 1, "type": "activity", "sessionRef": {"scid": "s", "templateName": "t"}});
-        let document = read(&body).unwrap().to_json();
+        let document = read(&body).unwrap().to_json(&Rules::default());
         assert!(Uuid::try_parse(document["sessionRef"]["name"].as_str().unwrap()).is_ok());
         assert_eq!(document["ownerXuid"], "7");
         assert_eq!(document["titleId"], "5");
@@ -322,7 +376,7 @@ mod tests {
         let session = json!({"scid": "s", "templateName": "t", "name": "n"});
         let mut body = json!({"version": 1, "type": "invite", "sessionRef": session, "invitedXuid": "8",
             "inviteAttributes": {"titleId": 5, "context": "x"}});
-        let document = read(&body).unwrap().to_json();
+        let document = read(&body).unwrap().to_json(&Rules::default());
         assert_eq!(document["inviteAttributes"]["titleId"], "5");
         assert_eq!(document["expiration"], "1970-01-02T00:00:00.0000000Z");
         body["inviteAttributes"]["context"] = json!("é".repeat(43));
@@ -338,7 +392,7 @@ mod tests {
     fn a_transfer_answers_with_the_request_and_the_id() {
         let session = json!({"scid": "s", "templateName": "t", "name": "n"});
         let body = json!({"version": 1, "type": "transfer", "sessionRef": session, "originSessionRef": session});
-        let mut document = read(&body).unwrap().to_json();
+        let mut document = read(&body).unwrap().to_json(&Rules::default());
         assert!(document.shift_remove("id").is_some());
         assert_eq!(Value::Object(document), body);
     }

@@ -83,6 +83,12 @@ impl Handles {
         replaced
     }
 
+    /// Takes back a handle that another one has replaced; it can be found by its id alone.
+    pub(in super::super) fn keep(&self, handle: Arc<Handle>) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.by_id.insert(handle.id, handle);
+    }
+
     /// Removes a handle, if it is there.
     pub(in super::super) fn remove(&self, id: Uuid) -> Option<Arc<Handle>> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);

@@ -14,6 +14,7 @@ use super::handles::Include;
 use super::{Call, answer};
 use crate::reference::failure::Failure;
 use crate::reference::handle::Handle;
+use crate::reference::rules::Rules;
 use crate::reference::search::{Filter, Order, Query, RoleFacts, SearchHandle, SessionFacts, Sessions};
 use crate::reference::session::{Capability, Grant, Session, Visibility};
 use crate::reference::session_ref::SessionKey;
@@ -24,16 +25,14 @@ impl Call<'_> {
     /// (HDL-GEN-003).
     pub(super) fn offer(&self, handle: &Arc<Handle>, template: &Template) -> Result<(), Failure> {
         self.edge.store.write(&handle.at.key(), self.moment(), |visit| {
-            let offered = match visit.live() {
-                Some(live) => {
-                    self.check_in_charge(live.session())?;
-                    check_searchable(live.session().has_capability(Capability::Searchable))?;
-                    Some(live.session().with_search_handle(Some(handle.id)))
-                }
-                None => {
-                    check_searchable(template.has(Capability::Searchable))?;
-                    None
-                }
+            let offered = if let Some(live) = visit.live() {
+                self.check_in_charge(live.session())?;
+                self.check_searchable(live.session().has_capability(Capability::Searchable))?;
+                Some(live.session().with_search_handle(Some(handle.id)))
+            } else {
+                self.check_sessionless()?;
+                self.check_searchable(template.has(Capability::Searchable))?;
+                None
             };
             visit.put_handle(Arc::clone(handle), self.edge.clock.now());
             if let Some(session) = offered {
@@ -50,13 +49,23 @@ impl Call<'_> {
                 self.check_in_charge(live.session())?;
                 if live.session().search_handle() == Some(handle.id) {
                     let session = live.session().with_search_handle(None);
-                    visit.commit(session);
+                    let is_no_change = self.rules().withdrawal_is_no_change.kept();
+                    visit.commit(if is_no_change { session } else { session.touched() });
                 }
             } else {
                 self.check_own(handle)?;
             }
             Ok(())
         })
+    }
+
+    /// SRCH-HDL-002
+    fn check_searchable(&self, is_searchable: bool) -> Result<(), Failure> {
+        if is_searchable || !self.rules().searchable_is_needed.kept() {
+            return Ok(());
+        }
+        let message = "The session lacks the capability `searchable`, which search handles need.";
+        Err(Failure::Forbidden(message.to_owned()))
     }
 
     /// SRCH-HDL-020
@@ -80,11 +89,17 @@ impl Call<'_> {
         };
         let needed = |name: &str| text(name)?.ok_or_else(|| malformed(format!("`{name}` is missing")));
         let (scid, template_name) = (needed("scid")?, needed("templateName")?);
-        let filter = text("filter")?.map(Filter::parse).transpose();
-        let filter = filter.map_err(|error| malformed(format!("`filter`, {error}")))?;
-        let order = text("orderBy")?.map(Order::parse).transpose();
+        let rules = self.rules();
+        let given = text("filter")?.filter(|text| !text.is_empty() || rules.empty_filter_is_refused.kept());
+        let filter = match given.map(|text| Filter::parse_under(text, rules)).transpose() {
+            Err(_) if !rules.malformed_filter_is_refused.kept() => None,
+            filter => filter.map_err(|error| malformed(format!("`filter`, {error}")))?,
+        };
+        let order = text("orderBy")?.filter(|_| rules.search_is_ordered.kept());
+        let order = order.map(Order::parse).transpose();
         let order = order.map_err(|error| malformed(format!("`orderBy`, {error}")))?;
         let among = self.sessions_of_people(body.get("sessionMembers"))?;
+        let among = among.filter(|_| rules.search_asks_for_people.kept());
         self.edge.provisions.template(scid, template_name, self.caller)?;
         let query = Query {
             scid,
@@ -92,7 +107,7 @@ impl Call<'_> {
             filter: filter.as_ref(),
             order: order.as_ref(),
             among: among.as_deref(),
-            any_not_equal: self.edge.provisions.rules.any_not_equal,
+            any_not_equal: rules.any_not_equal,
         };
         let include = Include::parse(&self.parameter("include").unwrap_or_default());
         let handles = self.edge.store.handles();
@@ -118,17 +133,20 @@ impl Call<'_> {
     }
 }
 
-impl Sessions for Call<'_> {
-    type Facts = Found;
+impl<'c> Sessions for Call<'c> {
+    type Facts = Found<'c>;
 
-    fn facts(&self, handle: &SearchHandle) -> Option<Found> {
+    fn facts(&self, handle: &SearchHandle) -> Option<Found<'c>> {
         let access = self.access(Grant::Search);
         let found = self.edge.store.read(handle.key(), self.moment(), |live| {
             let session = live.session();
             // It may have been replaced meanwhile.
             let is_current = session.search_handle() == Some(handle.id());
             let is_hidden = session.visibility() == Visibility::Private && session.may_read(&access).is_err();
-            (is_current && !is_hidden).then(|| Found(session.clone()))
+            (is_current && !is_hidden).then(|| Found {
+                session: session.clone(),
+                rules: &self.edge.provisions.rules,
+            })
         });
         found.flatten()
     }
@@ -140,16 +158,22 @@ impl Sessions for Call<'_> {
 
 /// A session that a search may find.
 #[derive(Debug)]
-pub(super) struct Found(Session);
+pub(super) struct Found<'r> {
+    session: Session,
+    rules: &'r Rules,
+}
 
 /// No session of this contract says how many members it aims at, when it is scheduled or how it is registered.
-impl SessionFacts for Found {
+impl SessionFacts for Found<'_> {
     fn members_count(&self) -> u64 {
-        self.0.count()
+        if self.rules.filters_count_members.kept() {
+            return self.session.count();
+        }
+        self.session.max_members().saturating_sub(self.session.count())
     }
 
     fn max_members_count(&self) -> u64 {
-        self.0.max_members()
+        self.session.max_members()
     }
 
     fn target_members_count(&self) -> Option<u64> {
@@ -157,25 +181,33 @@ impl SessionFacts for Found {
     }
 
     fn role(&self, role_type: &str, role: &str) -> Option<RoleFacts> {
-        let role = self.0.role(role_type, role)?;
+        let role = self.session.role(role_type, role)?;
+        let counts = self.rules.filters_count_roles.kept();
         Some(RoleFacts {
-            count: role.count,
-            max: role.max,
+            count: if counts { role.count } else { 0 },
+            max: role.max.filter(|_| self.rules.role_target_falls_back.kept()),
             target: role.target,
         })
     }
 
     fn member_xuids(&self) -> Vec<u64> {
-        self.0.members().map(|member| member.xuid).collect()
+        let asks = self.rules.filters_ask_for_members.kept();
+        let members = self.session.members().filter(|_| asks);
+        members.map(|member| member.xuid).collect()
     }
 
     fn owner_xuids(&self) -> Vec<u64> {
-        let owners = self.0.members().filter(|member| member.is_owner);
+        let asks = self.rules.filters_ask_for_members.kept();
+        let owners = self.session.members().filter(|member| member.is_owner && asks);
         owners.map(|owner| owner.xuid).collect()
     }
 
     fn keywords(&self) -> &[String] {
-        self.0.keywords()
+        if self.rules.filters_ask_for_keywords.kept() {
+            self.session.keywords()
+        } else {
+            &[]
+        }
     }
 
     fn scheduled_time(&self) -> Option<Timestamp> {
@@ -185,13 +217,4 @@ impl SessionFacts for Found {
     fn registration_state(&self) -> Option<&str> {
         None
     }
-}
-
-/// SRCH-HDL-002
-fn check_searchable(is_searchable: bool) -> Result<(), Failure> {
-    if is_searchable {
-        return Ok(());
-    }
-    let message = "The session lacks the capability `searchable`, which search handles need.";
-    Err(Failure::Forbidden(message.to_owned()))
 }
