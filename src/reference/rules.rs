@@ -303,6 +303,10 @@ rules! {
             BadRequest = "bad-request": "400.",
             NotAcceptable = "not-acceptable": "406.",
         }
+        joined: Joined = "INIT-011", "When has a member of an episode joined?" {
+            Present = "present": "Once it is active or ready.",
+            Accepted = "accepted": "Once it is no longer reserved.",
+        }
         other_media_type: OtherMediaType = "HDR-008", "How is a body that is not declared as JSON refused?" {
             BadRequest = "bad-request": "400.",
             Unsupported = "unsupported": "415.",
@@ -332,7 +336,7 @@ rules! {
             Always = "always": "400.",
             Never = "never": "It is in the title of its token.",
         }
-        managed_privilege: ManagedPrivilege = "AUTH-013.privilege", "May a service bring in a user without priv=multiplayer?" {
+        managed_privilege: ManagedPrivilege = "SES-CREATE-018", "May a service bring in a user without priv=multiplayer?" {
             Overridden = "overridden": "Yes, unless it denies itself Multiplayer.Manage.",
             Needed = "needed": "No, 403.",
         }
@@ -395,6 +399,40 @@ rules! {
         own_device_is_not_measured = "SES-MSYS-005": "A member does not measure itself.", "It may.";
         addresses_need_connectivity = "SES-CAP-003": "secureDeviceAddress needs connectivity.", "It does not.";
         initialization_needs_members = "INIT-026": "Too few members to initialize are refused.", "They are accepted.";
+        marked_members_initialize = "INIT-002": "Only members added with initialize take part.", "Everybody does.";
+        creation_is_episode_one = "INIT-003": "The members of a creation are episode 1.", "They are episode 2.";
+        late_members_wait = "INIT-004": "Members added in an episode wait for the next.", "They enter the running one.";
+        episode_ends_for_members = "INIT-005": "initializationEpisode goes when its episode ends.", "It stays.";
+        initializing_is_shown = "INIT-006": "initializing is shown while an episode runs.", "It is not.";
+        first_failure_is_final = "INIT-008": "Nobody is initialized after episode 1 failed.", "The next ones are.";
+        measuring_needs_metrics = "INIT-009": "Without anything to measure, measuring is skipped.", "It is not.";
+        evaluating_is_external = "INIT-010": "Without external evaluation, evaluating is skipped.", "It is not.";
+        absent_members_are_removed = "INIT-012": "joinTimeout removes reservations.", "They stay.";
+        late_measurements_fail = "INIT-013": "Who uploads no measurements in time fails.", "It passes.";
+        silence_is_failure = "INIT-014": "No evaluation in time is a failure.", "It is a success.";
+        evaluation_timeout_is_external = "INIT-015": "evaluationTimeout needs external evaluation.", "It does not.";
+        verdict_is_not_shown = "INIT-017": "initializationSucceeded is never shown.", "It is.";
+        rejected_members_fail = "INIT-018": "A failed evaluation fails the members.", "It leaves no mark on them.";
+        earliest_failure_wins = "INIT-019": "The earliest of several failures is shown.", "The latest is.";
+        missing_metric_fails = "INIT-022": "A required metric that is missing is a failure.", "It is overlooked.";
+        groups_fail_together = "INIT-023": "A member fails with its group.", "It passes.";
+        groups_have_members = "INIT-024": "A group has indices below membersInfo.next.", "It may have others.";
+        first_episode_needs_members = "INIT-025": "Only episode 1 needs so many members.", "Every episode does.";
+        too_few_fail_together = "INIT-027": "Too few who pass make everybody fail.", "Those who pass pass.";
+        initialization_has_defaults = "INIT-029": "joinTimeout is 10 seconds by default.", "It is 5 seconds.";
+        old_initialization_has_defaults = "INIT-030": "Before 107 initialization has other defaults.", "It has those of 107.";
+        large_is_not_initialized = "INIT-031": "A large session has no initialization.", "It may have one.";
+        metrics_need_connectivity = "INIT-032": "Metrics need connectivity.", "They do not.";
+        peers_are_judged = "INIT-034": "peerToPeerRequirements decide who passes.", "They do not.";
+        hosts_are_judged = "INIT-035": "peerToHostRequirements decide who passes.", "They do not.";
+        host_metric_decides = "INIT-036": "hostSelectionMetric orders the candidates.", "Latency always does.";
+        candidates_are_shown = "INIT-037": "hostCandidates appear after measuring.", "They do not.";
+        host_ends_candidacy = "INIT-038": "A host clears hostCandidates.", "They stay.";
+        host_is_given = "INIT-039": "With a host only links to it count.", "Any host will do.";
+        server_names_are_lower_case = "INIT-044": "Measurement servers have lower-case names.", "They need not.";
+        servers_are_ranked = "INIT-045": "The service ranks measured servers.", "It does not.";
+        stage_time_is_new = "INIT-047": "Each stage has a stageStartTime of its own.", "All have that of the episode.";
+        initialization_overrides_timeouts = "TMO-015": "Initialization overrides other timeouts.", "It does not.";
         initialize_needs_initialization = "LIVE-014": "initialize is dropped without memberInitialization.", "It is kept.";
         timers_are_applied = "TMO-003": "Expired timers are applied at the next access.", "They are not.";
         timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.";

@@ -108,6 +108,7 @@ impl Suite {
             suite.files = files;
             Ok(suite)
         } else {
+            problems.sort_by(|a, b| a.file.cmp(&b.file));
             Err(Box::new(Broken { files, problems }))
         }
     }

@@ -52,6 +52,7 @@ use crate::reference::session_ref::SessionRef;
 use crate::reference::social::Social;
 use crate::reference::template::Template;
 use constants::Constants;
+use initialization::Initialization;
 use member::Member;
 use members::Members;
 use properties::Properties;
@@ -190,6 +191,7 @@ pub struct Session {
     servers: Arc<Servers>,
     role_types: Arc<RoleTypes>,
     empty_since: Option<Timestamp>,
+    initialization: Initialization,
 }
 
 /// What survives a deleted session at its address.
