@@ -40,8 +40,6 @@ pub(super) enum Failure {
     Throttled(Throttled),
     /// The path only speaks WebSocket.
     UpgradeRequired,
-    /// Something that this service does not offer.
-    NotOffered(&'static str),
     /// A fault of the service.
     Fault,
 }

@@ -15,19 +15,21 @@ use uuid::Uuid;
 
 use super::super::failure::Failure;
 use super::super::principal::Principal;
-use super::super::provisions::folded;
 use super::super::session::{Access, ContractVersion, Grant, Session, Status};
 use super::super::session_ref::SessionKey;
+use super::super::store::Part;
 use super::Edge;
 
 const PAGE: &str = include_str!("explorer.html");
 const UNKNOWN: &str =
     "<p class=\"note\">Enter the whole value of an Authorization header to see what its identity sees.";
 
+/// The most sessions of a service config that the page shows.
+const MOST_SESSIONS: usize = 200;
+
 /// A session as the page shows it.
 struct Shown {
     key: SessionKey,
-    scid: String,
     summary: String,
     document: Value,
 }
@@ -49,21 +51,6 @@ impl Edge {
     }
 
     fn seen_by(&self, caller: &Principal, now: Timestamp) -> String {
-        let mut sessions: Vec<_> = caller
-            .xuid()
-            .map(|xuid| self.store.sessions_of(xuid))
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|key| self.shown(key, caller, now))
-            .collect();
-        sessions.sort_by(|one, two| one.key.cmp(&two.key));
-        let keys: BTreeSet<_> = sessions.iter().map(|session| &session.key).collect();
-        let mut handles: BTreeMap<SessionKey, Vec<Value>> = BTreeMap::new();
-        for handle in self.store.handles().to_sessions(&keys, now) {
-            let documents = handles.entry(handle.at.key()).or_default();
-            documents.push(Value::Object(handle.to_json()));
-        }
-
         let mut html = String::new();
         let mut scids: Vec<_> = self.provisions.scids(caller).collect();
         scids.sort_unstable();
@@ -86,10 +73,25 @@ impl Edge {
                 put_details(&mut html, &format!("{scid}~{}", template.name), &summary, &document);
             }
             html.push_str("<h3>Sessions</h3>\n");
-            let own = sessions.iter().filter(|session| folded(&session.scid) == folded(scid));
-            let mut count = 0;
-            for session in own {
-                count += 1;
+            let part = Part {
+                scid,
+                template_name: None,
+                after: None,
+                most: MOST_SESSIONS,
+            };
+            let keys = caller.xuid().map(|xuid| self.store.sessions_of(xuid, &part));
+            let sessions: Vec<_> = keys
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|key| self.shown(key, caller, now))
+                .collect();
+            let keys: BTreeSet<_> = sessions.iter().map(|session| &session.key).collect();
+            let mut handles: BTreeMap<SessionKey, Vec<_>> = BTreeMap::new();
+            for handle in self.store.handles().to_sessions(&keys, now) {
+                let documents = handles.entry(handle.at.key()).or_default();
+                documents.push(Value::Object(handle.to_json(&self.provisions.rules)));
+            }
+            for session in &sessions {
                 put_details(&mut html, session.key.as_str(), &session.summary, &session.document);
                 for handle in handles.get(&session.key).into_iter().flatten() {
                     let text = |name: &str| handle.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -97,7 +99,7 @@ impl Edge {
                     put_details(&mut html, text("id"), &summary, handle);
                 }
             }
-            if count == 0 {
+            if sessions.is_empty() {
                 html.push_str("<p class=\"note\">The user is in no session.\n");
             }
         }
@@ -140,15 +142,10 @@ impl Edge {
                     Status::Active => "active",
                 }
             );
-            Some((at.scid.clone(), summary, document))
+            Some((summary, document))
         };
-        let (scid, summary, document) = self.store.peek(&key, look)??;
-        Some(Shown {
-            key,
-            scid,
-            summary,
-            document,
-        })
+        let (summary, document) = self.store.peek(&key, look)??;
+        Some(Shown { key, summary, document })
     }
 }
 

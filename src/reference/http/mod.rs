@@ -8,9 +8,12 @@ mod answer;
 mod conditions;
 mod connect;
 mod explorer;
+#[cfg(test)]
+pub(super) mod faults;
 mod handles;
 mod path;
 mod queries;
+mod search;
 mod sessions;
 mod templates;
 #[cfg(test)]
@@ -46,7 +49,7 @@ use super::principal::Principal;
 use super::provisions::Provisions;
 use super::rate::{Counter, Rates};
 use super::realtime::{ConnectionsAt, RealTime};
-use super::rules::{EmptyBody, RepeatedMember};
+use super::rules::{EmptyBody, RepeatedMember, Rules};
 use super::session::{Access, ContractVersion, Grant, Session};
 use super::session_ref::{SessionKey, SessionRef};
 use super::store::{Moment, Store};
@@ -72,6 +75,7 @@ struct Edge {
 }
 
 /// What is known of a request once it may be answered.
+#[derive(Clone, Copy)]
 struct Call<'s> {
     edge: &'s Edge,
     caller: &'s Principal,
@@ -367,6 +371,10 @@ impl Call<'_> {
     /// Whether the caller is a service whose access stands above the rights of users.
     fn manages(&self) -> bool {
         self.access(Grant::None).manages()
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.edge.provisions.rules
     }
 
     /// What the caller may do, with what a handle brought it.

@@ -9,7 +9,7 @@ mod due;
 mod message;
 pub(super) mod socket;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -9,11 +9,13 @@ use super::sample::{
     Stage, acting, active, initialize, initialize_with, join, me_system, reserve, server, system, user, user_with,
 };
 use super::{ContractVersion, Grant, Session};
+use crate::reference::http::faults::SHOWN as OVER_HTTP;
 use crate::reference::principal::Principal;
+use crate::reference::realtime::tests::SHOWN as IN_REAL_TIME;
 use crate::reference::rules::{RuleKind, Rules};
 
 /// What is decided before a session is asked: headers and queries.
-const AT_THE_EDGE: &[&str] = &["AUTH-008", "AUTH-014", "QRY-007"];
+const AT_THE_EDGE: &[&str] = &["AUTH-008", "AUTH-014", "SES-MEMBER-013"];
 
 /// Writes down what callers see, without what differs from run to run.
 struct Scribe<'r> {
@@ -418,10 +420,9 @@ fn every_fault_of_the_table_shows() {
         "the conversation is the same each time"
     );
     let mut unseen = Vec::new();
-    // Of sockets and taps a session knows nothing: the tests of the real-time part show those.
-    let is_real_time = |id: &str| (id.starts_with("RTA-") && id != "RTA-025") || id == "TMO-024";
+    let elsewhere = [AT_THE_EDGE, OVER_HTTP, IN_REAL_TIME].concat();
     let settled = Rules::table().iter().filter(|rule| rule.kind == RuleKind::Settled);
-    for rule in settled.filter(|rule| !AT_THE_EDGE.contains(&rule.id) && !is_real_time(rule.id)) {
+    for rule in settled.filter(|rule| !elsewhere.contains(&rule.id)) {
         let mut rules = Rules::default();
         rules.set(rule.id, "broken").unwrap();
         if conversation(&rules) == kept {
