@@ -498,7 +498,7 @@ fn round(milliseconds: f64) -> f64 {
 
 /// A report of some cases, for tests: id, verdict, and what was found as assertion and observation.
 #[cfg(test)]
-pub(super) fn sample(cases: &[(&str, Verdict, &[(&str, &str)])]) -> Document {
+pub(crate) fn sample(cases: &[(&str, Verdict, &[(&str, &str)])]) -> Document {
     let cases = cases.iter().map(|(id, verdict, findings)| Case {
         id: (*id).to_owned(),
         case: (*id).to_owned(),

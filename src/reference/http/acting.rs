@@ -137,7 +137,7 @@ fn users(headers: &HeaderMap, rules: &Rules) -> Result<Vec<User>, Failure> {
     Ok(users)
 }
 
-/// AUTH-013. A service loses nothing by denying itself what it does not have.
+/// AUTH-013: a service loses nothing by denying itself what it does not have.
 fn denies_manage(headers: &HeaderMap) -> Result<bool, Failure> {
     let mut denies = false;
     for value in headers.get_all(DENY_SCOPE) {

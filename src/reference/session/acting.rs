@@ -133,9 +133,9 @@ fn the_privilege_is_asked_where_the_rights_of_users_are() {
     stage.denies_manage = true;
     assert_eq!(stage.refused(&server(), join()), RefusalKind::Forbidden);
     stage.denies_manage = false;
-    stage.rules.set("AUTH-013.privilege", "needed").unwrap();
+    stage.rules.set("SES-CREATE-018", "needed").unwrap();
     assert_eq!(stage.refused(&server(), join()), RefusalKind::Forbidden);
-    stage.rules.set("AUTH-013.privilege", "overridden").unwrap();
+    stage.rules.set("SES-CREATE-018", "overridden").unwrap();
     stage.put(&server(), join()).unwrap();
 }
 

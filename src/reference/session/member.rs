@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::capabilities::Capability;
 use super::constants::Constants;
 use super::field::{At, decimal, integer};
+use super::initialization::Failure;
 use super::merge::{self, same};
 use super::request::{Bag, MemberDelta};
 use super::{Access, Refusal, RefusalKind};
@@ -136,6 +137,10 @@ pub(super) struct Member {
     pub(super) roles: BTreeMap<String, String>,
     /// The activity handle bound to it.
     pub(super) activity: Option<Uuid>,
+    /// The episode of initialization that it waits for or is in (INIT-003, INIT-004).
+    pub(super) episode: Option<u32>,
+    /// Why it failed to be initialized.
+    pub(super) failure: Option<Failure>,
 }
 
 const SYSTEM_CONSTANTS: &[&str] = &["xuid", "initialize", "matchmakingResult", "team", "index"];
@@ -216,6 +221,8 @@ impl Member {
             custom: Arc::new(json!({})),
             roles: BTreeMap::new(),
             activity: None,
+            episode: None,
+            failure: None,
         }
     }
 
@@ -542,7 +549,7 @@ impl MemberSystem {
                 let read = |at: &At<'_>, item: &Value| {
                     at.index(item)
                         .ok()
-                        .filter(|index| *index < next)
+                        .filter(|index| *index < next || !rules.groups_have_members.kept())
                         .ok_or_else(|| at.wrong(item, format_args!("the index of a member, below {next}")))
                 };
                 self.initialization_group = given.map(|value| at.each(value, read)).transpose()?;

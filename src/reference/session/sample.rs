@@ -238,3 +238,22 @@ pub(super) fn reserve(xuids: &[u64]) -> Value {
         .collect();
     json!({ "members": members })
 }
+
+/// The same body, but the members that it adds are to be initialized.
+pub(super) fn initialize(body: Value) -> Value {
+    let mut body = body;
+    let members = body["members"].as_object_mut().expect("a body with members");
+    for member in members.values_mut() {
+        member["constants"]["system"]["initialize"] = json!(true);
+    }
+    body
+}
+
+/// A body that makes the caller an active member and reserves places, all of them to be initialized.
+pub(super) fn initialize_with(xuids: &[u64]) -> Value {
+    let mut body = initialize(active());
+    let members = body["members"].as_object_mut().expect("members");
+    let reserved = initialize(reserve(xuids));
+    members.extend(reserved["members"].as_object().cloned().expect("members"));
+    body
+}

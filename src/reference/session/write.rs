@@ -11,7 +11,7 @@ use super::capabilities::Capability;
 use super::constants::Constants;
 use super::departure;
 use super::field::At;
-use super::initialization;
+use super::initialization::{self, Initialization, News, Stage};
 use super::member::{Member, MemberConstants, check_own_xuid};
 use super::members::Members;
 use super::properties::{Properties, Writer};
@@ -58,6 +58,8 @@ impl Session {
             servers: Arc::default(),
             role_types: Arc::new(role_types),
             empty_since: None,
+            initialization: Initialization::new(access.now, access.rules),
+            search_handle: None,
         };
         access::may_create(&session, access)?;
         session.constants.check_creation(at, access)?;
@@ -85,6 +87,7 @@ impl Session {
         }
         initialization::check_creation(&session, access.rules)?;
         departure::settle(&mut session, access.rules);
+        initialization::begin(&mut session, access.now, access.rules);
         if !access.rules.empty_creation_is_gone.kept() {
             return Ok(Outcome::Created(session));
         }
@@ -162,6 +165,11 @@ impl Session {
         if departure::settle(&mut after, access.rules) == departure::Fate::Ended {
             return Outcome::Gone;
         }
+        let news = News {
+            verdict: after.take_verdict(self, access.rules),
+            is_due: false,
+        };
+        initialization::settle(&mut after, self.members.next(), news, access.now, access.rules);
         if after.properties.system == self.properties.system {
             // What was written and at once dropped again, like an unmatched host, is no change.
             after.properties.system = Arc::clone(&self.properties.system);
@@ -182,7 +190,19 @@ impl Session {
             && Arc::ptr_eq(&self.properties.custom, &before.properties.custom)
             && Arc::ptr_eq(&self.members, &before.members)
             && Arc::ptr_eq(&self.servers, &before.servers)
-            && Arc::ptr_eq(&self.role_types, &before.role_types))
+            && Arc::ptr_eq(&self.role_types, &before.role_types)
+            && self.initialization == before.initialization)
+    }
+
+    /// What was written as `initializationSucceeded`, which acts at once and is not kept (INIT-017).
+    fn take_verdict(&mut self, before: &Self, rules: &Rules) -> Option<bool> {
+        let verdict = self.properties.system.initialization_succeeded;
+        if verdict.is_some() && rules.verdict_is_not_shown.kept() {
+            Arc::make_mut(&mut self.properties.system).initialization_succeeded = None;
+        } else if verdict == before.properties.system.initialization_succeeded {
+            return None;
+        }
+        verdict
     }
 
     /// Starts or stops the clock of an empty session; `None` if it ends at once (TMO-010, TMO-013).
@@ -606,6 +626,16 @@ impl<'a> Draft<'_, 'a> {
         self.session
             .properties
             .merge(bag, &constants, writer, &is_member, self.access.rules, &at)?;
+        let verdict = bag.system.and_then(|system| system.get("initializationSucceeded"));
+        if verdict.is_some_and(|verdict| !verdict.is_null()) && self.session.initialization.stage != Stage::Evaluating {
+            if self.access.rules.success_is_for_evaluation.kept() {
+                return Err(at
+                    .then("system")
+                    .then("initializationSucceeded")
+                    .refuse("it is accepted only while initialization is in the stage evaluating"));
+            }
+            Arc::make_mut(&mut self.session.properties.system).initialization_succeeded = None;
+        }
         if self.access.rules.unmatched_host == UnmatchedHost::Refused && departure::host_is_unmatched(self.session) {
             return Err(at.then("system").then("host").refuse("it is no member's deviceToken"));
         }
