@@ -28,7 +28,11 @@ fn suite() -> Suite {
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), embedded.get(name)?.to_owned())))
         .collect();
-    files.extend(embedded.under("schemas/").map(|(name, text)| (name.to_owned(), text.to_owned())));
+    files.extend(
+        embedded
+            .under("schemas/")
+            .map(|(name, text)| (name.to_owned(), text.to_owned())),
+    );
     let chapters = embedded.under("cases/").filter(|(name, _)| {
         name.ends_with("/clauses.json") || name.ends_with("/templates.json") || *name == "cases/ledger.json"
     });
@@ -58,7 +62,10 @@ fn requests(target: &Target, index: usize) -> [WireRequest; 3] {
         custom
     });
     let request = |method: &str, speaker: &str, body: Option<String>| {
-        let token = target.identities.get(speaker).map(|identity| identity.authorization.reveal().to_owned());
+        let token = target
+            .identities
+            .get(speaker)
+            .map(|identity| identity.authorization.reveal().to_owned());
         let mut headers = vec![
             ("X-Xbl-Contract-Version".to_owned(), "107".to_owned()),
             ("Authorization".to_owned(), token.unwrap_or_default()),
@@ -66,7 +73,12 @@ fn requests(target: &Target, index: usize) -> [WireRequest; 3] {
         if body.is_some() {
             headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
         }
-        WireRequest { method: method.to_owned(), path: path.clone(), headers, body: body.map(Into::into) }
+        WireRequest {
+            method: method.to_owned(),
+            path: path.clone(),
+            headers,
+            body: body.map(Into::into),
+        }
     };
     let create = format!(r#"{{"properties":{{"custom":{{{custom}"n":{index}}}}},"members":{{"me":{{}}}}}}"#);
     [
@@ -79,9 +91,18 @@ fn requests(target: &Target, index: usize) -> [WireRequest; 3] {
 fn replay(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime starts");
     let suite = Arc::new(suite());
-    let (target, _server) = runtime.block_on(embedded::start(suite.world())).expect("the reference starts");
+    let (target, _server) = runtime
+        .block_on(embedded::start(suite.world()))
+        .expect("the reference starts");
     let target = Arc::new(target);
-    let replay = Replay::new(Arc::clone(&suite), Arc::clone(&target), Options { jobs: AT_ONCE, ..Options::default() });
+    let replay = Replay::new(
+        Arc::clone(&suite),
+        Arc::clone(&target),
+        Options {
+            jobs: AT_ONCE,
+            ..Options::default()
+        },
+    );
     let replay = Arc::new(replay.expect("a client can be made"));
     let mut group = criterion.benchmark_group("1,000 conversations of 3 requests");
     group.throughput(Throughput::Elements(CASES as u64 * 3));
@@ -108,7 +129,7 @@ fn replay(criterion: &mut Criterion) {
     group.bench_function("replay", |bench| {
         bench.to_async(&runtime).iter(|| async {
             let selection = (0..CASES).map(|case| Selected { case, variant: 0 }).collect();
-            let mut outcomes = replay.replay_all(selection);
+            let mut outcomes = replay.replay_all(selection, |_| {});
             while let Some(outcome) = outcomes.recv().await {
                 assert!(outcome.findings.is_empty(), "{outcome:?}");
             }

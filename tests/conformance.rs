@@ -16,7 +16,7 @@ use mpsd_conformance::replay::verdict::{Outcome, Verdict};
 use mpsd_conformance::replay::{Options, Replay, Selected};
 use mpsd_conformance::report::{Report, terminal};
 use mpsd_conformance::snapshot;
-use mpsd_conformance::snapshot::baseline::conversation;
+use mpsd_conformance::snapshot::baseline;
 use mpsd_conformance::suite::Suite;
 use mpsd_conformance::suite::files::Files;
 use mpsd_conformance::target::Target;
@@ -102,8 +102,10 @@ fn trial(stage: &Stage, id: &str) -> Result<Completion, Failed> {
         let reason = outcomes.into_iter().find_map(|outcome| outcome.reason);
         return Ok(Completion::ignored_with(reason.unwrap_or_default()));
     }
-    let recorded = conversation(&case.title, id, &outcomes);
-    let text = snapshot::render(&recorded, suite.schemas());
+    let sections = outcomes
+        .iter()
+        .filter_map(|outcome| baseline::tell(outcome, suite.schemas()));
+    let text = snapshot::document(&case.title, sections);
     if outcomes.iter().all(is(Verdict::Pass)) {
         return assert_recorded(id, &case.title, &text).map(|()| Completion::Completed);
     }

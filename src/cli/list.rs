@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
 use super::{SuiteSource, print, selection};
+use crate::suite::pattern;
 
 /// List what there is.
 #[derive(Debug, Args)]
@@ -39,7 +40,7 @@ impl List {
         let is_wanted = |chapter: &str, id: &str| {
             self.selectors.is_empty()
                 || self.selectors.iter().any(|selector| {
-                    selector == chapter || selector.eq_ignore_ascii_case(id) || selection::matches_pattern(selector, id)
+                    selector == chapter || selector.eq_ignore_ascii_case(id) || pattern::matches(selector, id)
                 })
         };
         let lines: Vec<String> = match self.what {

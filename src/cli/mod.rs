@@ -7,13 +7,17 @@
 )]
 
 mod check;
+mod compare;
 pub mod embedded;
 mod exit;
 mod explain;
 mod list;
+mod merge;
+mod reports;
 mod run;
 mod selection;
 mod serve;
+mod shard;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +29,7 @@ use exit::Exit;
 
 use crate::suite::Suite;
 use crate::suite::files::Files;
+use crate::suite::problem::Problem;
 
 /// The executable contract of the Multiplayer Session Directory (MPSD).
 ///
@@ -55,6 +60,10 @@ enum Command {
     Explain(explain::Explain),
     /// Lint the suite itself.
     Check(check::Check),
+    /// Tell what changed between two JSON reports, and why.
+    Compare(compare::Compare),
+    /// Join the JSON reports of several shards into one.
+    Merge(merge::Merge),
     /// Validate JSON documents against one of the suite's schemas.
     Validate(validate::Validate),
 }
@@ -96,6 +105,8 @@ pub fn main() -> ExitCode {
         Some(Command::List(command)) => command.execute(),
         Some(Command::Explain(command)) => command.execute(),
         Some(Command::Check(command)) => command.execute(),
+        Some(Command::Compare(command)) => command.execute(),
+        Some(Command::Merge(command)) => command.execute(),
         Some(Command::Validate(command)) => command.execute(),
     };
     exit.unwrap_or_else(|exit| exit).into()
@@ -105,6 +116,23 @@ pub fn main() -> ExitCode {
 fn fault(error: &anyhow::Error) -> Exit {
     eprintln!("{}: {error:#}", style_error("error"));
     Exit::Fault
+}
+
+/// Tells of what is wrong with a file that the user gave.
+fn tell(problems: &[Problem], text: &str) -> Exit {
+    for problem in problems {
+        eprintln!("{}", problem.render(Some(text), true));
+    }
+    Exit::Fault
+}
+
+/// The day, for what expires.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing that is judged depends on it; a list's dates are the user's own"
+)]
+fn today() -> jiff::civil::Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 fn style_error(text: &str) -> String {

@@ -8,14 +8,19 @@ use std::time::Instant;
 use anstream::eprintln;
 use clap::{Args, ValueEnum};
 
+use super::compare::read_report;
 use super::exit::Exit;
-use super::{SuiteSource, embedded, print, read_file, runtime, selection, style_error, write_file};
+use super::reports::{self, Reports, write_checked};
+use super::shard::Shard;
+use super::{SuiteSource, embedded, print, read_file, runtime, selection, style_error, tell, today};
 use crate::replay::client::WireRequest;
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay};
+use crate::report::document::Document;
 use crate::report::{self, Report};
-use crate::snapshot::baseline::{Baseline, Change};
+use crate::snapshot::baseline::{self, Baseline, Change};
 use crate::suite::Suite;
+use crate::target::deviations::Deviation;
 use crate::target::{self, Target};
 
 /// Replay cases.
@@ -34,9 +39,20 @@ pub(super) struct Options {
     /// The target's description; the embedded reference when absent.
     #[arg(long, value_name = "FILE", env = "MPSD_TARGET")]
     target: Option<PathBuf>,
-    /// Write a report, such as `json=report.json`; may be given several times.
-    #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = parse_report)]
-    reports: Vec<(Format, PathBuf)>,
+    #[command(flatten)]
+    reports: Reports,
+    /// Run only the Ith of N parts; `merge` joins their reports.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// An earlier JSON report, to make shards that take as long as each other; the same one for all shards.
+    #[arg(long, value_name = "REPORT", requires = "shard")]
+    balance: Option<PathBuf>,
+    /// The list of the target's known deviations: what fails as listed does not fail the run.
+    #[arg(long, value_name = "FILE")]
+    deviations: Option<PathBuf>,
+    /// Draft the list of deviations that would excuse this run; entries of `--deviations` that still hold are kept.
+    #[arg(long, value_name = "FILE")]
+    write_deviations: Option<PathBuf>,
     /// Compare the conversations with recorded ones, record them, or do neither. `check` is the default for the
     /// embedded reference and wherever `--snapshot-dir` is given.
     #[arg(long, value_enum, value_name = "MODE")]
@@ -61,19 +77,6 @@ enum Snapshots {
     Off,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Json,
-}
-
-fn parse_report(text: &str) -> Result<(Format, PathBuf), String> {
-    let (format, path) = text
-        .split_once('=')
-        .ok_or("expected FORMAT=PATH, such as `json=report.json`")?;
-    let format = Format::from_str(format, true).map_err(|_| format!("unknown format `{format}`; expected `json`"))?;
-    Ok((format, path.into()))
-}
-
 impl Run {
     /// A run of the whole suite.
     pub(super) fn all(options: Options) -> Self {
@@ -87,7 +90,7 @@ impl Run {
     pub(super) fn execute(self) -> Result<Exit, Exit> {
         let options = &self.options;
         let suite = Arc::new(options.suite.load()?);
-        let selection = selection::select(&suite, &self.selectors);
+        let mut selection = selection::select(&suite, &self.selectors);
         if selection.selected.is_empty() {
             eprintln!(
                 "{}: no case is selected; `mpsd-conformance list` shows what there is",
@@ -103,6 +106,21 @@ impl Run {
             );
             return Ok(Exit::Fault);
         }
+        if let Some(shard) = options.shard {
+            let balance = options.balance.as_ref().map(|path| read_report(path)).transpose()?;
+            selection.keep(&suite, |ids| shard.choose(ids, balance.as_ref()));
+            if selection.selected.is_empty() {
+                eprintln!(
+                    "{}: no case is in shard {shard}; fewer shards will do",
+                    style_error("error")
+                );
+                return Ok(Exit::NothingExecuted);
+            }
+        }
+        let deviations = match &options.deviations {
+            Some(path) => load_deviations(path, &suite)?,
+            None => Vec::new(),
+        };
         let runtime = runtime()?;
         let described = options.target.as_ref().map(|path| load_target(path)).transpose()?;
         let is_embedded = described.is_none();
@@ -123,6 +141,7 @@ impl Run {
         };
         let replay = Replay::new(Arc::clone(&suite), Arc::clone(&target), replay_options);
         let replay = Arc::new(replay.map_err(|error| super::fault(&anyhow::Error::new(error)))?);
+        let secrets = replay.secrets();
         let start = Instant::now();
         let total = selection.selected.len();
         let outcomes = runtime.block_on(async {
@@ -130,9 +149,15 @@ impl Run {
                 probe(&replay, &target).await?;
             }
             let mut outcomes = Vec::with_capacity(total);
-            let mut receiver = replay.replay_all(selection.selected);
+            let (is_told, schemas) = (baseline.is_some(), Arc::clone(&suite));
+            let mut receiver = replay.replay_all(selection.selected, move |outcome| {
+                if is_told {
+                    outcome.text = baseline::tell(outcome, schemas.schemas());
+                }
+            });
             let mut progress = Progress::new(total);
-            while let Some(outcome) = receiver.recv().await {
+            while let Some(mut outcome) = receiver.recv().await {
+                outcome.redact(&secrets);
                 progress.step(&outcome);
                 outcomes.push(outcome);
             }
@@ -141,10 +166,14 @@ impl Run {
         })?;
         drop(service);
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-        let report = Report::new(&suite, &target, outcomes, milliseconds);
+        let mut report = Report::new(&suite, &target, outcomes, milliseconds);
+        report.strict = options.strict;
+        report.selectors.clone_from(&self.selectors);
+        report.shard = options.shard.map(|shard| shard.to_string());
+        report.apply(&deviations, today());
         let changes = match &baseline {
             Some((baseline, Snapshots::Record)) => baseline
-                .record(&suite, &report.outcomes)
+                .record(&suite, &report.outcomes, &secrets)
                 .map_err(|e| super::fault(&anyhow::Error::new(e)))?,
             Some((baseline, _)) => baseline.compare(&suite, &report.outcomes),
             None => Vec::new(),
@@ -155,13 +184,23 @@ impl Run {
             text.push_str(&change.to_string());
         }
         print(&text);
-        for (format, path) in &options.reports {
-            match format {
-                Format::Json => write_file(path, &format!("{:#}\n", report::json::render(&report)))?,
-            }
+        let document = Document::new(&report);
+        options.reports.write(&document, Some(&secrets))?;
+        if let Some(path) = &options.write_deviations {
+            let drafted = report::deviations::draft(&report.deviations, &report.candidates());
+            write_checked(path, &target::deviations::write(&drafted), Some(&secrets))?;
+            eprintln!(
+                "{} deviations drafted in `{}`; give each a reason",
+                drafted.len(),
+                path.display()
+            );
         }
         let is_checked = matches!(baseline, Some((_, Snapshots::Check)));
-        Ok(exit(&report, is_checked && changes.iter().any(Change::is_difference)))
+        let has_changes = is_checked && changes.iter().any(Change::is_difference);
+        Ok(match reports::exit(&document) {
+            Exit::Conforms | Exit::Inconclusive if has_changes => Exit::Nonconformance,
+            exit => exit,
+        })
     }
 
     fn baseline(&self, suite: &Suite, is_embedded: bool) -> Option<(Baseline, Snapshots)> {
@@ -182,35 +221,24 @@ impl Run {
     }
 }
 
-/// The exit code of a run.
-fn exit(report: &Report<'_>, has_changes: bool) -> Exit {
-    let count = |verdict| report.count(verdict);
-    let executed = report.outcomes.iter().any(|outcome| !outcome.exchanges.is_empty());
-    let unreachable = |outcome: &Outcome| outcome.verdict == Verdict::Inconclusive && outcome.exchanges.is_empty();
-    if count(Verdict::SuiteFault) > 0 {
-        Exit::Fault
-    } else if !executed && report.outcomes.iter().any(unreachable) {
-        Exit::Unreachable
-    } else if !executed {
-        Exit::NothingExecuted
-    } else if count(Verdict::Fail) + count(Verdict::Fixed) > 0 || has_changes {
-        Exit::Nonconformance
-    } else if count(Verdict::Inconclusive) > 0 {
-        Exit::Inconclusive
-    } else {
-        Exit::Conforms
-    }
+fn load_deviations(path: &std::path::Path, suite: &Suite) -> Result<Vec<Deviation>, Exit> {
+    let text = read_file(path)?;
+    let deviations =
+        target::deviations::read(&path.to_string_lossy(), &text).map_err(|problems| tell(&problems, &text));
+    deviations.map(|mut deviations| {
+        for clause in deviations.iter_mut().filter_map(|deviation| deviation.clause.as_mut()) {
+            if let Some(known) = suite.clause(clause) {
+                clause.clone_from(&known.id);
+            }
+        }
+        deviations
+    })
 }
 
 fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
     let text = read_file(path)?;
     let folder = path.parent().unwrap_or(std::path::Path::new("."));
-    target::file::read(&path.to_string_lossy(), &text, folder).map_err(|problems| {
-        for problem in problems {
-            eprintln!("{}", problem.render(Some(&text), true));
-        }
-        Exit::Fault
-    })
+    target::file::read(&path.to_string_lossy(), &text, folder).map_err(|problems| tell(&problems, &text))
 }
 
 /// Asks each identity for the list of templates, to find a target that is not there or knows nobody.

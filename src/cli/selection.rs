@@ -1,14 +1,31 @@
 //! Which cases a run is about.
 
 use crate::replay::Selected;
-use crate::suite::Suite;
 use crate::suite::case::{Case, Variant};
+use crate::suite::{Suite, pattern};
 
 /// What selectors chose, and which of them chose nothing.
 #[derive(Debug)]
 pub(super) struct Selection {
     pub(super) selected: Vec<Selected>,
     pub(super) idle: Vec<String>,
+}
+
+impl Selection {
+    /// Keeps a part; `choose` is given the ids and says which stay.
+    pub(super) fn keep(&mut self, suite: &Suite, choose: impl FnOnce(&[&str]) -> Vec<bool>) {
+        let id = |selected: &Selected| {
+            let variant = suite.cases().get(selected.case)?.variants.get(selected.variant)?;
+            Some(variant.id.as_str())
+        };
+        let ids: Vec<&str> = self
+            .selected
+            .iter()
+            .map(|selected| id(selected).unwrap_or_default())
+            .collect();
+        let mut kept = choose(&ids).into_iter();
+        self.selected.retain(|_| kept.next().unwrap_or_default());
+    }
 }
 
 /// Applies selectors: a case or variant id, a chapter, a clause id, or a pattern with `*`. None selects everything.
@@ -47,7 +64,7 @@ fn chooses(suite: &Suite, selector: &str, case: &Case, variant: &Variant) -> boo
         .trim_end_matches(".json")
         .trim_end_matches('/');
     if selector.contains('*') {
-        return matches_pattern(selector, &variant.id) || matches_pattern(selector, &case.id);
+        return pattern::matches(selector, &variant.id) || pattern::matches(selector, &case.id);
     }
     let chapter = case.id.split('/').next();
     if variant.id == selector || case.id == selector || chapter == Some(selector) {
@@ -64,38 +81,4 @@ fn chooses(suite: &Suite, selector: &str, case: &Case, variant: &Variant) -> boo
         let mut clauses = variant.clauses.iter().chain(own.flatten());
         clauses.any(|id| suite.clause(id).is_some_and(|clause| clause.id == wanted.id))
     })
-}
-
-/// Whether a text is what a pattern with `*` for anything says.
-pub(super) fn matches_pattern(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
-        return false;
-    };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else {
-        return rest.is_empty();
-    };
-    for part in middle {
-        match rest.find(part) {
-            Some(at) => rest = rest.get(at + part.len()..).unwrap_or_default(),
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        assert!(matches_pattern("join/*", "join/a#b@107") && matches_pattern("*@107", "join/a@107"));
-        assert!(
-            matches_pattern("a*b*c", "a-b-b-c")
-                && !matches_pattern("a*b*c", "a-c-b")
-                && !matches_pattern("join/*", "x/join/a")
-        );
-    }
 }

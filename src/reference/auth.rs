@@ -95,7 +95,9 @@ fn principal(name: &str, configured: &PrincipalConfig, at: &str) -> Result<Princ
             may_play_multiplayer: configured.multiplayer_privilege,
             has_title_identity: configured.title_identity,
         }),
-        (Kind::Server, None) => PrincipalKind::Server,
+        (Kind::Server, None) => PrincipalKind::Server {
+            has_runtime_access: configured.runtime_access,
+        },
         (Kind::User, None) => return Err(ConfigError::new(at, "a user needs an `xuid`")),
         (Kind::Server, Some(_)) => return Err(ConfigError::new(format!("{at}.xuid"), "a server has no `xuid`")),
     };

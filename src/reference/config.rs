@@ -67,6 +67,10 @@ impl Default for TemplateConfig {
 }
 
 /// Somebody who may call.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of the operator's file, independent of the others"
+)]
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PrincipalConfig {
@@ -90,6 +94,9 @@ pub struct PrincipalConfig {
     /// `titleIdentity`: whether the platform has a strong title identity (default true).
     #[serde(default = "yes")]
     pub title_identity: bool,
+    /// `runtimeAccess`: whether a server has access of the kind `Multiplayer.Runtime` to fall back on (default true).
+    #[serde(default = "yes")]
+    pub runtime_access: bool,
     /// `token`: the token to accept, printable ASCII without blanks or `;`; absent: a random one is made.
     #[serde(default)]
     pub token: Option<Token>,

@@ -17,10 +17,13 @@ pub enum PrincipalKind {
     /// A signed-in user.
     User(User),
     /// A title's service: it has no xuid, and may act on members and servers of any session.
-    Server,
+    Server {
+        /// Whether it may still call when it denies itself `Multiplayer.Manage` (AUTH-014).
+        has_runtime_access: bool,
+    },
 }
 
-/// The claims of a user's token.
+/// The claims of a user's token, or what a service says of a user for whom it acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The user's id, a decimal string in documents.
@@ -40,7 +43,7 @@ impl Principal {
     pub fn user(&self) -> Option<&User> {
         match &self.kind {
             PrincipalKind::User(user) => Some(user),
-            PrincipalKind::Server => None,
+            PrincipalKind::Server { .. } => None,
         }
     }
 
@@ -51,6 +54,6 @@ impl Principal {
 
     /// Whether this is a service principal.
     pub fn is_server(&self) -> bool {
-        matches!(self.kind, PrincipalKind::Server)
+        matches!(self.kind, PrincipalKind::Server { .. })
     }
 }

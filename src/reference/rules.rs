@@ -303,6 +303,10 @@ rules! {
             BadRequest = "bad-request": "400.",
             NotAcceptable = "not-acceptable": "406.",
         }
+        joined: Joined = "INIT-011", "When has a member of an episode joined?" {
+            Present = "present": "Once it is active or ready.",
+            Accepted = "accepted": "Once it is no longer reserved.",
+        }
         other_media_type: OtherMediaType = "HDR-008", "How is a body that is not declared as JSON refused?" {
             BadRequest = "bad-request": "400.",
             Unsupported = "unsupported": "415.",
@@ -326,6 +330,19 @@ rules! {
         any_not_equal: AnyNotEqual = "CONTRA-15", "What does `any(... ne ...)` mean in a search filter?" {
             None = "none": "No element is equal.",
             Some = "some": "Some element differs.",
+        }
+        service_title: ServiceTitle = "AUTH-007", "What if a service names no title in X-Xbl-OnBehalfOf-Title?" {
+            Acting = "acting": "400 if it acts for users; without them it is in the title of its token.",
+            Always = "always": "400.",
+            Never = "never": "It is in the title of its token.",
+        }
+        managed_privilege: ManagedPrivilege = "SES-CREATE-018", "May a service bring in a user without priv=multiplayer?" {
+            Overridden = "overridden": "Yes, unless it denies itself Multiplayer.Manage.",
+            Needed = "needed": "No, 403.",
+        }
+        user_on_behalf: UserOnBehalf = "AUTH-015", "What if a user's token comes with the headers of a service?" {
+            Ignored = "ignored": "They mean nothing, the user speaks for itself.",
+            Refused = "refused": "403.",
         }
     }
 
@@ -382,6 +399,40 @@ rules! {
         own_device_is_not_measured = "SES-MSYS-005": "A member does not measure itself.", "It may.";
         addresses_need_connectivity = "SES-CAP-003": "secureDeviceAddress needs connectivity.", "It does not.";
         initialization_needs_members = "INIT-026": "Too few members to initialize are refused.", "They are accepted.";
+        marked_members_initialize = "INIT-002": "Only members added with initialize take part.", "Everybody does.";
+        creation_is_episode_one = "INIT-003": "The members of a creation are episode 1.", "They are episode 2.";
+        late_members_wait = "INIT-004": "Members added in an episode wait for the next.", "They enter the running one.";
+        episode_ends_for_members = "INIT-005": "initializationEpisode goes when its episode ends.", "It stays.";
+        initializing_is_shown = "INIT-006": "initializing is shown while an episode runs.", "It is not.";
+        first_failure_is_final = "INIT-008": "Nobody is initialized after episode 1 failed.", "The next ones are.";
+        measuring_needs_metrics = "INIT-009": "Without anything to measure, measuring is skipped.", "It is not.";
+        evaluating_is_external = "INIT-010": "Without external evaluation, evaluating is skipped.", "It is not.";
+        absent_members_are_removed = "INIT-012": "joinTimeout removes reservations.", "They stay.";
+        late_measurements_fail = "INIT-013": "Who uploads no measurements in time fails.", "It passes.";
+        silence_is_failure = "INIT-014": "No evaluation in time is a failure.", "It is a success.";
+        evaluation_timeout_is_external = "INIT-015": "evaluationTimeout needs external evaluation.", "It does not.";
+        verdict_is_not_shown = "INIT-017": "initializationSucceeded is never shown.", "It is.";
+        rejected_members_fail = "INIT-018": "A failed evaluation fails the members.", "It leaves no mark on them.";
+        earliest_failure_wins = "INIT-019": "The earliest of several failures is shown.", "The latest is.";
+        missing_metric_fails = "INIT-022": "A required metric that is missing is a failure.", "It is overlooked.";
+        groups_fail_together = "INIT-023": "A member fails with its group.", "It passes.";
+        groups_have_members = "INIT-024": "A group has indices below membersInfo.next.", "It may have others.";
+        first_episode_needs_members = "INIT-025": "Only episode 1 needs so many members.", "Every episode does.";
+        too_few_fail_together = "INIT-027": "Too few who pass make everybody fail.", "Those who pass pass.";
+        initialization_has_defaults = "INIT-029": "joinTimeout is 10 seconds by default.", "It is 5 seconds.";
+        old_initialization_has_defaults = "INIT-030": "Before 107 initialization has other defaults.", "It has those of 107.";
+        large_is_not_initialized = "INIT-031": "A large session has no initialization.", "It may have one.";
+        metrics_need_connectivity = "INIT-032": "Metrics need connectivity.", "They do not.";
+        peers_are_judged = "INIT-034": "peerToPeerRequirements decide who passes.", "They do not.";
+        hosts_are_judged = "INIT-035": "peerToHostRequirements decide who passes.", "They do not.";
+        host_metric_decides = "INIT-036": "hostSelectionMetric orders the candidates.", "Latency always does.";
+        candidates_are_shown = "INIT-037": "hostCandidates appear after measuring.", "They do not.";
+        host_ends_candidacy = "INIT-038": "A host clears hostCandidates.", "They stay.";
+        host_is_given = "INIT-039": "With a host only links to it count.", "Any host will do.";
+        server_names_are_lower_case = "INIT-044": "Measurement servers have lower-case names.", "They need not.";
+        servers_are_ranked = "INIT-045": "The service ranks measured servers.", "It does not.";
+        stage_time_is_new = "INIT-047": "Each stage has a stageStartTime of its own.", "All have that of the episode.";
+        initialization_overrides_timeouts = "TMO-015": "Initialization overrides other timeouts.", "It does not.";
         initialize_needs_initialization = "LIVE-014": "initialize is dropped without memberInitialization.", "It is kept.";
         timers_are_applied = "TMO-003": "Expired timers are applied at the next access.", "They are not.";
         timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.";
@@ -392,11 +443,111 @@ rules! {
         chain_visits_members = "SES-RESP-007": "next leads to the next member.", "It is the index plus one.";
         index_is_shown = "LIVE-008": "A member shows its index.", "It does not.";
         active_is_counted = "LIVE-007": "membersInfo counts the active.", "It does not.";
+        handles_need_no_session = "HDL-GEN-003": "A handle needs no session.", "It does.";
+        handles_tell_where_they_are = "LIVE-001": "A new handle comes with its location.", "It does not.";
+        deleted_handles_are_gone = "HDL-GEN-011": "A deleted handle is gone.", "It stays.";
+        handle_numbers_are_text = "HDL-GEN-019": "Handles tell xuids and title ids as strings.", "As numbers.";
+        activities_may_be_unnamed = "HDL-ACT-002": "An activity's session gets a name if it has none.", "It is refused.";
+        activity_replaces = "HDL-ACT-003": "An activity ends the one before.", "That one stays.";
+        activities_are_own = "HDL-ACT-008": "Only its owner deletes an activity.", "Anybody does.";
+        invites_tell_sender_and_end = "HDL-INV-003": "An invite tells senderXuid and expiration.", "It does not.";
+        context_is_bounded = "HDL-INV-005": "A long context is refused.", "It is accepted.";
+        full_sessions_invite = "HDL-INV-009": "A full session can be invited to.", "It cannot.";
+        closed_sessions_invite = "HDL-INV-010": "A closed session can be invited to.", "It cannot.";
+        invites_are_personal = "HDL-INV-013": "An invite is for the invited user.", "It is for all.";
+        owners_invite = "HDL-INV-014": "Only owners invite, unless others may.", "Every member does.";
+        invites_need_a_guest = "HDL-INV-021": "invitedXuid is required.", "It is optional.";
+        transfers_ask_the_origin = "HDL-TRF-003": "A transfer admits members of the origin.", "It admits all.";
+        handle_names_session = "LIVE-011": "The session behind a handle is named in Content-Location.", "It is not.";
+        content_location_is_a_path = "HDL-DRF-002": "Content-Location is a path.", "It has a host.";
+        write_by_handle_is_answered = "HDL-DRF-004": "A write through a handle is answered with the session.", "The answer has no body.";
+        missing_by_handle_is_empty = "HDL-DRF-007": "A missing session behind a handle is 204.", "It is an empty document.";
+        handles_honour_conditions = "HDL-DRF-009": "Preconditions work through handles.", "They are ignored.";
+        activity_scid_is_optional = "HDL-QRY-003": "scid is optional.", "It is required.";
+        favorites_are_fewer = "HDL-QRY-004": "favorites selects favourites.", "It selects all that are followed.";
+        owners_are_all_asked = "HDL-QRY-005": "The activity of each xuid is found.", "Only that of the first is.";
+        one_kind_of_owners = "HDL-QRY-006": "xuids and people together are refused.", "xuids win.";
+        handles_are_plain = "HDL-QRY-008": "Nothing is included unasked.", "relatedInfo is.";
+        related_info_tells_closed = "HDL-QRY-009": "relatedInfo tells closed.", "It does not.";
+        custom_properties_are_included = "HDL-QRY-011": "customProperties are included when asked.", "They are not.";
+        role_info_is_included = "HDL-QRY-012": "roleInfo is included when asked.", "It is not.";
+        full_is_computed = "HDL-QRY-013": "relatedInfo shows a full session as full.", "As open.";
+        members_count_counts = "HDL-QRY-015": "membersCount counts the members.", "It is maxMembersCount.";
+        no_activities_are_a_list = "HDL-QRY-016": "Without matches results are empty.", "The answer is 204.";
+        private_activities_are_hidden = "HDL-QRY-019": "The activity of a private session is hidden.", "It is shown.";
+        searchable_is_needed = "SRCH-HDL-002": "A search handle needs searchable.", "It does not.";
+        withdrawal_is_no_change = "SRCH-HDL-007": "Deleting a search handle leaves the session.", "It raises the changeNumber.";
+        tags_are_checked = "SRCH-HDL-008": "A wrong tag is refused.", "All attributes are dropped.";
+        attribute_names_are_checked = "SRCH-HDL-009": "A wrong name of an attribute is refused.", "All attributes are dropped.";
+        attributes_keep_their_case = "SRCH-HDL-011": "Attributes keep their case.", "They are lowered.";
+        attributes_are_optional = "SRCH-HDL-013": "searchAttributes are optional.", "They are required.";
+        search_handles_admit = "SRCH-HDL-015": "A search handle admits strangers.", "It does not.";
+        owners_block = "SRCH-HDL-016": "Whom an owner has blocked cannot join.", "It can.";
+        search_is_ordered = "SRCH-QRY-003": "orderBy orders.", "It is ignored.";
+        search_asks_for_people = "SRCH-QRY-006": "sessionMembers narrows a search.", "It is ignored.";
+        empty_filter_is_refused = "SRCH-QRY-007": "An empty filter is refused.", "It is none.";
+        session_owners_are_told = "SRCH-QRY-009": "relatedInfo tells sessionOwners.", "It does not.";
+        malformed_filter_is_refused = "SRCH-QRY-014": "A malformed filter is refused.", "It is none.";
+        any_may_be_compared = "SRCH-FLT-004": "any may be compared with a boolean.", "It may not.";
+        one_or = "SRCH-FLT-005": "A second or is refused.", "It is ignored.";
+        or_is_at_the_root = "SRCH-FLT-006": "or below and is refused.", "What follows it is ignored.";
+        literals_keep_their_case = "SRCH-FLT-011": "An upper-case literal never matches.", "It is lowered.";
+        ge_is_no_gt = "SRCH-FLT-014": "ge and le include equality.", "They do not.";
+        filters_ask_for_members = "SRCH-FLT-016": "memberXuids and ownerXuids are filtered by.", "They are empty.";
+        filters_count_members = "SRCH-FLT-020": "membersCount is the number of members.", "It is that of free places.";
+        filters_count_roles = "SRCH-FLT-023": "A role's count is its holders'.", "It is 0.";
+        role_target_falls_back = "SRCH-FLT-024": "A role's target falls back to its max.", "It does not.";
+        filters_ask_for_keywords = "SRCH-FLT-026": "Keywords are filtered by.", "They are empty.";
+        template_narrows_queries = "QRY-001": "The query of a template finds its sessions.", "It finds those of all templates.";
+        queries_need_a_key = "QRY-003": "A query needs a keyword or a user.", "Without one it finds nothing.";
+        private_is_not_found = "QRY-004": "Private sessions are not found.", "They are.";
+        keywords_ignore_case = "QRY-005": "Keywords match in any case.", "Case matters.";
+        only_active_is_found = "QRY-006": "A user's sessions are those where it is active.", "All are found.";
+        inactive_is_found_when_asked = "QRY-007": "inactive finds inactive members.", "It is ignored.";
+        reserved_is_found_when_asked = "QRY-008": "reservations finds reservations.", "It is ignored.";
+        private_is_found_when_asked = "QRY-009": "private finds private sessions.", "It is ignored.";
+        own_private_may_be_asked = "QRY-011": "A user may ask for its own private sessions.", "It may not.";
+        servers_may_ask = "QRY-012": "A service may ask for private sessions.", "It may not.";
+        others_private_is_refused = "QRY-013": "Private sessions of others are refused.", "They are told.";
+        batch_is_refused_as_a_whole = "QRY-014": "One other user in a batch refuses it.", "Only others refuse it.";
+        private_by_keyword_is_refused = "QRY-015": "Private sessions by keyword are refused.", "They are told.";
+        inactive_needs_no_right = "QRY-016": "inactive may be asked of others.", "It may not.";
+        visibility_is_effective = "QRY-018": "visibility=open excludes full sessions.", "It includes them.";
+        private_needs_private = "QRY-019": "visibility=private needs private=true.", "It does not.";
+        version_is_a_limit = "QRY-021": "version leaves out newer sessions.", "It is ignored.";
+        version_is_checked = "QRY-022": "version is within the contract's.", "It is not checked.";
+        take_is_checked = "QRY-023": "take is at most 100.", "It is not checked.";
+        start_time_is_told = "QRY-026": "Results tell startTime.", "They do not.";
+        xuid_only_if_asked = "QRY-027": "xuid is told only if asked for.", "It is always told.";
+        status_is_told = "QRY-028": "Results tell the user's status.", "They do not.";
+        turn_is_told = "QRY-029": "Results tell myTurn.", "They do not.";
+        restriction_only_if_set = "QRY-030": "joinRestriction is told only if set.", "It is always told.";
+        results_show_full = "QRY-031": "Results show a full session as full.", "As open.";
+        keywords_are_told = "QRY-032": "Results tell keywords.", "They do not.";
+        batch_keeps_order = "QRY-034": "Batch results are in the order of the xuids asked for.", "In that of their numbers.";
+        batch_tells_each_user = "QRY-035": "A session is told for each user.", "It is told once.";
+        keyword_narrows_users = "QRY-038": "keyword and xuid must both match.", "keyword is ignored.";
+        unknown_scid_is_not_found = "QRY-041": "A query of an unknown service config is 404.", "It finds nothing.";
+        large_sessions_are_found = "QRY-047": "Large sessions are found by xuid.", "They are not.";
         invites_lift_restrictions = "HDL-INV-012": "An invite does not open a closed session.", "It does.";
         transfers_lift_restrictions = "HDL-TRF-002": "A transfer admits despite restrictions.", "It does not.";
         activity_is_a_change = "LIVE-002": "Binding an activity changes the session.", "It does not.";
         inactive_has_no_activity = "HDL-ACT-004": "An inactive member has no activity.", "It keeps it.";
         lost_connection_is_noticed = "RTA-025": "A lost connection makes inactive.", "It does not.";
+
+        me_needs_a_user = "AUTH-005": "A service that acts for nobody has no `me`.", "It is ignored.";
+        privileges_are_known = "AUTH-008": "A service gives no privilege but multiplayer.", "Any name will do.";
+        me_is_one_user = "AUTH-009": "With several acting users `me` is refused.", "It is all of them.";
+        acting_users_are_named = "AUTH-010": "`me_{xuid}` is an acting user.", "Another is ignored.";
+        all_in_session_are_members = "AUTH-011": "`me_allInSession` adds nobody.", "It is the same as `me_all`.";
+        null_removes_acting_user = "AUTH-012": "Null removes the acting user.", "It does nothing.";
+        manage_overrides = "AUTH-013": "A service stands above the rights of users.", "Their rights are asked.";
+        denial_needs_a_user = "AUTH-014": "To deny Multiplayer.Manage takes an acting user.", "It does not.";
+        large_takes_one_user = "AUTH-016": "A large session takes one acting user.", "It takes several.";
+        large_shows_acting_user_only = "AUTH-021": "A large session shows the acting user only.", "It shows all.";
+        services_set_no_activity = "HDL-ACT-011": "A service sets no activity.", "It does for its acting user.";
+        ready_is_listed_as_inactive = "SES-MEMBER-013": "The ready are listed as inactive.", "As active.";
+        subscribed_titles_are_numbers = "SES-MSYS-014": "onBehalfOfTitleId is a decimal number.", "Any text will do.";
     }
 }
 

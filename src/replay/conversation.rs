@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::client::{WireError, WireRequest, WireResponse};
 use super::judge::{self, Fault};
@@ -120,7 +119,9 @@ impl<'a> Conversation<'a> {
             reason,
             known: self.variables.known(),
             findings: self.findings,
+            exchange_count: self.exchanges.len(),
             exchanges: self.exchanges,
+            text: None,
             readings: self.readings,
             judged: self.judged,
             assertions: self.assertions,
@@ -687,10 +688,7 @@ impl<'a> Conversation<'a> {
             headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
         }
         match (speaker.name, self.replay.target.identities.get(speaker.name)) {
-            ("unknown", _) => headers.push((
-                "Authorization".to_owned(),
-                format!("XBL3.0 x=0;{}", Uuid::new_v4().simple()),
-            )),
+            ("unknown", _) => headers.push(("Authorization".to_owned(), self.replay.canary.reveal().to_owned())),
             (_, Some(identity)) => {
                 headers.push(("Authorization".to_owned(), identity.authorization.reveal().to_owned()));
             }

@@ -41,7 +41,10 @@ pub fn equal(left: &Value, right: &Value) -> bool {
 
 /// Finds where a value, which may be absent, is not what the matcher says.
 pub fn find_mismatches(matcher: &Value, actual: Option<&Value>) -> Vec<Mismatch> {
-    let mut search = Search { path: Vec::new(), found: Vec::new() };
+    let mut search = Search {
+        path: Vec::new(),
+        found: Vec::new(),
+    };
     search.visit(matcher, actual);
     search.found
 }
@@ -68,7 +71,11 @@ impl<'a> Search<'a> {
             Segment::Key(key) => pointer + "/" + &key.replace('~', "~0").replace('/', "~1"),
             Segment::Index(index) => format!("{pointer}/{index}"),
         });
-        self.found.push(Mismatch { pointer, expected: expected.into(), actual: show(actual) });
+        self.found.push(Mismatch {
+            pointer,
+            expected: expected.into(),
+            actual: show(actual),
+        });
     }
 
     fn inside(&mut self, segment: Segment<'a>, visit: impl FnOnce(&mut Self)) {

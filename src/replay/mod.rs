@@ -15,11 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, mpsc};
+use uuid::Uuid;
 
 use crate::suite::Suite;
-use crate::target::Target;
+use crate::target::secrets::Secrets;
+use crate::target::{Secret, Target};
 use client::{Client, WireError};
-use verdict::Outcome;
+use verdict::{Outcome, Verdict};
 
 /// A suite that is ready to be put to a target.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct Replay {
     options: Options,
     /// A lock for each identity, for conversations that must have it to themselves.
     claims: HashMap<String, Arc<Mutex<()>>>,
+    /// A token that nobody has: what the unknown speaker says, and what no report may hold.
+    canary: Secret,
 }
 
 /// How a run goes about it.
@@ -80,7 +84,13 @@ impl Replay {
             client,
             options,
             claims,
+            canary: Secret::new(format!("XBL3.0 x=0;{}", Uuid::new_v4().simple())),
         })
+    }
+
+    /// The secrets that nothing which is written may hold.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(&self.target, &self.canary)
     }
 
     /// The suite that is replayed.
@@ -124,7 +134,15 @@ impl Replay {
     }
 
     /// Replays many variants at a time; the outcomes come as they are done.
-    pub fn replay_all(self: &Arc<Self>, selection: Vec<Selected>) -> mpsc::Receiver<Outcome> {
+    ///
+    /// `finish` is called with each where it was made, before its conversation is forgotten: exchanges are kept only of
+    /// outcomes that have findings or no verdict.
+    pub fn replay_all(
+        self: &Arc<Self>,
+        selection: Vec<Selected>,
+        finish: impl Fn(&mut Outcome) + Send + Sync + 'static,
+    ) -> mpsc::Receiver<Outcome> {
+        let finish = Arc::new(finish);
         let jobs = self.target.in_flight.unwrap_or(self.options.jobs).max(1);
         let (sender, receiver) = mpsc::channel(jobs);
         let permits = Arc::new(Semaphore::new(jobs));
@@ -134,9 +152,13 @@ impl Replay {
                 let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
                     return;
                 };
-                let (replay, sender) = (Arc::clone(&replay), sender.clone());
+                let (replay, sender, finish) = (Arc::clone(&replay), sender.clone(), Arc::clone(&finish));
                 tokio::spawn(async move {
-                    if let Some(outcome) = replay.replay(selected).await {
+                    if let Some(mut outcome) = replay.replay(selected).await {
+                        finish(&mut outcome);
+                        if outcome.findings.is_empty() && outcome.verdict == Verdict::Pass {
+                            outcome.exchanges = Vec::new();
+                        }
                         // The receiver is gone only when the run was given up.
                         let _ = sender.send(outcome).await;
                     }

@@ -2,13 +2,17 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::client::{WireRequest, WireResponse};
 use crate::suite::clause::Weight;
+use crate::target::secrets::Secrets;
 
 /// The verdict of a case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// Everything held.
     Pass,
@@ -48,6 +52,15 @@ impl Verdict {
             Self::NotApplicable => "notApplicable",
             Self::Inconclusive => "inconclusive",
             Self::SuiteFault => "suiteFault",
+        }
+    }
+
+    /// For people.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::NotApplicable => "not applicable",
+            Self::SuiteFault => "suite fault",
+            other => other.name(),
         }
     }
 }
@@ -120,8 +133,12 @@ pub struct Outcome {
     pub reason: Option<String>,
     /// Everything that did not hold.
     pub findings: Vec<Finding>,
-    /// The whole conversation.
+    /// The whole conversation; a run of many cases keeps only those that it has something to say about.
     pub exchanges: Vec<Exchange>,
+    /// The number of exchanges that there were.
+    pub exchange_count: usize,
+    /// The conversation as canonical text, if it was wanted.
+    pub text: Option<String>,
     /// Ledger entries and the readings that the target followed.
     pub readings: Vec<(String, String)>,
     /// Clauses that invariants were judged by.
@@ -141,4 +158,43 @@ impl Outcome {
     pub fn worst(&self) -> Option<Weight> {
         self.findings.iter().map(|finding| finding.weight).max()
     }
+
+    /// Takes out secrets that the target sent back: an echo of a token must not get into any report.
+    pub fn redact(&mut self, secrets: &Secrets) {
+        for finding in &mut self.findings {
+            for text in [&mut finding.assertion, &mut finding.expected, &mut finding.actual] {
+                secrets.redact_text(text);
+            }
+        }
+        for text in self.reason.iter_mut().chain(&mut self.leftovers) {
+            secrets.redact_text(text);
+        }
+        for Exchange {
+            request,
+            response,
+            json,
+            ..
+        } in &mut self.exchanges
+        {
+            secrets.redact_text(&mut request.path);
+            for (_, value) in request.headers.iter_mut().chain(&mut response.headers) {
+                secrets.redact_text(value);
+            }
+            if let Some(body) = request.body.as_mut() {
+                redact_body(body, secrets);
+            }
+            if redact_body(&mut response.body, secrets) {
+                *json = json.take().and_then(|_| serde_json::from_slice(&response.body).ok());
+            }
+        }
+    }
+}
+
+fn redact_body(body: &mut Bytes, secrets: &Secrets) -> bool {
+    let redacted = secrets.redact(&String::from_utf8_lossy(body));
+    let is_redacted = redacted.is_some();
+    if let Some(redacted) = redacted {
+        *body = Bytes::from(redacted);
+    }
+    is_redacted
 }

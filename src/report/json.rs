@@ -1,99 +1,26 @@
 //! The report for programs; its shape is `schemas/report.schema.json`.
 
-use serde_json::{Map, Value, json};
-
-use super::{Report, Standing};
-use crate::replay::verdict::{Finding, Outcome, Verdict};
-use crate::suite::clause::Weight;
-
-/// The version of the report's shape.
-const SHAPE: u32 = 1;
+use super::document::{Document, SHAPE};
 
 /// Renders a report as JSON.
-pub fn render(report: &Report<'_>) -> Value {
-    let mut summary = Map::new();
-    for verdict in Verdict::ALL {
-        summary.insert(verdict.name().to_owned(), report.count(verdict).into());
-    }
-    summary.insert("warnings".to_owned(), report.findings(Weight::Warning).count().into());
-    summary.insert("remarks".to_owned(), report.findings(Weight::Remark).count().into());
-    summary.insert("conformance".to_owned(), report.conformance().into());
-    summary.insert("coverage".to_owned(), report.coverage().into());
-    let clause = |(clause, standing): &(&crate::suite::clause::Clause, Standing)| {
-        let mut entry = json!({
-            "id": clause.id,
-            "chapter": clause.chapter,
-            "level": clause.level.name(),
-            "evidence": clause.evidence.name(),
-            "verdict": standing.name(),
-        });
-        if let (Standing::Untestable, Some(reason), Some(entry)) = (standing, &clause.untestable, entry.as_object_mut())
-        {
-            entry.insert("reason".to_owned(), reason.as_str().into());
+pub fn render(document: &Document) -> String {
+    serde_json::to_string_pretty(document)
+        .map(|text| text + "\n")
+        .unwrap_or_default()
+}
+
+/// Reads a report; an error says what is wrong with it, in one line.
+pub fn read(text: &str) -> Result<Document, String> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    match value.get("version").and_then(serde_json::Value::as_u64) {
+        Some(version) if version == u64::from(SHAPE) => {}
+        Some(version) => {
+            return Err(format!(
+                "a report of version {version}; this program reads version {SHAPE}"
+            ));
         }
-        entry
-    };
-    json!({
-        "version": SHAPE,
-        "suite": { "version": env!("CARGO_PKG_VERSION"), "partial": report.is_partial },
-        "target": { "name": report.target },
-        "milliseconds": round(report.milliseconds),
-        "summary": summary,
-        "cases": report.outcomes.iter().map(case).collect::<Vec<_>>(),
-        "clauses": report.standings.iter().map(clause).collect::<Vec<_>>(),
-        "readings": report.readings(),
-        "leftovers": report.leftovers().collect::<Vec<_>>(),
-    })
-}
-
-fn case(outcome: &Outcome) -> Value {
-    let mut entry = json!({
-        "id": outcome.id,
-        "verdict": outcome.verdict.name(),
-        "clauses": outcome.clauses,
-        "exchanges": outcome.exchanges.len(),
-        "assertions": outcome.assertions,
-        "milliseconds": round(outcome.milliseconds),
-    });
-    if let Some(entry) = entry.as_object_mut() {
-        if let Some(reason) = &outcome.reason {
-            entry.insert("reason".to_owned(), reason.as_str().into());
-        }
-        if !outcome.findings.is_empty() {
-            entry.insert(
-                "findings".to_owned(),
-                outcome.findings.iter().map(|found| finding(outcome, found)).collect(),
-            );
-        }
+        None => return Err("not a report: expected a JSON report, as `run --report json=PATH` writes it".to_owned()),
     }
-    entry
-}
-
-fn finding(outcome: &Outcome, finding: &Finding) -> Value {
-    let exchange = outcome.exchanges.get(finding.exchange);
-    json!({
-        "weight": weight(finding.weight),
-        "clauses": finding.clauses,
-        "setup": finding.is_setup,
-        "step": exchange.map(|exchange| exchange.label.as_str()),
-        "speaker": exchange.map(|exchange| exchange.speaker.as_str()),
-        "request": exchange.map(|exchange| format!("{} {}", exchange.request.method, exchange.request.path)),
-        "status": exchange.map(|exchange| exchange.response.status),
-        "assertion": finding.assertion,
-        "expected": finding.expected,
-        "actual": finding.actual,
-    })
-}
-
-/// As reports spell it.
-pub(super) fn weight(weight: Weight) -> &'static str {
-    match weight {
-        Weight::Failure => "failure",
-        Weight::Warning => "warning",
-        Weight::Remark => "remark",
-    }
-}
-
-fn round(milliseconds: f64) -> f64 {
-    (milliseconds * 100.0).round() / 100.0
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| format!("not a whole report: at `{}`: {}", error.path(), error.inner()))
 }

@@ -1,13 +1,26 @@
 //! What is told: the verdicts of a run, clause by clause.
 
+pub mod compare;
+pub mod deviations;
+pub mod document;
+pub mod github;
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod merge;
 pub mod terminal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use deviations::{Candidate, Failure, Listed};
+use jiff::civil::Date;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use crate::replay::verdict::{Finding, Outcome, Verdict};
+use crate::snapshot::baseline::observed;
 use crate::suite::Suite;
 use crate::suite::clause::{Clause, Weight};
+use crate::target::deviations::Deviation;
 
 /// What is known of a clause after a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,21 +44,44 @@ impl Standing {
     }
 }
 
+impl Serialize for Standing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Standing {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let judged = Verdict::ALL.into_iter().map(Self::Judged);
+        let found = judged
+            .chain([Self::Untested, Self::Untestable])
+            .find(|standing| standing.name() == name);
+        found.ok_or_else(|| de::Error::custom(format!("unknown verdict `{name}`")))
+    }
+}
+
 /// The result of a run.
 #[derive(Debug)]
 pub struct Report<'a> {
     /// The suite that was replayed.
     pub suite: &'a Suite,
-    /// What the target is called.
-    pub target: String,
-    /// The target's base URL, for the `curl` lines.
-    pub base_url: String,
+    /// What is told of the target.
+    pub facts: document::Target,
+    /// Whether warnings are failures.
+    pub strict: bool,
+    /// What chose a part of the suite.
+    pub selectors: Vec<String>,
+    /// Which shard of the selection it is, such as `2/4`.
+    pub shard: Option<String>,
     /// Whether the run was of a part of the suite.
     pub is_partial: bool,
     /// The outcomes, by id.
     pub outcomes: Vec<Outcome>,
     /// What is known of each clause, in the order of the suite's clauses.
     pub standings: Vec<(&'a Clause, Standing)>,
+    /// The list of known deviations, with what became of each.
+    pub deviations: Vec<Listed>,
     /// How long the run took, in ms.
     pub milliseconds: f64,
 }
@@ -63,13 +99,74 @@ impl<'a> Report<'a> {
         let standings = standings(suite, &outcomes);
         Self {
             suite,
-            target: target.name.clone(),
-            base_url: target.base_url.clone(),
+            facts: document::Target {
+                name: target.name.clone(),
+                base_url: target.base_url.clone(),
+                lacks: target.lacks.clone(),
+                templates: target.templates.keys().cloned().collect(),
+                identities: target.identities.keys().cloned().collect(),
+            },
+            strict: false,
+            selectors: Vec::new(),
+            shard: None,
             is_partial: outcomes.len() < variants,
             outcomes,
             standings,
+            deviations: Vec::new(),
             milliseconds,
         }
+    }
+
+    /// Holds the outcomes against a list of known deviations.
+    pub fn apply(&mut self, deviations: &[Deviation], today: Date) {
+        let mut candidates = self.candidates();
+        self.deviations = deviations::apply(deviations, &mut candidates, self.is_partial, today);
+        for (outcome, candidate) in self.outcomes.iter_mut().zip(candidates) {
+            if let Some(reason) = candidate.reason {
+                outcome.verdict = candidate.verdict;
+                outcome.reason = Some(reason);
+            }
+        }
+        self.standings = standings(self.suite, &self.outcomes);
+    }
+
+    /// The outcomes, as far as a list of deviations is concerned.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        self.outcomes.iter().map(|outcome| self.candidate(outcome)).collect()
+    }
+
+    fn candidate(&self, outcome: &Outcome) -> Candidate {
+        let findings = outcome.findings.iter().zip(observed(outcome, self.suite.schemas()));
+        let failures = findings
+            .filter(|(finding, _)| document::is_failure(finding.is_setup, finding.weight, self.strict))
+            .map(|(finding, observed)| Failure {
+                clauses: finding.clauses.iter().map(|id| self.clause_id(id)).collect(),
+                assertion: finding.assertion.clone(),
+                observed,
+            });
+        let failures: Vec<Failure> = failures.collect();
+        let own = outcome.clauses.iter().map(|id| self.clause_id(id));
+        let clauses = own
+            .chain(failures.iter().flat_map(|failure| failure.clauses.iter().cloned()))
+            .collect();
+        Candidate {
+            id: outcome.id.clone(),
+            case: outcome.case.clone(),
+            clauses,
+            verdict: outcome.verdict,
+            reason: None,
+            failures,
+        }
+    }
+
+    /// The id of a clause, where a case names it by an alias.
+    fn clause_id(&self, id: &str) -> String {
+        self.suite.clause(id).map_or(id, |clause| clause.id.as_str()).to_owned()
+    }
+
+    /// Entries of the list of deviations for which the run fails.
+    pub fn stale(&self) -> impl Iterator<Item = &Listed> {
+        self.deviations.iter().filter(|listed| listed.state.is_stale())
     }
 
     /// The number of cases with a verdict.
@@ -90,7 +187,7 @@ impl<'a> Report<'a> {
 
     /// Passed cases in a hundred of those that were judged; `None` when none was.
     pub fn conformance(&self) -> Option<f64> {
-        percent(self.count(Verdict::Pass), self.judged())
+        percent(self.count(Verdict::Pass) + self.count(Verdict::Fixed), self.judged())
     }
 
     /// Judged cases in a hundred of all; `None` when there was none.
@@ -132,6 +229,17 @@ fn percent(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
 }
 
+/// Of several verdicts about one clause, the first of these decides.
+const DECISIVE: [Verdict; 7] = [
+    Verdict::Fail,
+    Verdict::SuiteFault,
+    Verdict::Fixed,
+    Verdict::Deviation,
+    Verdict::Pass,
+    Verdict::Inconclusive,
+    Verdict::NotApplicable,
+];
+
 /// What is known of each clause: one finding against it makes it fail.
 fn standings<'a>(suite: &'a Suite, outcomes: &[Outcome]) -> Vec<(&'a Clause, Standing)> {
     let mut verdicts: HashMap<&str, Vec<Verdict>> = HashMap::new();
@@ -155,27 +263,20 @@ fn standings<'a>(suite: &'a Suite, outcomes: &[Outcome]) -> Vec<(&'a Clause, Sta
             let Some(clause) = suite.clause(id) else { continue };
             // A case that fails for another clause, or in its setup, says nothing about this one.
             let verdict = match verdict {
+                Verdict::Deviation if failed(clause) => Verdict::Deviation,
                 _ if failed(clause) => Verdict::Fail,
-                Verdict::Fail if outcome.findings.iter().all(|finding| finding.is_setup) => Verdict::Inconclusive,
-                Verdict::Fail => Verdict::Pass,
+                Verdict::Fail | Verdict::Deviation if outcome.findings.iter().all(|finding| finding.is_setup) => {
+                    Verdict::Inconclusive
+                }
+                Verdict::Fail | Verdict::Deviation => Verdict::Pass,
                 verdict => verdict,
             };
             verdicts.entry(&clause.id).or_default().push(verdict);
         }
     }
-    // The one that says most decides.
-    let order = [
-        Verdict::Fail,
-        Verdict::SuiteFault,
-        Verdict::Fixed,
-        Verdict::Deviation,
-        Verdict::Pass,
-        Verdict::Inconclusive,
-        Verdict::NotApplicable,
-    ];
     let standing = |clause: &'a Clause| {
         let found = verdicts.get(clause.id.as_str());
-        let worst = found.and_then(|found| order.into_iter().find(|verdict| found.contains(verdict)));
+        let worst = found.and_then(|found| DECISIVE.into_iter().find(|verdict| found.contains(verdict)));
         let standing = match (worst, &clause.untestable) {
             (Some(verdict), _) => Standing::Judged(verdict),
             (None, Some(_)) => Standing::Untestable,

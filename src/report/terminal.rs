@@ -4,7 +4,6 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
-use super::json::weight;
 use super::{Report, Standing};
 use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
 use crate::suite::clause::{Clause, Weight};
@@ -73,6 +72,15 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
             writeln!(out, "  {entry:<10} {:<28} {FAINT}{topic}{FAINT:#}", keys.join(", "))?;
         }
         writeln!(out)?;
+    }
+    for listed in report.stale() {
+        let (deviation, state) = (&listed.deviation, listed.state.told());
+        writeln!(
+            out,
+            "{BAD}listed deviation:{BAD:#} {} {state} {FAINT}{}{FAINT:#}",
+            deviation.label(),
+            deviation.reason
+        )?;
     }
     for leftover in report.leftovers() {
         writeln!(out, "{DOUBTFUL}left behind:{DOUBTFUL:#} {leftover}")?;
@@ -179,7 +187,7 @@ fn write_finding(out: &mut String, report: &Report<'_>, finding: &Finding, file:
     let problem = Problem {
         file: file.to_owned(),
         place: Place::Value(finding.pointer.clone()),
-        message: format!("{} ({}{setup})", finding.assertion, weight(finding.weight)),
+        message: format!("{} ({}{setup})", finding.assertion, finding.weight.name()),
         expected: label,
     };
     for line in problem.render(Some(text), true).lines() {
@@ -195,7 +203,7 @@ fn curl(report: &Report<'_>, exchange: &Exchange) -> String {
     let mut line = format!(
         "curl -i --path-as-is -X {} {}",
         request.method,
-        quote(&format!("{}{}", report.base_url, request.path))
+        quote(&format!("{}{}", report.facts.base_url, request.path))
     );
     for (name, value) in &request.headers {
         let _ = write!(line, " -H {}", quote(&format!("{name}: {value}")));
@@ -315,15 +323,20 @@ fn write_lesser(out: &mut String, report: &Report<'_>, wanted: Weight) -> fmt::R
 fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let counts = Verdict::ALL
         .into_iter()
-        .map(|verdict| (verdict.name(), report.count(verdict)));
+        .map(|verdict| (verdict.told(), report.count(verdict)));
     let counts: Vec<_> = counts
         .filter(|(_, count)| *count > 0)
         .map(|(name, count)| format!("{count} {name}"))
         .collect();
-    let is_good = !report.outcomes.iter().any(is_broken);
+    let is_good = !report.outcomes.iter().any(is_broken) && report.stale().next().is_none();
     let style = if is_good { GOOD } else { BAD };
     let percent = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1} %"));
-    let partial = if report.is_partial { ", a part of the suite" } else { "" };
+    let whole: usize = report.suite.cases().iter().map(|case| case.variants.len()).sum();
+    let partial = if report.is_partial {
+        format!(", a part of the suite of {whole}")
+    } else {
+        String::new()
+    };
     writeln!(
         out,
         "{style}{}{style:#} of {} cases{partial}",
@@ -334,7 +347,7 @@ fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let lesser: Vec<_> = lesser
         .map(|(weight, name)| format!("{} {name}", report.findings(weight).count()))
         .into();
-    let exchanges: usize = report.outcomes.iter().map(|outcome| outcome.exchanges.len()).sum();
+    let exchanges: usize = report.outcomes.iter().map(|outcome| outcome.exchange_count).sum();
     let assertions: usize = report.outcomes.iter().map(|outcome| outcome.assertions).sum();
     writeln!(
         out,
@@ -343,6 +356,6 @@ fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
         percent(report.coverage()),
         lesser.join(", "),
         report.milliseconds / 1000.0,
-        report.target
+        report.facts.name
     )
 }

@@ -3,11 +3,16 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{
-    Conversation, Difference, RecordedExchange, SnapshotError, VariantTranscript, compare, parse, read, render, write,
-};
-use crate::replay::verdict::{Exchange, Outcome};
+use serde_json::Value;
+
+use super::render::names;
+use super::{Difference, RecordedExchange, SnapshotError, VariantTranscript};
+use super::{compare, document, parse, read, section, write};
+use crate::replay::verdict::{Exchange, Outcome, Verdict};
 use crate::suite::Suite;
+use crate::suite::case::Case;
+use crate::suite::schemas::Schemas;
+use crate::target::secrets::Secrets;
 
 /// Where conversations are recorded.
 #[derive(Clone, Debug)]
@@ -57,49 +62,44 @@ impl fmt::Display for Change {
 impl Baseline {
     /// Compares the conversations of a run with the recorded ones; `outcomes` are in the order of their ids.
     pub fn compare(&self, suite: &Suite, outcomes: &[Outcome]) -> Vec<Change> {
-        cases(suite, outcomes)
-            .into_iter()
-            .filter_map(|(case, is_whole, conversation)| {
-                let recorded = match self.recorded(suite, &case) {
-                    Ok(Some(recorded)) => recorded,
-                    Ok(None) => return Some(Change::Missing(case)),
-                    Err(error) => return Some(Change::Unreadable(format!("{error:#}"))),
-                };
-                let ran: Vec<&str> = conversation
-                    .variants
-                    .iter()
-                    .map(|variant| variant.id.as_str())
-                    .collect();
-                let mut difference = compare(&recorded, &render(&conversation, suite.schemas()))?;
-                if !is_whole {
-                    // Variants that were not run are not missing.
-                    difference.variants.retain(|id| ran.contains(&id.as_str()));
-                    if difference.variants.is_empty() {
-                        return None;
-                    }
+        let compare_case = |told: Told<'_>| {
+            let case = told.case.id.clone();
+            let recorded = match self.recorded(suite, &case) {
+                Ok(Some(recorded)) => recorded,
+                Ok(None) => return Some(Change::Missing(case)),
+                Err(error) => return Some(Change::Unreadable(format!("{error:#}"))),
+            };
+            let mut difference = compare(&recorded, &told.text)?;
+            if !told.is_whole {
+                // Variants that were not run are not missing.
+                difference.variants.retain(|id| told.variants.contains(id));
+                if difference.variants.is_empty() {
+                    return None;
                 }
-                Some(Change::Differs { case, difference })
-            })
-            .collect()
+            }
+            Some(Change::Differs { case, difference })
+        };
+        told(suite, outcomes).filter_map(compare_case).collect()
     }
 
     /// Records the conversations of a run; cases of which only a part ran, or that had no verdict, are left alone.
-    pub fn record(&self, suite: &Suite, outcomes: &[Outcome]) -> Result<Vec<Change>, SnapshotError> {
+    ///
+    /// A text that holds a secret is never written.
+    pub fn record(&self, suite: &Suite, outcomes: &[Outcome], secrets: &Secrets) -> Result<Vec<Change>, SnapshotError> {
         let Self::Folder(folder) = self else {
             return Ok(Vec::new());
         };
         let mut changes = Vec::new();
-        for (case, is_whole, conversation) in cases(suite, outcomes) {
-            let text = render(&conversation, suite.schemas());
-            let is_same = || matches!(self.recorded(suite, &case), Ok(Some(old)) if compare(&old, &text).is_none());
-            if is_whole && !is_same() {
-                write(
-                    &folder.join(format!("{case}.snap")),
-                    &format!("cases/{case}.json"),
-                    &conversation.title,
-                    &text,
-                )?;
-                changes.push(Change::Recorded(case));
+        for told in told(suite, outcomes).filter(|told| told.is_whole) {
+            let case = &told.case.id;
+            let is_same = matches!(self.recorded(suite, case), Ok(Some(old)) if compare(&old, &told.text).is_none());
+            if !is_same {
+                let path = folder.join(format!("{case}.snap"));
+                if secrets.find(&told.text).is_some() {
+                    return Err(SnapshotError::secret(&path));
+                }
+                write(&path, &format!("cases/{case}.json"), &told.case.title, &told.text)?;
+                changes.push(Change::Recorded(case.clone()));
             }
         }
         Ok(changes)
@@ -118,49 +118,80 @@ impl Baseline {
     }
 }
 
-/// The conversations of a run, by case: its id, whether all its variants ran to a verdict, and what was said.
-fn cases(suite: &Suite, outcomes: &[Outcome]) -> Vec<(String, bool, Conversation)> {
-    use crate::replay::verdict::Verdict;
-    suite
-        .cases()
-        .iter()
-        .filter_map(|case| {
-            let ran = case.variants.iter().filter_map(|variant| {
-                let at = outcomes.binary_search_by(|outcome| outcome.id.cmp(&variant.id)).ok()?;
-                outcomes.get(at).filter(|outcome| {
-                    matches!(
-                        outcome.verdict,
-                        Verdict::Pass | Verdict::Fail | Verdict::Deviation | Verdict::Fixed
-                    )
-                })
-            });
-            let variants: Vec<_> = ran.map(|outcome| transcript(&case.id, outcome)).collect();
-            let is_whole = variants.len() == case.variants.len();
-            let conversation = Conversation {
-                title: case.title.clone(),
-                variants,
-            };
-            (!conversation.variants.is_empty()).then(|| (case.id.clone(), is_whole, conversation))
-        })
-        .collect()
+/// A case's conversation, as it is recorded.
+struct Told<'a> {
+    case: &'a Case,
+    /// Whether all its variants ran to a verdict.
+    is_whole: bool,
+    /// The sections of the text.
+    variants: Vec<String>,
+    text: String,
 }
 
-/// The conversation of one case, as it is recorded.
-pub fn conversation(title: &str, case: &str, outcomes: &[Outcome]) -> Conversation {
-    Conversation {
-        title: title.to_owned(),
-        variants: outcomes.iter().map(|outcome| transcript(case, outcome)).collect(),
+/// The conversations of a run, by case; those that were not told are left out.
+fn told<'a>(suite: &'a Suite, outcomes: &'a [Outcome]) -> impl Iterator<Item = Told<'a>> {
+    suite.cases().iter().filter_map(|case| {
+        let ran: Vec<&Outcome> = case
+            .variants
+            .iter()
+            .filter_map(|variant| {
+                let at = outcomes.binary_search_by(|outcome| outcome.id.cmp(&variant.id)).ok()?;
+                outcomes.get(at).filter(|outcome| outcome.text.is_some())
+            })
+            .collect();
+        if ran.is_empty() {
+            return None;
+        }
+        Some(Told {
+            case,
+            is_whole: ran.len() == case.variants.len(),
+            variants: ran.iter().map(|outcome| section_id(outcome)).collect(),
+            text: document(&case.title, ran.iter().filter_map(|outcome| outcome.text.as_deref())),
+        })
+    })
+}
+
+/// The canonical text of one variant's conversation; `None` when it came to no verdict.
+pub fn tell(outcome: &Outcome, schemas: &Schemas) -> Option<String> {
+    let has_verdict = matches!(
+        outcome.verdict,
+        Verdict::Pass | Verdict::Fail | Verdict::Deviation | Verdict::Fixed
+    );
+    has_verdict.then(|| section(&transcript(outcome), schemas))
+}
+
+fn section_id(outcome: &Outcome) -> String {
+    match outcome.id.strip_prefix(&outcome.case) {
+        None | Some("") => outcome.version.to_string(),
+        Some(suffix) => suffix.to_owned(),
     }
 }
 
-fn transcript(case: &str, outcome: &Outcome) -> VariantTranscript {
+/// What was found instead of what was expected, finding by finding, in the words of a recorded conversation.
+pub fn observed(outcome: &Outcome, schemas: &Schemas) -> Vec<String> {
+    if outcome.findings.is_empty() {
+        return Vec::new();
+    }
+    let names = names(&transcript(outcome), schemas);
+    outcome
+        .findings
+        .iter()
+        .map(|finding| names.stable(&finding.actual))
+        .collect()
+}
+
+fn transcript(outcome: &Outcome) -> VariantTranscript {
     let mut exchanges: Vec<RecordedExchange> = Vec::new();
     // Which of several simultaneous requests wins differs from run to run, and so does all that follows.
     let mut is_settled = true;
     let mut rest = outcome.exchanges.iter().peekable();
     while let Some(exchange) = rest.next() {
+        // What `unchanged` reads before and after is the same, or the case has failed.
+        if exchange.label.ends_with(" before") || exchange.label.ends_with(" after") {
+            continue;
+        }
         match exchange.label.split_once(" #") {
-            None => exchanges.push(recorded(exchange, outcome.version, is_settled)),
+            None => exchanges.push(recorded(exchange, outcome, is_settled)),
             Some((step, _)) => {
                 is_settled = false;
                 let mut group = vec![exchange];
@@ -168,41 +199,31 @@ fn transcript(case: &str, outcome: &Outcome) -> VariantTranscript {
                 {
                     group.push(next);
                 }
-                let mut statuses: Vec<u16> = group.iter().map(|exchange| exchange.response.status).collect();
-                statuses.sort_unstable();
-                for chunk in statuses.chunk_by(|a, b| a == b) {
-                    let mut tally = recorded(exchange, outcome.version, false);
-                    tally.step = format!("{step}, {} of {} at once", chunk.len(), group.len());
-                    tally.speaker = if group.iter().all(|other| other.speaker == exchange.speaker) {
-                        exchange.speaker.clone()
-                    } else {
-                        "several".to_owned()
-                    };
-                    tally.status = chunk.first().copied().unwrap_or_default();
-                    tally.request_headers.clear();
-                    tally.request_body = None;
-                    exchanges.push(tally);
+                let mut several = recorded(exchange, outcome, false);
+                several.step = format!("{step}, {} at once", group.len());
+                if group.iter().any(|other| other.speaker != exchange.speaker) {
+                    several.speaker = "several".to_owned();
                 }
+                several.request_headers.clear();
+                several.request_body = None;
+                exchanges.push(several);
             }
         }
     }
-    let id = match outcome.id.strip_prefix(case) {
-        None | Some("") => outcome.version.to_string(),
-        Some(suffix) => suffix.to_owned(),
-    };
     VariantTranscript {
-        id,
+        id: section_id(outcome),
         known: outcome.known.clone(),
         exchanges,
     }
 }
 
-fn recorded(exchange: &Exchange, version: u16, is_settled: bool) -> RecordedExchange {
+fn recorded(exchange: &Exchange, outcome: &Outcome, is_settled: bool) -> RecordedExchange {
     let (request, response) = (&exchange.request, &exchange.response);
-    let response_body = match exchange.json {
+    let response_body = match &exchange.json {
         _ if !is_settled || response.body.is_empty() => Vec::new(),
         // The wording of an error is nobody's contract.
         None if response.status >= 400 => b"<text>".to_vec(),
+        Some(json) if json.get("results").is_some() => own_results(json, &outcome.known).to_string().into_bytes(),
         _ => response.body.to_vec(),
     };
     RecordedExchange {
@@ -212,7 +233,8 @@ fn recorded(exchange: &Exchange, version: u16, is_settled: bool) -> RecordedExch
         path: request.path.clone(),
         request_headers: request.headers.clone(),
         request_body: request.body.as_ref().map(|body| body.to_vec()),
-        status: response.status,
+        // Status 0 is not told.
+        status: if is_settled { response.status } else { 0 },
         response_headers: if is_settled {
             response.headers.clone()
         } else {
@@ -221,6 +243,18 @@ fn recorded(exchange: &Exchange, version: u16, is_settled: bool) -> RecordedExch
         response_body,
         request_schema: exchange.request_schema.clone(),
         response_schema: exchange.schema.clone(),
-        version,
+        version: outcome.version,
     }
+}
+
+/// A query's answer without what other conversations have made at the same time.
+fn own_results(answer: &Value, known: &[(String, String)]) -> Value {
+    let mut answer = answer.clone();
+    if let Some(results) = answer.get_mut("results").and_then(Value::as_array_mut) {
+        results.retain(|result| {
+            let name = result.pointer("/sessionRef/name").and_then(Value::as_str);
+            name.is_none_or(|name| known.iter().any(|(value, _)| value.eq_ignore_ascii_case(name)))
+        });
+    }
+    answer
 }

@@ -29,6 +29,11 @@ impl SnapshotError {
         }
     }
 
+    /// A text that must not be written.
+    pub(super) fn secret(path: &Path) -> Self {
+        Self::new(path, "would hold a secret of the target, and was not written", None)
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

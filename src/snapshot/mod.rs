@@ -12,7 +12,7 @@ mod render;
 
 pub use compare::{Difference, compare};
 pub use file::{SnapshotError, parse, read, write};
-pub use render::render;
+pub use render::{document, render, section};
 
 /// One replayed case, in each of its variants.
 #[derive(Clone, Debug, Default)]

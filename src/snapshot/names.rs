@@ -16,6 +16,9 @@ static GUID: LazyLock<Option<Regex>> =
 static TIME: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$").ok());
 
+static ANY_TIME: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)").ok());
+
 /// The names given so far in one variant, in order of first appearance.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -93,7 +96,11 @@ impl Names {
         }
         let told: Vec<String> = value
             .split(", ")
-            .map(|one| self.etags.get(one).cloned().unwrap_or_else(|| self.text(one)))
+            .map(|one| {
+                // A condition may carry a tag without its quotes (COND-020).
+                let known = self.etags.get(one).or_else(|| self.etags.get(&format!("\"{one}\"")));
+                known.cloned().unwrap_or_else(|| self.text(one))
+            })
             .collect();
         told.join(", ")
     }
@@ -118,6 +125,24 @@ impl Names {
                 told.push(first);
                 before = Some(first);
                 rest = &rest[first.len_utf8()..];
+            }
+        }
+        told
+    }
+
+    /// A text in which nothing is left that changes from run to run, as far as that can be seen.
+    pub(super) fn stable(&self, text: &str) -> String {
+        let mut told = self.text(text);
+        for (etag, name) in &self.etags {
+            if etag.len() >= LONG_ENOUGH {
+                told = told
+                    .replace(etag.as_str(), name)
+                    .replace(&etag.replace('"', "\\\""), name);
+            }
+        }
+        for (pattern, name) in [(&ANY_TIME, "<time>"), (&GUID, "<guid>")] {
+            if let Some(pattern) = pattern.as_ref() {
+                told = pattern.replace_all(&told, name).into_owned();
             }
         }
         told

@@ -31,16 +31,34 @@ const SECRET: [&str; 4] = ["authorization", "cookie", "signature", "token"];
 /// A title, then for each variant a heading `## ID` and its exchanges: `>` leads the request, `<` the response, `|` each
 /// line of a body that is not JSON.
 pub fn render(conversation: &Conversation, schemas: &Schemas) -> String {
-    let mut text = format!("# {}\n", line(&conversation.title));
-    for variant in &conversation.variants {
-        let _ = write!(text, "\n## {}\n", line(&variant.id));
-        let told = Told::new(variant, schemas);
-        for exchange in &told.exchanges {
-            text.push('\n');
-            told.exchange(exchange, &mut text);
-        }
+    let sections = conversation.variants.iter().map(|variant| section(variant, schemas));
+    document(&conversation.title, sections)
+}
+
+/// The canonical text of one variant.
+pub fn section(variant: &VariantTranscript, schemas: &Schemas) -> String {
+    let mut text = format!("## {}\n", line(&variant.id));
+    let told = Told::new(variant, schemas);
+    for exchange in &told.exchanges {
+        text.push('\n');
+        told.exchange(exchange, &mut text);
     }
     text
+}
+
+/// The canonical text of a case: its title, and the texts of its variants in order.
+pub fn document(title: &str, sections: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let mut text = format!("# {}\n", line(title));
+    for section in sections {
+        text.push('\n');
+        text.push_str(section.as_ref());
+    }
+    text
+}
+
+/// The names that a variant's values are shown by.
+pub(super) fn names(variant: &VariantTranscript, schemas: &Schemas) -> Names {
+    Told::new(variant, schemas).names
 }
 
 /// One variant, with its bodies read and its values named.

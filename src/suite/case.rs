@@ -259,21 +259,20 @@ impl Expectation {
             .or_else(|| nested.filter_map(|(_, reading)| reading.guarded()).next())
     }
 
-    /// Every matcher in it, with nested readings.
-    pub fn matchers(&self) -> Vec<&Value> {
-        let own = self
+    /// Every matcher of its own with the place below it; those of its readings are theirs.
+    pub fn own_matchers(&self) -> Vec<(String, &Value)> {
+        let escape = |key: &str| key.replace('~', "~0").replace('/', "~1");
+        let headers = self
             .headers
             .iter()
-            .chain(&self.at)
-            .map(|(_, matcher)| matcher)
-            .chain(&self.body)
-            .chain(&self.none);
-        let nested = self
-            .reading
+            .map(|(name, matcher)| (format!("headers/{name}"), matcher));
+        let at = self
+            .at
             .iter()
-            .flat_map(|(_, readings)| readings)
-            .flat_map(|(_, reading)| reading.matchers());
-        own.chain(nested).collect()
+            .map(|(pointer, matcher)| (format!("at/{}", escape(pointer)), matcher));
+        let body = self.body.iter().map(|matcher| ("body".to_owned(), matcher));
+        let none = self.none.iter().map(|matcher| ("none".to_owned(), matcher));
+        headers.chain(at).chain(body).chain(none).collect()
     }
 
     /// Every capture in it, with nested readings.
@@ -610,7 +609,13 @@ fn read_step(item: Item<'_>) -> Option<Step> {
         })?,
     };
     let asserts = step.tally.len() + step.expectations().map(Expectation::assertions).sum::<usize>();
-    if asserts == 0 && !matches!(step.action, Action::Close(_)) {
+    // What is written there and not understood is told already.
+    let is_silent = |key: &&str| {
+        let members = fields.get(key).and_then(|item| item.value().as_object());
+        members.is_none_or(|members| members.keys().all(|key| key == "capture" || key == "clauses"))
+    };
+    let is_silent = ["expect", "tally", "each"].iter().all(is_silent);
+    if asserts == 0 && is_silent && !matches!(step.action, Action::Close(_)) {
         item.wrong(
             "a step that expects nothing",
             "`expect` goes here, with a `status` at least",
@@ -660,9 +665,9 @@ fn read_requests(item: Item<'_>) -> Option<Vec<Request>> {
     };
     let mut verbs = METHODS
         .iter()
-        .filter_map(|(key, method)| Some((*method, fields.get(key)?.string()?)));
+        .filter_map(|(key, method)| Some((*method, fields.get(key)?)));
     let (method, path) = match (verbs.next(), verbs.next(), fields.get("method")) {
-        (Some((method, path)), None, None) => (method.to_owned(), path.to_owned()),
+        (Some((method, path)), None, None) => (method.to_owned(), path.string()?.to_owned()),
         (None, None, Some(method)) => (method.string()?.to_owned(), fields.string("path")),
         _ => {
             item.wrong(

@@ -1,9 +1,12 @@
 //! The statements of the contract, and the ledger of what its sources disagree on.
 
+use serde::{Deserialize, Serialize};
+
 use super::json::Item;
 
 /// How binding a clause is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Level {
     /// A service may do otherwise; told as a remark.
     May,
@@ -14,7 +17,8 @@ pub enum Level {
 }
 
 /// How a clause is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Evidence {
     /// The real service was seen to do it.
     Live,
@@ -29,7 +33,8 @@ pub enum Evidence {
 }
 
 /// What failing a clause amounts to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Weight {
     /// Worth knowing.
     Remark,
@@ -117,6 +122,17 @@ impl Evidence {
             .iter()
             .find(|(_, evidence)| *evidence == self)
             .map_or("", |(name, _)| name)
+    }
+}
+
+impl Weight {
+    /// As reports spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failure => "failure",
+            Self::Warning => "warning",
+            Self::Remark => "remark",
+        }
     }
 }
 

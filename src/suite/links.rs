@@ -59,7 +59,7 @@ impl Links<'_> {
         self.check_clauses("/clauses", &self.case.clauses);
         if self.case.variants.iter().any(|variant| variant.clauses.is_empty()) {
             self.wrong(
-                "",
+                "/clauses",
                 "a case without a clause".to_owned(),
                 "`clauses` names at least one".to_owned(),
             );
@@ -76,12 +76,14 @@ impl Links<'_> {
         }
         let mut done: Vec<*const Script> = Vec::new();
         for variant in &self.case.variants {
-            if variant.clauses != self.case.clauses {
-                self.check_clauses("/table/rows", &variant.clauses);
-            }
-            // The versions of a case share its script.
+            // The versions of a case share its script; each row has its own.
             let script = std::sync::Arc::as_ptr(&variant.script);
             if !done.contains(&script) {
+                if variant.clauses != self.case.clauses {
+                    for id in &variant.clauses {
+                        self.check_clause(&format!("/table/rows/{}", done.len()), id);
+                    }
+                }
                 done.push(script);
                 self.script = &variant.script;
                 self.check_script(&variant.script);
@@ -106,24 +108,28 @@ impl Links<'_> {
                 );
             }
         }
-        self.check_speaker("/observer", &script.observer);
+        let first = script.steps.iter().flat_map(Step::requests).next();
+        // Unless the case says otherwise, the first speaker observes, who is looked at below.
+        if !script.observer.is_empty() && first.is_none_or(|first| first.speaker != script.observer) {
+            self.check_speaker("/observer", &script.observer);
+        }
         self.check_steps(&script.steps);
     }
 
     fn check_clauses(&mut self, pointer: &str, ids: &[String]) {
         for (index, id) in ids.iter().enumerate() {
-            if self.suite.clause(id).is_none() {
-                let known: Vec<&str> = self.suite.clauses.iter().map(|clause| clause.id.as_str()).collect();
-                let expected = match expected_one_of(id, &known) {
-                    near if near.starts_with("did you mean") => near,
-                    _ => "an id of some chapter's `clauses.json`".to_owned(),
-                };
-                self.wrong(
-                    &format!("{pointer}/{index}"),
-                    format!("unknown clause `{id}`"),
-                    expected,
-                );
-            }
+            self.check_clause(&format!("{pointer}/{index}"), id);
+        }
+    }
+
+    fn check_clause(&mut self, pointer: &str, id: &str) {
+        if self.suite.clause(id).is_none() {
+            let known: Vec<&str> = self.suite.clauses.iter().map(|clause| clause.id.as_str()).collect();
+            let expected = match expected_one_of(id, &known) {
+                near if near.starts_with("did you mean") => near,
+                _ => "an id of some chapter's `clauses.json`".to_owned(),
+            };
+            self.wrong(pointer, format!("unknown clause `{id}`"), expected);
         }
     }
 
@@ -202,8 +208,8 @@ impl Links<'_> {
     }
 
     fn check_expectation(&mut self, expectation: &Expectation, captured: &HashSet<&str>, names: &[&str]) {
-        for matcher in expectation.matchers() {
-            self.check_value(&expectation.pointer, matcher, captured);
+        for (pointer, matcher) in expectation.own_matchers() {
+            self.check_value(&format!("{}/{pointer}", expectation.pointer), matcher, captured);
         }
         if let Some(path) = &expectation.unchanged {
             self.check_text(&format!("{}/unchanged", expectation.pointer), path, captured);
@@ -290,7 +296,22 @@ impl Links<'_> {
                     .into_iter()
                     .chain(lets)
                     .chain(sessions);
-                let known: Vec<&str> = names.chain(captured.iter().copied()).collect();
+                let mut known: Vec<String> = names.chain(captured.iter().copied()).map(str::to_owned).collect();
+                if name.contains('.') {
+                    let identities = self.suite.world.identities.keys().map(String::as_str).chain(["me"]);
+                    known.extend(identities.flat_map(|key| IDENTITY_FIELDS.map(|field| format!("{key}.{field}"))));
+                    let sessions = self.script.sessions.iter().map(|session| session.key.as_str());
+                    let sessions = sessions.chain(["session"]);
+                    known.extend(sessions.flat_map(|key| SESSION_FIELDS.map(|field| format!("{key}.{field}"))));
+                    known.extend(
+                        self.suite
+                            .world
+                            .templates
+                            .keys()
+                            .map(|name| format!("templates.{name}")),
+                    );
+                }
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
                 self.wrong(
                     pointer,
                     format!("unknown variable `{{{name}}}`"),

@@ -3,10 +3,12 @@
 pub mod case;
 pub mod clause;
 pub mod files;
+pub mod fingerprint;
 pub mod invariant;
 pub mod json;
 mod links;
 pub mod lint;
+pub mod pattern;
 pub mod problem;
 pub mod schemas;
 pub mod variable;
@@ -106,6 +108,7 @@ impl Suite {
             suite.files = files;
             Ok(suite)
         } else {
+            problems.sort_by(|a, b| a.file.cmp(&b.file));
             Err(Box::new(Broken { files, problems }))
         }
     }

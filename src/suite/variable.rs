@@ -272,6 +272,9 @@ mod tests {
         let made = |value: &Value| generate(value).into_owned();
         let body = json!({"a": {"$repeat": {"text": "ab", "times": 2}}, "b": [{"$list": {"of": 1, "times": 2}}]});
         assert_eq!(made(&body), json!({"a": "abab", "b": [[1, 1]]}));
-        assert_eq!(made(&json!({"$nest": {"depth": 2, "key": "k", "of": 1}})), json!({"k": {"k": 1}}));
+        assert_eq!(
+            made(&json!({"$nest": {"depth": 2, "key": "k", "of": 1}})),
+            json!({"k": {"k": 1}})
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! Who is asked: an endpoint, the identities it knows, and what it is provisioned with.
 
+pub mod deviations;
 pub mod file;
+pub mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

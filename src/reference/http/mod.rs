@@ -1,13 +1,17 @@
 //! The HTTP edge: from a request to an answer.
 //!
-//! The order of checks is the same everywhere: header size, principal, path and verb, contract version, rate, then the
-//! service config, its template, the session's read access, the precondition, and the body last.
+//! The order of checks is the same everywhere: header size, principal, path and verb, contract version, on whose behalf
+//! a service calls, rate, then the service config, its template, the session's read access, the precondition, and the body last.
 
+mod acting;
 mod answer;
 mod conditions;
+#[cfg(test)]
+pub(super) mod faults;
 mod handles;
 mod path;
 mod queries;
+mod search;
 mod sessions;
 mod templates;
 #[cfg(test)]
@@ -29,6 +33,7 @@ use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
+use self::acting::Acting;
 use self::path::{Element, Resource};
 use super::auth::Authority;
 use super::clock::Clock;
@@ -39,7 +44,7 @@ use super::json;
 use super::principal::Principal;
 use super::provisions::Provisions;
 use super::rate::{Counter, Rates};
-use super::rules::{EmptyBody, RepeatedMember};
+use super::rules::{EmptyBody, RepeatedMember, Rules};
 use super::session::{Access, ContractVersion, Grant, Session};
 use super::session_ref::SessionRef;
 use super::store::{Moment, Store};
@@ -63,9 +68,11 @@ struct Edge {
 }
 
 /// What is known of a request once it may be answered.
+#[derive(Clone, Copy)]
 struct Call<'s> {
     edge: &'s Edge,
     caller: &'s Principal,
+    acting: &'s Acting,
     version: ContractVersion,
     now: Timestamp,
     headers: &'s HeaderMap,
@@ -167,10 +174,14 @@ impl Edge {
         if !allowed.split(", ").any(|verb| verb == parts.method.as_str()) {
             return Err(Failure::UnsupportedVerb { allowed });
         }
+        let version = contract_version(&parts.headers)?;
+        let acting = Acting::read(&parts.headers, caller, &self.provisions.rules)?;
+        let caller = &*acting.caller(caller, &self.provisions)?;
         let call = Call {
             edge: self,
             caller,
-            version: contract_version(&parts.headers)?,
+            acting: &acting,
+            version,
             now,
             headers: &parts.headers,
             query: parts.uri.query().unwrap_or_default(),
@@ -302,10 +313,26 @@ impl Call<'_> {
             .map_err(Failure::Throttled)
     }
 
+    /// The user for whom the caller speaks, if there is exactly one.
+    fn speaker(&self) -> Option<u64> {
+        self.access(Grant::None).user().map(|user| user.xuid)
+    }
+
+    /// Whether the caller is a service whose access stands above the rights of users.
+    fn manages(&self) -> bool {
+        self.access(Grant::None).manages()
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.edge.provisions.rules
+    }
+
     /// What the caller may do, with what a handle brought it.
     fn access(&self, grant: Grant) -> Access<'_> {
         Access {
             caller: self.caller,
+            acting: &self.acting.users,
+            denies_manage: self.acting.denies_manage,
             version: self.version,
             now: self.now,
             grant,
@@ -374,6 +401,10 @@ impl Call<'_> {
                     Element::Constants => self.get_element(&at, &["constants"]),
                     Element::Members => self.get_element(&at, &["members"]),
                     Element::Servers => self.get_element(&at, &["servers"]),
+                    // AUTH-009
+                    Element::Me if self.acting.users.len() > 1 => Err(Failure::Malformed(
+                        "The call acts for several users; `me` is none of them.".to_owned(),
+                    )),
                     Element::Me if get => self.get_element(&at, &["members", "me"]),
                     Element::Member(index) if get => self.get_element(&at, &["members", &index.to_string()]),
                     Element::Server(name) if get => self.get_element(&at, &["servers", &name]),

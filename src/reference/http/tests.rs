@@ -7,35 +7,35 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const SCID: &str = "00000000-0000-0000-0000-000000000001";
+pub(super) const SCID: &str = "00000000-0000-0000-0000-000000000001";
 
 /// A service, who may call it, and its time.
-struct Stage {
-    service: Service,
+pub(super) struct Stage {
+    pub(super) service: Service,
     tokens: BTreeMap<String, String>,
-    second: Arc<AtomicI64>,
+    pub(super) second: Arc<AtomicI64>,
 }
 
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    text: String,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map(|value| value.to_str().unwrap())
             .unwrap_or_default()
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/json", "{}", self.text);
         serde_json::from_str(&self.text).unwrap()
     }
 
-    fn assert_text(&self, status: u16) {
+    pub(super) fn assert_text(&self, status: u16) {
         assert_eq!(self.status, status, "{}", self.text);
         assert_eq!(self.header("content-type"), "text/plain; charset=utf-8");
         assert!(!self.text.is_empty());
@@ -43,11 +43,11 @@ impl Answer {
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(&json!({}))
     }
 
-    fn with(more: &Value) -> Self {
+    pub(super) fn with(more: &Value) -> Self {
         let user = |xuid: &str| json!({ "xuid": xuid, "title": "5", "gamertag": xuid, "device": xuid });
         let mut config = json!({
             "serviceConfigs": {
@@ -78,7 +78,7 @@ impl Stage {
         }
     }
 
-    async fn send(&self, who: &str, line: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+    pub(super) async fn send(&self, who: &str, line: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
         let (method, path) = line.split_once(' ').unwrap();
         let mut request = Request::builder().method(method).uri(path);
         if let Some(token) = self.tokens.get(who) {
@@ -103,32 +103,32 @@ impl Stage {
         }
     }
 
-    async fn get(&self, who: &str, path: &str) -> Answer {
+    pub(super) async fn get(&self, who: &str, path: &str) -> Answer {
         self.send(who, &format!("GET {path}"), &[], "").await
     }
 
-    async fn put(&self, who: &str, path: &str, body: &Value) -> Answer {
+    pub(super) async fn put(&self, who: &str, path: &str, body: &Value) -> Answer {
         self.send(who, &format!("PUT {path}"), &[], body.to_string()).await
     }
 
-    async fn post(&self, who: &str, path: &str, body: &Value) -> Answer {
+    pub(super) async fn post(&self, who: &str, path: &str, body: &Value) -> Answer {
         self.send(who, &format!("POST {path}"), &[], body.to_string()).await
     }
 }
 
-fn session(template: &str, name: &str) -> String {
+pub(super) fn session(template: &str, name: &str) -> String {
     format!("/serviceconfigs/{SCID}/sessiontemplates/{template}/sessions/{name}")
 }
 
-fn session_ref(template: &str, name: &str) -> Value {
+pub(super) fn session_ref(template: &str, name: &str) -> Value {
     json!({ "scid": SCID, "templateName": template, "name": name })
 }
 
-fn active() -> Value {
+pub(super) fn active() -> Value {
     json!({ "members": { "me": { "properties": { "system": { "active": true } } } } })
 }
 
-fn activity(template: &str, name: &str) -> Value {
+pub(super) fn activity(template: &str, name: &str) -> Value {
     json!({ "version": 1, "type": "activity", "sessionRef": session_ref(template, name) })
 }
 
@@ -275,7 +275,8 @@ async fn a_write_that_is_only_tried_leaves_nothing() {
     let stage = Stage::new();
     let path = session("open", "one");
     let tried = stage.put("alice", &format!("{path}?nocommit=true"), &active()).await;
-    assert_eq!((tried.status, tried.header("etag")), (201, ""), "{}", tried.text);
+    assert_eq!(tried.status, 201, "{}", tried.text);
+    assert!(!tried.header("etag").is_empty(), "HDR-010");
     assert_eq!(stage.get("alice", &path).await.status, 204);
     let created = stage.put("alice", &path, &active()).await;
     let body = json!({ "properties": { "custom": { "a": 1 } } });
@@ -682,7 +683,7 @@ async fn sessions_are_found_by_member_and_by_keyword() {
                 .get("alice", &format!("{base}/sessions?xuid=101&private=true"))
                 .await
         ),
-        ["one", "two"]
+        ["two", "one"]
     );
     for bad in [
         "",
@@ -730,6 +731,98 @@ async fn sessions_are_found_by_member_and_by_keyword() {
         names(&stage.get("bob", &format!("{base}/sessions?xuid=101")).await),
         [""; 0]
     );
+}
+
+#[tokio::test]
+async fn a_service_acts_for_users_in_the_title_that_it_names() {
+    let stage = Stage::new();
+    let path = session("private", "acting");
+    stage.put("alice", &path, &active()).await;
+    let title = ("x-xbl-onbehalfof-title", "6");
+    let one = ("x-xbl-onbehalfof-users", "102;priv=multiplayer");
+    let two = ("x-xbl-onbehalfof-users", "102;priv=multiplayer,103;priv=multiplayer");
+    let deny = ("x-xbl-deny-scope", "Multiplayer.Manage");
+    let put = format!("PUT {path}");
+    let answer = stage
+        .send("server", &put, &[title, one, deny], active().to_string())
+        .await;
+    answer.assert_text(403);
+    let answer = stage.send("server", &put, &[title, one], active().to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.json()["members"]["1"]["activeTitleId"], "6");
+    let answer = stage
+        .send("server", &put, &[title, one, deny], active().to_string())
+        .await;
+    assert_eq!(answer.status, 200, "bob is a member now");
+
+    let me = format!("{path}/members/me");
+    let answer = stage.send("server", &format!("GET {me}"), &[title, one], "").await;
+    assert_eq!(answer.json()["constants"]["system"]["xuid"], "102");
+    let answer = stage.send("server", &format!("DELETE {me}"), &[title, two], "").await;
+    answer.assert_text(400);
+    let answer = stage.send("server", &format!("DELETE {me}"), &[title, one], "").await;
+    assert_eq!(answer.status, 204);
+
+    let answer = stage
+        .send(
+            "server",
+            "POST /handles",
+            &[title, ("x-xbl-onbehalfof-users", "101")],
+            activity("private", "acting").to_string(),
+        )
+        .await;
+    answer.assert_text(403);
+    let invite = json!({"version": 1, "type": "invite", "sessionRef": session_ref("private", "acting"),
+        "invitedXuid": "103", "inviteAttributes": {}});
+    let answer = stage
+        .send(
+            "server",
+            "POST /handles",
+            &[title, ("x-xbl-onbehalfof-users", "101")],
+            invite.to_string(),
+        )
+        .await;
+    assert_eq!(answer.json()["senderXuid"], "101");
+    let elsewhere = ("x-xbl-onbehalfof-title", "9");
+    let answer = stage.send("server", &format!("GET {path}"), &[elsewhere], "").await;
+    answer.assert_text(403);
+}
+
+#[tokio::test]
+async fn a_user_acts_for_nobody_else() {
+    let path = session("private", "own");
+    let headers = [
+        ("x-xbl-onbehalfof-title", "5"),
+        ("x-xbl-onbehalfof-users", "101;priv=multiplayer"),
+    ];
+    let stage = Stage::new();
+    stage.put("alice", &path, &active()).await;
+    let answer = stage.send("bob", &format!("GET {path}"), &headers, "").await;
+    answer.assert_text(403);
+    let answer = stage.send("alice", &format!("GET {path}"), &headers, "").await;
+    assert_eq!(answer.status, 200);
+    let stage = Stage::with(&json!({ "rules": { "AUTH-015": "refused" } }));
+    stage.put("alice", &path, &active()).await;
+    stage
+        .send("alice", &format!("GET {path}"), &headers, "")
+        .await
+        .assert_text(403);
+}
+
+#[tokio::test]
+async fn of_many_sessions_a_user_is_shown_the_newest() {
+    let stage = Stage::new();
+    for number in 0..105 {
+        stage
+            .put("alice", &session("open", &format!("n{number}")), &active())
+            .await;
+    }
+    let answer = stage
+        .get("alice", &format!("/serviceconfigs/{SCID}/sessions?xuid=101"))
+        .await;
+    let found = answer.json();
+    assert_eq!(found["results"].as_array().unwrap().len(), 100);
+    assert_eq!(found["results"][0]["sessionRef"]["name"], "n104");
 }
 
 #[tokio::test]

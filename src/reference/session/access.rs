@@ -6,7 +6,7 @@ use super::member::{Member, Status};
 use super::properties::Restriction;
 use super::{Access, Grant, Refusal, RefusalKind, Session};
 use crate::reference::principal::User;
-use crate::reference::rules::{FullJoin, InviteScope, ReadRestrictionScope, VisibleJoin};
+use crate::reference::rules::{FullJoin, InviteScope, ManagedPrivilege, ReadRestrictionScope, VisibleJoin};
 
 fn refusal(kind: RefusalKind, message: &str) -> Refusal {
     Refusal {
@@ -28,7 +28,8 @@ fn check_title_identity(session: &Session, user: &User) -> Result<(), Refusal> {
 
 /// Refuses a user who may not play with others (AUTH-018, LIVE-026).
 pub(super) fn check_privilege(user: &User, access: &Access<'_>) -> Result<(), Refusal> {
-    if user.may_play_multiplayer || !access.rules.privilege_is_needed.kept() {
+    let overridden = access.manages() && access.rules.managed_privilege == ManagedPrivilege::Overridden;
+    if user.may_play_multiplayer || overridden || !access.rules.privilege_is_needed.kept() {
         Ok(())
     } else {
         Err(refusal(
@@ -38,11 +39,29 @@ pub(super) fn check_privilege(user: &User, access: &Access<'_>) -> Result<(), Re
     }
 }
 
+/// Refuses a caller who speaks for several users at once in a large session (AUTH-016, SES-PRIN-006).
+pub(super) fn check_large(session: &Session, access: &Access<'_>) -> Result<(), Refusal> {
+    let several = access.users().len() > 1;
+    if several && session.constants.has(Capability::Large) && access.rules.large_takes_one_user.kept() {
+        return Err(refusal(
+            RefusalKind::Conflict,
+            "a call to a large session acts for one user only",
+        ));
+    }
+    Ok(())
+}
+
 /// Refuses the caller who may not see the session.
 pub(super) fn may_read(session: &Session, access: &Access<'_>) -> Result<(), Refusal> {
-    let Some(user) = access.caller.user() else {
+    check_large(session, access)?;
+    if access.manages() {
         return Ok(());
-    };
+    }
+    let mut users = access.users().iter();
+    users.try_for_each(|user| may_user_read(session, user, access))
+}
+
+fn may_user_read(session: &Session, user: &User, access: &Access<'_>) -> Result<(), Refusal> {
     check_title_identity(session, user)?;
     let is_viewer = session
         .constants
@@ -69,7 +88,11 @@ pub(super) fn may_read(session: &Session, access: &Access<'_>) -> Result<(), Ref
 
 /// Refuses the user, who is no member and has no reservation, a place in the session.
 pub(super) fn may_join(session: &Session, user: &User, access: &Access<'_>) -> Result<(), Refusal> {
-    may_read(session, access)?;
+    if access.manages() {
+        check_privilege(user, access)?;
+        return has_room(session, access);
+    }
+    may_user_read(session, user, access)?;
     check_privilege(user, access)?;
     let unwritable = |why: &str| Err(refusal(RefusalKind::Unwritable, why));
     if is_blocked_by_owner(session, user, access) {
@@ -103,11 +126,10 @@ pub(super) fn may_join(session: &Session, user: &User, access: &Access<'_>) -> R
 
 /// Refuses the creation by a user who may not create sessions.
 pub(super) fn may_create(session: &Session, access: &Access<'_>) -> Result<(), Refusal> {
-    let Some(user) = access.caller.user() else {
-        return Ok(());
-    };
-    check_privilege(user, access)?;
-    check_title_identity(session, user)
+    access.users().iter().try_for_each(|user| {
+        check_privilege(user, access)?;
+        check_title_identity(session, user)
+    })
 }
 
 /// Refuses one more member when every place is taken; reservations take places too (SES-SIZE-006).
@@ -194,6 +216,9 @@ fn invite_lifts_visibility(access: &Access<'_>) -> bool {
 
 /// SES-OWN-011.
 fn is_blocked_by_owner(session: &Session, user: &User, access: &Access<'_>) -> bool {
+    if !access.rules.owners_block.kept() {
+        return false;
+    }
     let owners = &session.properties.system.owners;
     let mut owners = owners.iter().filter_map(|index| session.members.by_index(*index));
     owners.any(|owner| access.social.blocks(owner.xuid, user.xuid))

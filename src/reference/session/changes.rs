@@ -40,6 +40,9 @@ impl Changes {
         if matchmaking_status(before) != matchmaking_status(after) {
             changes.add(ChangeType::MatchmakingStatus);
         }
+        if before.initialization.stage_differs(&after.initialization) {
+            changes.add(ChangeType::Initialization);
+        }
         if !Arc::ptr_eq(&before.members, &after.members) {
             changes.add_members(before, after);
         }

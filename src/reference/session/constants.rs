@@ -125,18 +125,42 @@ impl Metrics {
     }
 }
 
+/// What a link between two members must achieve: milliseconds and kilobits per second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Thresholds {
+    pub(super) latency_maximum: f64,
+    pub(super) bandwidth_down_minimum: f64,
+    pub(super) bandwidth_up_minimum: f64,
+}
+
+/// By which metric hosts are preferred (INIT-036).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum HostMetric {
+    BandwidthUp,
+    BandwidthDown,
+    /// Both directions together.
+    Bandwidth,
+    #[default]
+    Latency,
+}
+
+/// `peerToHostRequirements`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct HostRequirements {
+    pub(super) thresholds: Thresholds,
+    pub(super) metric: HostMetric,
+}
+
 /// How members are initialized; the defaults are those of 107 (INIT-029).
 #[derive(Clone, Copy, Debug)]
-#[expect(
-    dead_code,
-    reason = "what initialization needs is read and checked before there is initialization"
-)]
 pub(super) struct MemberInitialization {
     pub(super) join_timeout: Timeout,
     pub(super) measurement_timeout: Timeout,
     pub(super) evaluation_timeout: Timeout,
     pub(super) external_evaluation: bool,
     pub(super) members_needed_to_start: u64,
+    /// Whether members in an episode are spared the session's timeouts for reserved and ready ones (TMO-015).
+    pub(super) overrides_timeouts: bool,
 }
 
 /// The effective constants of one session.
@@ -155,6 +179,10 @@ pub(super) struct Constants {
     pub(super) timeouts: Timeouts,
     pub(super) capabilities: Capabilities,
     pub(super) metrics: Metrics,
+    /// What each link between two members must achieve.
+    pub(super) peer_to_peer: Option<Thresholds>,
+    pub(super) peer_to_host: Option<HostRequirements>,
+    pub(super) has_measurement_servers: bool,
     pub(super) member_initialization: Option<MemberInitialization>,
     pub(super) ownership: OwnershipPolicies,
     pub(super) broadcast_viewers: Vec<u64>,
@@ -185,7 +213,6 @@ const SYSTEM: &[&str] = &[
 
 /// What one bag of constants gives, typed; nothing is defaulted.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "which optional parts are there")]
 struct Given {
     version: Option<u64>,
     max_members: Option<u64>,
@@ -196,7 +223,8 @@ struct Given {
     capabilities: Capabilities,
     metrics: Option<Metrics>,
     required: Metrics,
-    has_requirements: bool,
+    peer_to_peer: Option<Thresholds>,
+    peer_to_host: Option<HostRequirements>,
     initialization: Option<Initialization>,
     has_measurement_servers: bool,
     has_cloud_compute_package: bool,
@@ -243,7 +271,9 @@ impl Constants {
             DefaultsOf::Request => access.version,
         };
         let initialization_is_old = initialization_is_old.unwrap_or(access.version.has_old_names());
-        if let (true, Some(Value::Object(bag))) = (initialization_is_old, system.get_mut("memberInitialization")) {
+        if let (true, Some(Value::Object(bag))) = (initialization_is_old, system.get_mut("memberInitialization"))
+            && rules.old_initialization_has_defaults.kept()
+        {
             version::fill_old_initialization(bag);
         }
         if defaults.has_old_names() && rules.implied_gameplay == ImpliedGameplay::Implied {
@@ -319,8 +349,10 @@ impl Constants {
     pub(super) fn check_creation(&self, at: &SessionRef, access: &Access<'_>) -> Result<(), Refusal> {
         let place = At::ROOT.then("constants");
         let place = place.then("system");
-        if let (Some(initiators), Some(xuid)) = (&self.initiators, access.caller.xuid())
-            && !initiators.contains(&xuid)
+        // AUTH-020
+        if let Some(initiators) = &self.initiators
+            && !access.manages()
+            && access.users().iter().any(|user| !initiators.contains(&user.xuid))
             && access.rules.initiators_are_asked.kept()
         {
             return Err(place.then("initiators").refuse_as(
@@ -331,9 +363,9 @@ impl Constants {
         let capabilities = place.then("capabilities");
         if self.has(Capability::Broadcast) {
             let named_for = decimal(&at.name);
-            let right = match access.caller.xuid() {
-                Some(xuid) => named_for == Some(xuid),
-                None => named_for.is_some(),
+            let right = match access.user() {
+                Some(user) if !access.manages() => named_for == Some(user.xuid),
+                _ => named_for.is_some(),
             };
             if !right {
                 return Err(capabilities
@@ -535,23 +567,24 @@ impl Given {
                 "capabilities" => given.capabilities = Capabilities::read(value, at)?,
                 "metrics" => given.metrics = Some(read_metrics(value, at)?),
                 "memberInitialization" => given.initialization = Some(Initialization::read(value, at)?),
-                "peerToPeerRequirements" | "peerToHostRequirements" => {
-                    given.has_requirements = true;
-                    read_requirements(value, key == "peerToHostRequirements", &mut given.required, at, rules)?;
+                "peerToPeerRequirements" => {
+                    given.peer_to_peer = Some(read_peer_requirements(value, &mut given.required, at)?);
+                }
+                "peerToHostRequirements" => {
+                    given.peer_to_host = Some(read_host_requirements(value, &mut given.required, at, rules)?);
                 }
                 "measurementServerAddresses" => {
                     given.has_measurement_servers = true;
-                    read_measurement_servers(value, at)?;
+                    read_measurement_servers(value, rules, at)?;
                 }
                 "cloudComputePackage" => {
                     given.has_cloud_compute_package = true;
                     for (name, value) in at.object(value)? {
                         let at = at.then(name);
                         match name.as_str() {
+                            "titleId" if value.is_number() => {}
                             "titleId" | "gsiSet" | "variant" => {
-                                if !value.is_number() {
-                                    at.text(value)?;
-                                }
+                                at.text(value)?;
                             }
                             "crossSandbox" => {
                                 at.boolean(value)?;
@@ -591,7 +624,7 @@ impl Given {
                 "found {max}, expected at most 100 without the capability large"
             )));
         }
-        if has(Capability::Large) {
+        if has(Capability::Large) && rules.large_is_not_initialized.kept() {
             for (set, key) in [
                 (self.initialization.is_some(), "memberInitialization"),
                 (self.has_measurement_servers, "measurementServerAddresses"),
@@ -601,11 +634,11 @@ impl Given {
                 }
             }
         }
-        if !has(Capability::Connectivity) {
+        if !has(Capability::Connectivity) && rules.metrics_need_connectivity.kept() {
             if self.metrics.is_some_and(Metrics::any) {
                 return Err(at.then("metrics").refuse("it needs the capability connectivity"));
             }
-            if self.has_requirements {
+            if self.peer_to_peer.is_some() || self.peer_to_host.is_some() {
                 return Err(at.refuse("network requirements need the capability connectivity"));
             }
         }
@@ -715,7 +748,10 @@ impl Given {
             },
             capabilities: self.capabilities,
             metrics: self.metrics.unwrap_or(self.required),
-            member_initialization: self.initialization.map(|initialization| initialization.settle()),
+            peer_to_peer: self.peer_to_peer,
+            peer_to_host: self.peer_to_host,
+            has_measurement_servers: self.has_measurement_servers,
+            member_initialization: self.initialization.map(|initialization| initialization.settle(rules)),
             ownership: self.ownership.unwrap_or_default(),
             broadcast_viewers: self.broadcast_viewers,
             default_restriction,
@@ -752,7 +788,7 @@ impl Initialization {
     }
 
     fn check(&self, max_members: u64, rules: &Rules, at: &At<'_>) -> Result<(), Refusal> {
-        if self.evaluation.is_some() && !self.external {
+        if self.evaluation.is_some() && !self.external && rules.evaluation_timeout_is_external.kept() {
             return Err(at.then("evaluationTimeout").refuse("it needs external evaluation"));
         }
         let least = u64::from(rules.needed_to_start == NeededToStart::FromOne);
@@ -764,13 +800,19 @@ impl Initialization {
         }
     }
 
-    fn settle(&self) -> MemberInitialization {
+    fn settle(&self, rules: &Rules) -> MemberInitialization {
+        let join = if rules.initialization_has_defaults.kept() {
+            10_000
+        } else {
+            5000
+        };
         MemberInitialization {
-            join_timeout: self.join.unwrap_or(Timeout::After(10_000)),
+            join_timeout: self.join.unwrap_or(Timeout::After(join)),
             measurement_timeout: self.measurement.unwrap_or(Timeout::After(30_000)),
             evaluation_timeout: self.evaluation.unwrap_or(Timeout::After(5000)),
             external_evaluation: self.external,
             members_needed_to_start: self.needed.unwrap_or(1),
+            overrides_timeouts: rules.initialization_overrides_timeouts.kept(),
         }
     }
 }
@@ -811,58 +853,67 @@ fn read_metrics(value: &Value, at: &At<'_>) -> Result<Metrics, Refusal> {
     Ok(metrics)
 }
 
-/// Reads network requirements and adds the metrics they need; latency is needed by all (SES-QOS-002).
-fn read_requirements(
-    value: &Value,
-    to_host: bool,
-    needed: &mut Metrics,
-    at: &At<'_>,
-    rules: &Rules,
-) -> Result<(), Refusal> {
-    #[derive(Clone, Copy)]
-    enum Preferred {
-        Up,
-        Down,
-        Both,
-        Latency,
-    }
-    const PREFERRED: &[(&str, Preferred)] = &[
-        ("bandwidthup", Preferred::Up),
-        ("bandwidthdown", Preferred::Down),
-        ("bandwidth", Preferred::Both),
-        ("latency", Preferred::Latency),
-    ];
+/// Reads `peerToPeerRequirements` and adds the metrics they need; latency is needed by all (SES-QOS-002).
+fn read_peer_requirements(value: &Value, needed: &mut Metrics, at: &At<'_>) -> Result<Thresholds, Refusal> {
+    // The defaults of INIT-034.
+    let mut thresholds = Thresholds {
+        latency_maximum: 250.0,
+        bandwidth_down_minimum: 10_000.0,
+        bandwidth_up_minimum: 10_000.0,
+    };
     needed.latency = true;
     for (name, value) in at.object(value)? {
         let at = at.then(name);
-        match (name.as_str(), to_host) {
-            ("latencyMaximum", _) => {
-                at.integer(value, 0..=u64::MAX)?;
-            }
-            ("bandwidthMinimum", false) => {
-                at.integer(value, 0..=u64::MAX)?;
+        match name.as_str() {
+            "latencyMaximum" => thresholds.latency_maximum = read_threshold(value, &at)?,
+            "bandwidthMinimum" => {
+                let minimum = read_threshold(value, &at)?;
+                thresholds.bandwidth_down_minimum = minimum;
+                thresholds.bandwidth_up_minimum = minimum;
                 needed.bandwidth_down = true;
                 needed.bandwidth_up = true;
             }
-            ("bandwidthDownMinimum", true) => {
-                at.integer(value, 0..=u64::MAX)?;
+            _ => return Err(at.unknown(&["latencyMaximum", "bandwidthMinimum"])),
+        }
+    }
+    Ok(thresholds)
+}
+
+/// Reads `peerToHostRequirements` and adds the metrics they need; latency is needed by all (SES-QOS-002).
+fn read_host_requirements(
+    value: &Value,
+    needed: &mut Metrics,
+    at: &At<'_>,
+    rules: &Rules,
+) -> Result<HostRequirements, Refusal> {
+    const METRICS: &[(&str, HostMetric)] = &[
+        ("bandwidthup", HostMetric::BandwidthUp),
+        ("bandwidthdown", HostMetric::BandwidthDown),
+        ("bandwidth", HostMetric::Bandwidth),
+        ("latency", HostMetric::Latency),
+    ];
+    // The defaults of INIT-035.
+    let mut thresholds = Thresholds {
+        latency_maximum: 250.0,
+        bandwidth_down_minimum: 100_000.0,
+        bandwidth_up_minimum: 1000.0,
+    };
+    let mut metric = HostMetric::default();
+    needed.latency = true;
+    for (name, value) in at.object(value)? {
+        let at = at.then(name);
+        match name.as_str() {
+            "latencyMaximum" => thresholds.latency_maximum = read_threshold(value, &at)?,
+            "bandwidthDownMinimum" => {
+                thresholds.bandwidth_down_minimum = read_threshold(value, &at)?;
                 needed.bandwidth_down = true;
             }
-            ("bandwidthUpMinimum", true) => {
-                at.integer(value, 0..=u64::MAX)?;
+            "bandwidthUpMinimum" => {
+                thresholds.bandwidth_up_minimum = read_threshold(value, &at)?;
                 needed.bandwidth_up = true;
             }
-            ("hostSelectionMetric", true) => match at.choice(value, PREFERRED, rules)? {
-                Preferred::Up => needed.bandwidth_up = true,
-                Preferred::Down => needed.bandwidth_down = true,
-                Preferred::Both => {
-                    needed.bandwidth_up = true;
-                    needed.bandwidth_down = true;
-                }
-                Preferred::Latency => {}
-            },
-            (_, false) => return Err(at.unknown(&["latencyMaximum", "bandwidthMinimum"])),
-            (_, true) => {
+            "hostSelectionMetric" => metric = at.choice(value, METRICS, rules)?,
+            _ => {
                 return Err(at.unknown(&[
                     "latencyMaximum",
                     "bandwidthDownMinimum",
@@ -872,13 +923,20 @@ fn read_requirements(
             }
         }
     }
-    Ok(())
+    needed.bandwidth_down |= matches!(metric, HostMetric::BandwidthDown | HostMetric::Bandwidth);
+    needed.bandwidth_up |= matches!(metric, HostMetric::BandwidthUp | HostMetric::Bandwidth);
+    Ok(HostRequirements { thresholds, metric })
 }
 
-fn read_measurement_servers(value: &Value, at: &At<'_>) -> Result<(), Refusal> {
+fn read_threshold(value: &Value, at: &At<'_>) -> Result<f64, Refusal> {
+    at.integer(value, 0..=u64::MAX)?;
+    at.amount(value)
+}
+
+fn read_measurement_servers(value: &Value, rules: &Rules, at: &At<'_>) -> Result<(), Refusal> {
     for (name, server) in at.object(value)? {
         let at = at.then(name);
-        if name.chars().any(char::is_uppercase) {
+        if name.chars().any(char::is_uppercase) && rules.server_names_are_lower_case.kept() {
             return Err(at.refuse("the name of a measurement server must be in lower case"));
         }
         for (key, address) in at.object(server)? {

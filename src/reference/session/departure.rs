@@ -34,7 +34,7 @@ pub(super) fn settle(session: &mut Session, rules: &Rules) -> Fate {
         // SES-PSYS-007, SES-PSYS-009.
         Arc::make_mut(&mut session.properties.system).host = None;
     }
-    if session.constants.has(Capability::AutoPopulateServerCandidates) {
+    if session.constants.has(Capability::AutoPopulateServerCandidates) && rules.servers_are_ranked.kept() {
         let candidates = rank_servers(session);
         if session.properties.system.server_candidates != candidates {
             Arc::make_mut(&mut session.properties.system).server_candidates = candidates;

@@ -5,10 +5,16 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::sample::{Stage, active, join, me_system, reserve, server, system, user, user_with};
+use super::sample::{
+    Stage, acting, active, initialize, initialize_with, join, me_system, reserve, server, system, user, user_with,
+};
 use super::{ContractVersion, Grant, Session};
+use crate::reference::http::faults::SHOWN;
 use crate::reference::principal::Principal;
 use crate::reference::rules::{RuleKind, Rules};
+
+/// What is decided before a session is asked: headers and queries.
+const AT_THE_EDGE: &[&str] = &["AUTH-008", "AUTH-014", "SES-MEMBER-013"];
 
 /// Writes down what callers see, without what differs from run to run.
 struct Scribe<'r> {
@@ -19,13 +25,18 @@ struct Scribe<'r> {
 impl Scribe<'_> {
     /// A stage of its own: what alice (1), active, creates from a template.
     fn stage(&mut self, template: Value) -> Stage {
+        self.create(template, active())
+    }
+
+    /// A stage of its own: what alice (1) creates from a template, in which inactive members stay.
+    fn create(&mut self, template: Value, body: Value) -> Stage {
         let mut template = template;
         if template.get("inactiveRemovalTimeout").is_none() {
             template["inactiveRemovalTimeout"] = Value::Null;
         }
         let mut stage = Stage::new(template);
         stage.rules = self.rules.clone();
-        self.put(&mut stage, &user(1), active());
+        self.put(&mut stage, &user(1), body);
         stage
     }
 
@@ -257,6 +268,30 @@ fn conversation(rules: &Rules) -> String {
     writeln!(s.text, "{}", stage.after(200)).unwrap();
     s.put(&mut stage, &server(), json!({}));
 
+    let service = server();
+    let for_each = |key: &str| json!({ "members": { key: {} } });
+    let mut stage = s.stage(json!({ "visibility": "private" }));
+    s.put(&mut stage, &service, join());
+    stage.acting = acting(&[2, 3]);
+    for key in ["me", "me_7", "me_allInSession", "me_all"] {
+        s.put(&mut stage, &service, for_each(key));
+    }
+    s.put(&mut stage, &service, json!({ "members": { "me_2": null } }));
+    stage.acting = acting(&[1]);
+    s.put(&mut stage, &service, active());
+    let bound = stage.session().bind_activity(Uuid::nil(), &stage.access(&service));
+    writeln!(s.text, "{}", bound.is_ok()).unwrap();
+    s.put(
+        &mut stage,
+        &alice,
+        me_system(json!({ "subscriptions": { Uuid::nil().to_string(): { "onBehalfOfTitleId": "main" } } })),
+    );
+    let mut stage = s.stage(json!({ "capabilities": { "large": true } }));
+    stage.acting = acting(&[2]);
+    s.put(&mut stage, &service, active());
+    stage.acting = acting(&[2, 3]);
+    s.put(&mut stage, &service, for_each("me_all"));
+
     let mut stage = Stage::new(
         json!({ "inactiveRemovalTimeout": null, "capabilities": { "connectionRequiredForActiveMembers": true } }),
     );
@@ -270,7 +305,109 @@ fn conversation(rules: &Rules) -> String {
     );
     stage.sockets.0.insert(Uuid::nil(), (1, Some(now)));
     writeln!(s.text, "{}", stage.after(40_000)).unwrap();
+    initialization(s);
     scribe.text
+}
+
+fn initialization(s: &mut Scribe<'_>) {
+    let (alice, bob) = (user(1), user(2));
+    let verdict = |value: bool| system(json!({ "initializationSucceeded": value }));
+
+    let mut stage = s.create(json!({ "memberInitialization": {} }), initialize(active()));
+    s.put(&mut stage, &alice, reserve(&[4]));
+    let mut body = initialize_with(&[]);
+    body["members"]["reserve_0"] = reserve(&[2])["members"]["reserve_0"].clone();
+    s.create(json!({ "memberInitialization": {} }), body);
+
+    // Joining: reservations, a ready member, a group, and somebody who waits.
+    for reserved in [1000, 60_000] {
+        let template = json!({
+            "memberInitialization": {}, "reservedRemovalTimeout": reserved, "readyRemovalTimeout": 1000,
+        });
+        let mut stage = s.create(template, initialize_with(&[2, 3]));
+        s.put(&mut stage, &alice, me_system(json!({ "initializationGroup": [9] })));
+        s.put(&mut stage, &alice, me_system(json!({ "initializationGroup": [1] })));
+        s.put(&mut stage, &user(3), me_system(json!({ "ready": true })));
+        s.put(&mut stage, &alice, initialize(reserve(&[4])));
+        for milliseconds in [2000, 8000, 100_000] {
+            writeln!(s.text, "{}", stage.after(milliseconds)).unwrap();
+            s.show(&stage, &alice);
+        }
+    }
+
+    // The title evaluates, or does not.
+    let external = json!({ "memberInitialization": { "externalEvaluation": true } });
+    for succeeds in [true, false] {
+        let mut stage = s.create(external.clone(), initialize_with(&[2]));
+        stage.after(1000);
+        s.put(&mut stage, &bob, active());
+        s.put(&mut stage, &alice, verdict(succeeds));
+        s.put(&mut stage, &user(3), initialize(active()));
+    }
+    let mut stage = s.create(external, initialize(active()));
+    stage.after(5000);
+    s.show(&stage, &alice);
+
+    // Members measure each other.
+    let link = |latency: u64, up: u64| json!({ "latency": latency, "bandwidthUp": up, "bandwidthDown": 200_000 });
+    for requirements in ["peerToPeerRequirements", "peerToHostRequirements"] {
+        for needed in [1, 2] {
+            for host in [false, true] {
+                let mut template = json!({
+                    "capabilities": { "connectivity": true }, "metrics": { "latency": true, "bandwidthUp": true },
+                    "memberInitialization": { "membersNeededToStart": needed },
+                });
+                template[requirements] = json!({});
+                if requirements == "peerToHostRequirements" {
+                    template[requirements]["hostSelectionMetric"] = json!("bandwidthup");
+                }
+                let mut stage = s.create(template, initialize_with(&[2, 3]));
+                for xuid in [1, 2, 3] {
+                    let device = json!({ "active": true, "secureDeviceAddress": "AAAA" });
+                    s.put(&mut stage, &user(xuid), me_system(device));
+                }
+                let token = |index: usize| stage.document()["members"][index.to_string()]["deviceToken"].clone();
+                let tokens = [0, 1, 2].map(|index| token(index).as_str().unwrap().to_owned());
+                if host {
+                    s.put(&mut stage, &alice, system(json!({ "host": tokens[2] })));
+                }
+                let [first, second, third] = &tokens;
+                for (xuid, links) in [
+                    (1, json!({ second: link(10, 20_000), third: link(999, 1) })),
+                    (2, json!({ first: link(20, 30_000), third: { "latency": 1 } })),
+                    (4, json!({})),
+                ] {
+                    s.put(&mut stage, &user(xuid), me_system(json!({ "measurements": links })));
+                }
+                writeln!(s.text, "{}", stage.after(30_000)).unwrap();
+                s.show(&stage, &alice);
+                s.put(&mut stage, &alice, system(json!({ "host": first })));
+                s.put(&mut stage, &user(5), initialize(active()));
+                s.put(&mut stage, &user(5), me_system(json!({ "measurements": {} })));
+            }
+        }
+    }
+
+    for template in [
+        json!({ "memberInitialization": { "evaluationTimeout": 1 } }),
+        json!({ "memberInitialization": { "membersNeededToStart": 0 }, "capabilities": { "large": true } }),
+        json!({ "metrics": { "latency": true } }),
+        json!({ "measurementServerAddresses": { "East": {} } }),
+    ] {
+        s.create(template, initialize(active()));
+    }
+    let mut stage = Stage::new(json!({}));
+    stage.rules = s.rules.clone();
+    stage.template.contract_version = 105;
+    stage.template.constants = json!({ "system": { "managedInitialization": {} } });
+    s.put(&mut stage, &alice, initialize_with(&[2]));
+
+    let mut stage = s.create(
+        json!({ "capabilities": { "autoPopulateServerCandidates": true } }),
+        active(),
+    );
+    let measured = json!({ "serverMeasurements": { "east": { "latency": 10 } } });
+    s.put(&mut stage, &alice, me_system(measured));
 }
 
 #[test]
@@ -282,7 +419,8 @@ fn every_fault_of_the_table_shows() {
         "the conversation is the same each time"
     );
     let mut unseen = Vec::new();
-    for rule in Rules::table().iter().filter(|rule| rule.kind == RuleKind::Settled) {
+    let settled = Rules::table().iter().filter(|rule| rule.kind == RuleKind::Settled);
+    for rule in settled.filter(|rule| !AT_THE_EDGE.contains(&rule.id) && !SHOWN.contains(&rule.id)) {
         let mut rules = Rules::default();
         rules.set(rule.id, "broken").unwrap();
         if conversation(&rules) == kept {

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::capabilities::Capability;
 use super::constants::Constants;
-use super::field::At;
+use super::field::{At, decimal, integer};
+use super::initialization::Failure;
 use super::merge::{self, same};
 use super::request::{Bag, MemberDelta};
 use super::{Access, Refusal, RefusalKind};
@@ -136,6 +137,10 @@ pub(super) struct Member {
     pub(super) roles: BTreeMap<String, String>,
     /// The activity handle bound to it.
     pub(super) activity: Option<Uuid>,
+    /// The episode of initialization that it waits for or is in (INIT-003, INIT-004).
+    pub(super) episode: Option<u32>,
+    /// Why it failed to be initialized.
+    pub(super) failure: Option<Failure>,
 }
 
 const SYSTEM_CONSTANTS: &[&str] = &["xuid", "initialize", "matchmakingResult", "team", "index"];
@@ -216,6 +221,8 @@ impl Member {
             custom: Arc::new(json!({})),
             roles: BTreeMap::new(),
             activity: None,
+            episode: None,
+            failure: None,
         }
     }
 
@@ -542,7 +549,7 @@ impl MemberSystem {
                 let read = |at: &At<'_>, item: &Value| {
                     at.index(item)
                         .ok()
-                        .filter(|index| *index < next)
+                        .filter(|index| *index < next || !rules.groups_have_members.kept())
                         .ok_or_else(|| at.wrong(item, format_args!("the index of a member, below {next}")))
                 };
                 self.initialization_group = given.map(|value| at.each(value, read)).transpose()?;
@@ -617,8 +624,13 @@ impl MemberSystem {
                 match key.as_str() {
                     "profile" => at.choice(value, PROFILES, rules)?,
                     "onBehalfOfTitleId" => {
-                        if !value.is_number() {
-                            at.text(value)?;
+                        let title = match value {
+                            Value::String(text) => decimal(text),
+                            _ => integer(value),
+                        };
+                        let fits = title.is_some_and(|title| u32::try_from(title).is_ok());
+                        if !fits && rules.subscribed_titles_are_numbers.kept() {
+                            return Err(at.wrong(value, "the id of a title, a decimal number"));
                         }
                     }
                     _ => return Err(at.unknown(&["profile", "onBehalfOfTitleId"])),

@@ -3,6 +3,8 @@
 //! Pure: no HTTP, no I/O, no clock. A [`Session`] is a value; a write makes another one or is refused as a whole.
 
 mod access;
+#[cfg(test)]
+mod acting;
 mod capabilities;
 mod changes;
 mod constants;
@@ -44,12 +46,13 @@ pub use properties::Restriction;
 pub use render::time_text;
 pub use version::{ContractVersion, UnsupportedContractVersion};
 
-use crate::reference::principal::Principal;
+use crate::reference::principal::{Principal, User};
 use crate::reference::rules::Rules;
 use crate::reference::session_ref::SessionRef;
 use crate::reference::social::Social;
 use crate::reference::template::Template;
 use constants::Constants;
+use initialization::Initialization;
 use member::Member;
 use members::Members;
 use properties::Properties;
@@ -77,6 +80,10 @@ pub enum Grant {
 pub struct Access<'a> {
     /// The authenticated caller.
     pub caller: &'a Principal,
+    /// The users for whom the caller acts, if it is a service (AUTH-008).
+    pub acting: &'a [User],
+    /// Whether a service wants the rights of these users to be asked (AUTH-013).
+    pub denies_manage: bool,
     /// The contract version of the request.
     pub version: ContractVersion,
     /// When.
@@ -95,6 +102,8 @@ impl fmt::Debug for Access<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             caller,
+            acting,
+            denies_manage,
             version,
             now,
             grant,
@@ -102,10 +111,48 @@ impl fmt::Debug for Access<'_> {
         } = self;
         f.debug_struct("Access")
             .field("caller", caller)
+            .field("acting", acting)
+            .field("denies_manage", denies_manage)
             .field("version", version)
             .field("now", now)
             .field("grant", grant)
             .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Access<'a> {
+    /// The users for whom the caller speaks: itself, or those for whom a service acts.
+    pub fn users(&self) -> &'a [User] {
+        self.caller.user().map_or(self.acting, std::slice::from_ref)
+    }
+
+    /// The user for whom the caller speaks, if there is exactly one.
+    pub fn user(&self) -> Option<&'a User> {
+        match self.users() {
+            [user] => Some(user),
+            _ => None,
+        }
+    }
+
+    /// The user whose activity the caller may set: services set none (HDL-ACT-011).
+    pub fn activity_owner(&self) -> Option<&'a User> {
+        if self.rules.services_set_no_activity.kept() {
+            self.caller.user()
+        } else {
+            self.user()
+        }
+    }
+
+    /// Whether of a large session the caller sees no member but its user (SES-LARGE-001, AUTH-021).
+    fn shows_me_only(&self) -> bool {
+        self.rules.large_shows_me_only.kept()
+            && (self.acting.is_empty() || self.rules.large_shows_acting_user_only.kept())
+    }
+
+    /// Whether the caller is a service whose access stands above the rights of users (AUTH-013).
+    pub fn manages(&self) -> bool {
+        let overrides = self.acting.is_empty() || self.rules.manage_overrides.kept();
+        self.caller.is_server() && !self.denies_manage && overrides
     }
 }
 
@@ -144,6 +191,9 @@ pub struct Session {
     servers: Arc<Servers>,
     role_types: Arc<RoleTypes>,
     empty_since: Option<Timestamp>,
+    initialization: Initialization,
+    /// The search handle that leads here. Not part of the state: whoever made it left the session alone (SRCH-HDL-007).
+    search_handle: Option<Uuid>,
 }
 
 /// What survives a deleted session at its address.
@@ -219,6 +269,17 @@ pub struct MemberView<'s> {
     pub subscription: Option<&'s Subscription>,
 }
 
+/// A role, as queries see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoleView {
+    /// How many members have it.
+    pub count: u64,
+    /// How many may have it.
+    pub max: Option<u64>,
+    /// How many should have it.
+    pub target: Option<u64>,
+}
+
 impl Session {
     /// Refuses constants of a template from which no session could be made.
     pub fn check_template(template: &Template, rules: &Rules) -> Result<(), Refusal> {
@@ -230,9 +291,13 @@ impl Session {
         access::may_read(self, access)
     }
 
-    /// The `ETag`, quoted: another one for each state, the same for every contract version.
+    /// The `ETag`, quoted: another one for each state, the same for every contract version. The document shows the search
+    /// handle, so the tag tells it as well.
     pub fn etag(&self) -> String {
-        format!("\"{}\"", self.state)
+        match self.search_handle {
+            None => format!("\"{}\"", self.state),
+            Some(handle) => format!("\"{}.{handle}\"", self.state),
+        }
     }
 
     /// The branch within which change numbers can be compared.
@@ -288,7 +353,7 @@ impl Session {
             kind: RefusalKind::Forbidden,
             message: why.to_owned(),
         };
-        let Some(user) = access.caller.user() else {
+        let Some(user) = access.activity_owner() else {
             return Err(refuse("only a user has an activity"));
         };
         self.may_read(access)?;
@@ -342,6 +407,20 @@ impl Session {
         self.members
             .iter()
             .filter_map(|member| Some((member.xuid, member.activity?)))
+    }
+
+    /// The same state, found through another search handle or none.
+    #[must_use]
+    pub fn with_search_handle(&self, handle: Option<Uuid>) -> Self {
+        Self {
+            search_handle: handle,
+            ..self.clone()
+        }
+    }
+
+    /// The search handle that leads here.
+    pub fn search_handle(&self) -> Option<Uuid> {
+        self.search_handle
     }
 
     /// The members in the order of their indices, whoever may see them.
@@ -430,6 +509,18 @@ impl Session {
     /// The indices of the owners.
     pub fn owners(&self) -> &[u32] {
         &self.properties.system.owners
+    }
+
+    /// Whether the user speaks for the session: an accepted member, and an owner where there are owners.
+    pub fn is_in_charge(&self, xuid: u64) -> bool {
+        self.member(xuid).is_some_and(|member| {
+            member.status != Status::Reserved && (member.is_owner || !self.has_capability(Capability::HasOwners))
+        })
+    }
+
+    /// How many members have a role of a role type, if there is one of these names.
+    pub fn role(&self, role_type: &str, role: &str) -> Option<RoleView> {
+        roles::view(&self.role_types, &self.members, role_type, role)
     }
 
     /// `constants.system.inviteProtocol`.

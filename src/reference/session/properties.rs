@@ -83,6 +83,8 @@ pub(super) struct SystemProperties {
     pub(super) owners: Vec<u32>,
     pub(super) description: Option<Value>,
     pub(super) search_handle_visibility: Option<String>,
+    /// Only while it is being written: what a stored session says of it has been acted upon (INIT-017).
+    pub(super) initialization_succeeded: Option<bool>,
 }
 
 /// Who writes properties, as far as they depend on it.
@@ -227,13 +229,7 @@ impl SystemProperties {
                     .map(str::to_owned);
             }
             "initializationSucceeded" => {
-                if let Some(value) = given {
-                    at.boolean(value)?;
-                    if !rules.success_is_for_evaluation.kept() {
-                        return Ok(());
-                    }
-                    return Err(at.refuse("it is accepted only while initialization is in the stage evaluating"));
-                }
+                self.initialization_succeeded = given.map(|value| at.boolean(value)).transpose()?;
             }
             "serverConnectionStringCandidates" => {
                 self.server_candidates = given.map(|value| at.texts(value)).transpose()?;

@@ -10,6 +10,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
 
 use super::capabilities::Capability;
+use super::initialization::Initialization;
 use super::member::{Member, Status, Subscription};
 use super::properties::{Restriction, SystemProperties};
 use super::version::ContractVersion;
@@ -40,7 +41,8 @@ impl Session {
         View {
             session: self,
             version,
-            caller: access.caller.xuid(),
+            caller: access.user().map(|user| user.xuid),
+            shows_me_only: self.view_is_personal() && access.shows_me_only(),
             rules: access.rules,
         }
     }
@@ -61,9 +63,8 @@ impl Session {
             let is_me = depth == 0 && first.eq_ignore_ascii_case("members") && segment.eq_ignore_ascii_case("me");
             let key = if is_me && !self.view_is_personal() {
                 access
-                    .caller
-                    .xuid()
-                    .and_then(|xuid| self.members.by_xuid(xuid))?
+                    .user()
+                    .and_then(|user| self.members.by_xuid(user.xuid))?
                     .index
                     .to_string()
             } else if is_me {
@@ -100,7 +101,10 @@ impl Session {
 struct View<'s> {
     session: &'s Session,
     version: ContractVersion,
+    /// The user for whom the caller speaks.
     caller: Option<u64>,
+    /// Whether only this user is shown among the members.
+    shows_me_only: bool,
     rules: &'s Rules,
 }
 
@@ -115,6 +119,17 @@ impl Serialize for View<'_> {
         map.serialize_entry("startTime", &Time(session.start_time))?;
         if let Some(timer) = session.next_timer().filter(|_| self.rules.next_timer_is_shown.kept()) {
             map.serialize_entry("nextTimer", &Time(timer))?;
+        }
+        let initialization = &session.initialization;
+        if initialization.is_shown() && self.rules.initializing_is_shown.kept() {
+            map.serialize_entry("initializing", &Initializing(initialization))?;
+        }
+        if !initialization.host_candidates.is_empty() {
+            map.serialize_entry("hostCandidates", &*initialization.host_candidates)?;
+        }
+        // SRCH-HDL-006
+        if let Some(handle) = session.search_handle {
+            map.serialize_entry("searchHandle", &Text(handle))?;
         }
         let constants = &session.constants;
         let system = if self.version.has_old_names() {
@@ -147,6 +162,19 @@ impl Serialize for View<'_> {
         map.serialize_entry("members", &MembersView(self))?;
         map.serialize_entry("membersInfo", &MembersInfo(self))?;
         map.serialize_entry("servers", &ServersView(session))?;
+        map.end()
+    }
+}
+
+/// `initializing`: the running episode, or the one that failed (INIT-006).
+struct Initializing<'s>(&'s Initialization);
+
+impl Serialize for Initializing<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("stage", self.0.stage.name())?;
+        map.serialize_entry("stageStartTime", &Time(self.0.stage_start))?;
+        map.serialize_entry("episode", &self.0.episode)?;
         map.end()
     }
 }
@@ -205,6 +233,9 @@ impl Serialize for SystemView<'_> {
         if let Some(host) = &system.host {
             map.serialize_entry("host", host)?;
         }
+        if let Some(verdict) = system.initialization_succeeded {
+            map.serialize_entry("initializationSucceeded", &verdict)?;
+        }
         if let Some(candidates) = &system.server_candidates {
             map.serialize_entry("serverConnectionStringCandidates", candidates)?;
         }
@@ -238,7 +269,7 @@ impl Serialize for MembersView<'_> {
         let turn = &session.properties.system.turn;
         let mut map = serializer.serialize_map(None)?;
         let rules = self.0.rules;
-        if session.view_is_personal() && rules.large_shows_me_only.kept() {
+        if self.0.shows_me_only {
             if let Some(position) = self.0.caller.and_then(|xuid| members.position_of_xuid(xuid))
                 && let Some(member) = members.at(position)
             {
@@ -309,6 +340,12 @@ impl Serialize for MemberDocument<'_> {
         }
         if self.in_turn {
             map.serialize_entry("turn", &true)?;
+        }
+        if let Some(failure) = member.failure {
+            map.serialize_entry("initializationFailure", failure.name())?;
+        }
+        if let Some(episode) = member.episode {
+            map.serialize_entry("initializationEpisode", &episode)?;
         }
         if !member.roles.is_empty() {
             map.serialize_entry("roles", &member.roles)?;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Refusal;
-use super::field::At;
+use super::field::{At, decimal};
 use crate::reference::rules::{RoleTypesInRequest, Rules};
 
 /// A bag of the document: `system` has a schema, `custom` belongs to the title.
@@ -28,12 +28,44 @@ impl<'v> Bag<'v> {
     }
 }
 
-/// What a write says about the caller.
+/// What a write says about a user for whom the caller speaks.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Me<'v> {
-    /// The caller leaves.
+    /// The user leaves.
     Leave,
     Write(MemberDelta<'v>),
+}
+
+/// Which of these users a member of the request means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// `me`: the only one.
+    Me,
+    /// `me_{xuid}`
+    Xuid(u64),
+    /// `me_all`
+    All,
+    /// `me_allInSession`: those who are members already.
+    AllInSession,
+}
+
+impl Whom {
+    fn read(key: &str) -> Option<Self> {
+        match key {
+            "me" => Some(Self::Me),
+            "me_all" => Some(Self::All),
+            "me_allInSession" => Some(Self::AllInSession),
+            _ => key.strip_prefix("me_").and_then(decimal).map(Self::Xuid),
+        }
+    }
+}
+
+/// A member of the request that stands for users, not for an index.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own<'v> {
+    pub(super) key: &'v str,
+    pub(super) whom: Whom,
+    pub(super) me: Me<'v>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,7 +106,8 @@ pub(super) struct Request<'v> {
     pub(super) properties: Option<Bag<'v>>,
     /// Whether the properties are the whole request, which shortens their pointers.
     pub(super) is_properties_element: bool,
-    pub(super) me: Option<Me<'v>>,
+    /// What is written of the users for whom the caller speaks, in the order of the request.
+    pub(super) own: Vec<Own<'v>>,
     /// The constants of each reservation, in the order of their numbers.
     pub(super) reservations: Vec<(&'v str, Bag<'v>)>,
     /// Whether `me` stands after a reservation, and so gets the higher index.
@@ -115,8 +148,8 @@ impl<'v> Request<'v> {
         })
     }
 
-    /// Whether nothing but `members.me` is written.
-    pub(super) fn is_only_me(&self) -> bool {
+    /// Whether nothing but what [`own`](Self::own) has is written.
+    pub(super) fn is_only_own(&self) -> bool {
         let Self {
             constants,
             properties,
@@ -138,12 +171,13 @@ impl<'v> Request<'v> {
         let mut numbered = Vec::new();
         for (key, value) in members {
             let at = at.then(key);
-            if key == "me" {
+            if let Some(whom) = Whom::read(key) {
                 self.me_is_last = !numbered.is_empty();
-                self.me = Some(match value {
+                let me = match value {
                     Value::Null => Me::Leave,
                     _ => Me::Write(MemberDelta::read(value, &at)?),
-                });
+                };
+                self.own.push(Own { key, whom, me });
             } else if let Some(number) = key.strip_prefix("reserve_").and_then(canonical) {
                 let mut constants = Bag::default();
                 for (name, value) in at.object(value)? {

@@ -33,6 +33,8 @@ pub(super) struct Stage {
     pub(super) template: Template,
     pub(super) name: String,
     pub(super) version: ContractVersion,
+    pub(super) acting: Vec<User>,
+    pub(super) denies_manage: bool,
     pub(super) now: Timestamp,
     pub(super) grant: Grant,
     pub(super) rules: Rules,
@@ -66,11 +68,25 @@ pub(super) fn user_with(xuid: u64, change: impl FnOnce(&mut User)) -> Principal 
     principal
 }
 
+/// The users that a service names, with the multiplayer privilege.
+pub(super) fn acting(xuids: &[u64]) -> Vec<User> {
+    let named = |xuid: &u64| User {
+        xuid: *xuid,
+        gamertag: None,
+        device_id: None,
+        may_play_multiplayer: true,
+        has_title_identity: true,
+    };
+    xuids.iter().map(named).collect()
+}
+
 pub(super) fn server() -> Principal {
     Principal {
         name: "server".to_owned(),
         title_id: 1234,
-        kind: PrincipalKind::Server,
+        kind: PrincipalKind::Server {
+            has_runtime_access: true,
+        },
     }
 }
 
@@ -86,6 +102,8 @@ impl Stage {
             },
             name: "session".to_owned(),
             version: ContractVersion::V107,
+            acting: Vec::new(),
+            denies_manage: false,
             now: "2026-01-02T03:04:05.6789Z".parse().expect("a time"),
             grant: Grant::None,
             rules: Rules::default(),
@@ -109,6 +127,8 @@ impl Stage {
     pub(super) fn access<'a>(&'a self, caller: &'a Principal) -> Access<'a> {
         Access {
             caller,
+            acting: &self.acting,
+            denies_manage: self.denies_manage,
             version: self.version,
             now: self.now,
             grant: self.grant,
@@ -217,4 +237,23 @@ pub(super) fn reserve(xuids: &[u64]) -> Value {
         })
         .collect();
     json!({ "members": members })
+}
+
+/// The same body, but the members that it adds are to be initialized.
+pub(super) fn initialize(body: Value) -> Value {
+    let mut body = body;
+    let members = body["members"].as_object_mut().expect("a body with members");
+    for member in members.values_mut() {
+        member["constants"]["system"]["initialize"] = json!(true);
+    }
+    body
+}
+
+/// A body that makes the caller an active member and reserves places, all of them to be initialized.
+pub(super) fn initialize_with(xuids: &[u64]) -> Value {
+    let mut body = initialize(active());
+    let members = body["members"].as_object_mut().expect("members");
+    let reserved = initialize(reserve(xuids));
+    members.extend(reserved["members"].as_object().cloned().expect("members"));
+    body
 }

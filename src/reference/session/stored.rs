@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::constants::Constants;
 use super::field::At;
+use super::initialization::{Failure, Initialization, Stage};
 use super::member::{Member, MemberConstants, MemberSystem, Status};
 use super::members::Members;
 use super::properties::{Properties, SystemProperties};
@@ -46,7 +47,14 @@ impl Session {
             "changeNumber": self.change_number,
             "correlationId": self.correlation_id.to_string(),
             "startTime": self.start_time.to_string(),
+            "initialization": {
+                "stage": self.initialization.stage.name(),
+                "stageStart": self.initialization.stage_start.to_string(),
+                "episode": self.initialization.episode,
+                "hostCandidates": *self.initialization.host_candidates,
+            },
             "emptySince": self.empty_since.map(|time| time.to_string()),
+            "searchHandle": self.search_handle.map(|handle| handle.to_string()),
             "constants": { "system": self.constants.system, "custom": self.constants.custom },
             // Plain maps and texts always become a value.
             "properties": {
@@ -113,6 +121,7 @@ impl Session {
             correlation_id: at.then("correlationId").guid(get(stored, "correlationId"))?,
             start_time: time(get(stored, "startTime"), &at.then("startTime"))?,
             empty_since: optional(get(stored, "emptySince"), |value| time(value, &at.then("emptySince")))?,
+            search_handle: optional(get(stored, "searchHandle"), |value| at.then("searchHandle").guid(value))?,
             constants: Arc::new(constants),
             properties: Properties {
                 system: Arc::new(system),
@@ -121,8 +130,22 @@ impl Session {
             members: Arc::new(Members::restore(list, next, left)),
             servers: Arc::new(servers),
             role_types: Arc::new(role_types),
+            initialization: initialization_from_stored(
+                get(stored, "initialization"),
+                rules,
+                &at.then("initialization"),
+            )?,
         })
     }
+}
+
+fn initialization_from_stored(stored: &Value, rules: &Rules, at: &At<'_>) -> Result<Initialization, Refusal> {
+    Ok(Initialization {
+        stage: at.then("stage").choice(get(stored, "stage"), Stage::ALL, rules)?,
+        stage_start: time(get(stored, "stageStart"), &at.then("stageStart"))?,
+        episode: at.then("episode").index(get(stored, "episode"))?,
+        host_candidates: at.then("hostCandidates").texts(get(stored, "hostCandidates"))?.into(),
+    })
 }
 
 fn member_to_stored(member: &Member) -> Value {
@@ -147,6 +170,8 @@ fn member_to_stored(member: &Member) -> Value {
         "custom": *member.custom,
         "roles": member.roles,
         "activity": member.activity.map(|handle| handle.to_string()),
+        "episode": member.episode,
+        "failure": member.failure.map(Failure::name),
     })
 }
 
@@ -197,6 +222,10 @@ fn member_from_stored(
         custom: Arc::new(get(stored, "custom").clone()),
         roles: member_roles,
         activity: optional(get(stored, "activity"), |value| at.then("activity").guid(value))?,
+        episode: optional(get(stored, "episode"), |value| at.then("episode").index(value))?,
+        failure: optional(get(stored, "failure"), |value| {
+            at.then("failure").choice(value, Failure::ALL, rules)
+        })?,
     })
 }
 

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::capabilities::Capability;
 use super::departure::{self, Fate};
+use super::initialization::{self, News};
 use super::member::{Member, Status};
 use super::{Connections, Outcome, Session};
 use crate::reference::rules::{ReadyExpiry, ReservationExpiry, Rules};
@@ -30,7 +31,8 @@ impl Session {
             return Outcome::Gone;
         }
         let transition = |member: &Member| self.transition(member, now, connections, rules);
-        if self.members.iter().all(|member| transition(member).is_none()) {
+        let is_due = self.stage_due().is_some_and(|due| due <= now);
+        if !is_due && self.members.iter().all(|member| transition(member).is_none()) {
             return Outcome::Unchanged;
         }
 
@@ -51,6 +53,8 @@ impl Session {
         if departure::settle(&mut after, rules) == Fate::Ended {
             return Outcome::Gone;
         }
+        let news = News { is_due, verdict: None };
+        initialization::settle(&mut after, self.members.next(), news, now, rules);
         match after.after_emptying(now, rules) {
             Some(after) => Outcome::Changed(after.next_state(rules)),
             None => Outcome::Gone,
@@ -60,7 +64,7 @@ impl Session {
     /// When the earliest pending timer expires; `None` if none is pending (TMO-016).
     pub fn next_timer(&self) -> Option<Timestamp> {
         let members = self.members.iter().filter_map(|member| self.due(member));
-        members.chain(self.emptied_until()).min()
+        members.chain(self.emptied_until()).chain(self.stage_due()).min()
     }
 
     /// When a session without members ends.
@@ -69,8 +73,11 @@ impl Session {
             .and_then(|since| self.constants.timeouts.session_empty.due(since))
     }
 
-    /// When the timer of the member's status expires.
+    /// When the timer of the member's status expires; initialization has a timer of its own.
     fn due(&self, member: &Member) -> Option<Timestamp> {
+        if self.is_spared(member) {
+            return None;
+        }
         let timeouts = &self.constants.timeouts;
         let timeout = match member.status {
             Status::Reserved => timeouts.reserved,
@@ -91,6 +98,10 @@ impl Session {
         if member.status == Status::Active {
             let is_lost = rules.lost_connection_is_noticed.kept() && self.has_lost_connection(member, now, connections);
             return is_lost.then_some(Transition::Inactive);
+        }
+        if self.is_absent_from_joining(member) && self.stage_due().is_some_and(|due| due <= now) {
+            // INIT-012, whatever becomes of other reservations.
+            return rules.absent_members_are_removed.kept().then_some(Transition::Removed);
         }
         if self.due(member).is_none_or(|due| due > now) {
             return None;

@@ -1,5 +1,6 @@
 //! How a write changes a session: all of it, or nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -10,11 +11,11 @@ use super::capabilities::Capability;
 use super::constants::Constants;
 use super::departure;
 use super::field::At;
-use super::initialization;
+use super::initialization::{self, Initialization, News, Stage};
 use super::member::{Member, MemberConstants, check_own_xuid};
 use super::members::Members;
 use super::properties::{Properties, Writer};
-use super::request::{Bag, Me, MemberDelta, Request};
+use super::request::{Bag, Me, MemberDelta, Own, Request, Whom};
 use super::roles;
 use super::servers;
 use super::{Access, Former, Outcome, Refusal, RefusalKind, Session, constants::Timeout};
@@ -57,6 +58,8 @@ impl Session {
             servers: Arc::default(),
             role_types: Arc::new(role_types),
             empty_since: None,
+            initialization: Initialization::new(access.now, access.rules),
+            search_handle: None,
         };
         access::may_create(&session, access)?;
         session.constants.check_creation(at, access)?;
@@ -84,6 +87,7 @@ impl Session {
         }
         initialization::check_creation(&session, access.rules)?;
         departure::settle(&mut session, access.rules);
+        initialization::begin(&mut session, access.now, access.rules);
         if !access.rules.empty_creation_is_gone.kept() {
             return Ok(Outcome::Created(session));
         }
@@ -107,7 +111,11 @@ impl Session {
     pub fn remove_me(&self, access: &Access<'_>) -> Result<Outcome, Refusal> {
         self.apply(
             &Request {
-                me: Some(Me::Leave),
+                own: vec![Own {
+                    key: "me",
+                    whom: Whom::Me,
+                    me: Me::Leave,
+                }],
                 ..Request::default()
             },
             access,
@@ -157,6 +165,11 @@ impl Session {
         if departure::settle(&mut after, access.rules) == departure::Fate::Ended {
             return Outcome::Gone;
         }
+        let news = News {
+            verdict: after.take_verdict(self, access.rules),
+            is_due: false,
+        };
+        initialization::settle(&mut after, self.members.next(), news, access.now, access.rules);
         if after.properties.system == self.properties.system {
             // What was written and at once dropped again, like an unmatched host, is no change.
             after.properties.system = Arc::clone(&self.properties.system);
@@ -177,7 +190,19 @@ impl Session {
             && Arc::ptr_eq(&self.properties.custom, &before.properties.custom)
             && Arc::ptr_eq(&self.members, &before.members)
             && Arc::ptr_eq(&self.servers, &before.servers)
-            && Arc::ptr_eq(&self.role_types, &before.role_types))
+            && Arc::ptr_eq(&self.role_types, &before.role_types)
+            && self.initialization == before.initialization)
+    }
+
+    /// What was written as `initializationSucceeded`, which acts at once and is not kept (INIT-017).
+    fn take_verdict(&mut self, before: &Self, rules: &Rules) -> Option<bool> {
+        let verdict = self.properties.system.initialization_succeeded;
+        if verdict.is_some() && rules.verdict_is_not_shown.kept() {
+            Arc::make_mut(&mut self.properties.system).initialization_succeeded = None;
+        } else if verdict == before.properties.system.initialization_succeeded {
+            return None;
+        }
+        verdict
     }
 
     /// Starts or stops the clock of an empty session; `None` if it ends at once (TMO-010, TMO-013).
@@ -194,6 +219,20 @@ impl Session {
     }
 }
 
+/// What the request says of one user for whom the caller speaks; nothing, if it does not name the user.
+#[derive(Clone, Copy)]
+struct OwnWrite<'a> {
+    key: &'a str,
+    user: &'a User,
+    me: Option<Me<'a>>,
+}
+
+impl OwnWrite<'_> {
+    fn leaves(&self) -> bool {
+        matches!(self.me, Some(Me::Leave))
+    }
+}
+
 /// A session that a write is being applied to.
 struct Draft<'d, 'a> {
     session: &'d mut Session,
@@ -201,8 +240,10 @@ struct Draft<'d, 'a> {
     is_new: bool,
 }
 
-impl Draft<'_, '_> {
-    fn apply(&mut self, request: &Request<'_>) -> Result<(), Refusal> {
+impl<'a> Draft<'_, 'a> {
+    fn apply(&mut self, request: &Request<'a>) -> Result<(), Refusal> {
+        access::check_large(self.session, self.access)?;
+        let own = self.own_writes(request)?;
         self.check_principal(request)?;
         if !self.is_new
             && let Some(constants) = request.constants
@@ -211,15 +252,18 @@ impl Draft<'_, '_> {
             access::may_read(self.session, self.access)?;
             self.session.constants.check_later(constants, self.access)?;
         }
-        let caller = self.enter(request)?;
-        if let Some(creator) = caller.and_then(|position| self.session.members.at(position))
-            && self.is_new
-            && self.session.constants.has(Capability::HasOwners)
-        {
-            // SES-OWN-002: the creator owns the session.
-            Arc::make_mut(&mut self.session.properties.system).owners = vec![creator.index];
+        let entered = self.enter(request, &own)?;
+        if self.is_new && !entered.is_empty() && self.session.constants.has(Capability::HasOwners) {
+            // SES-OWN-002: the creator owns the session, and so does every user for whom a service creates it.
+            let creators = entered
+                .iter()
+                .filter_map(|(position, _)| self.session.members.at(*position));
+            let owners: BTreeSet<_> = creators.map(|creator| creator.index).collect();
+            Arc::make_mut(&mut self.session.properties.system).owners = owners.into_iter().collect();
         }
-        self.merge_me(request, caller)?;
+        for (position, write) in &entered {
+            self.merge_me(*position, write)?;
+        }
         if let Some(bag) = request.properties {
             self.merge_properties(bag, request.is_properties_element)?;
         }
@@ -247,24 +291,79 @@ impl Draft<'_, '_> {
             }
             self.remove_member(indexed.index, &at.then(indexed.key))?;
         }
-        if let (Some(Me::Leave), Some(xuid)) = (request.me, self.access.caller.xuid())
-            && self.session.members.position_of_xuid(xuid).is_some()
-        {
-            Arc::make_mut(&mut self.session.members).remove_where(|member| member.xuid == xuid);
+        for write in own.iter().filter(|write| write.leaves()) {
+            let xuid = write.user.xuid;
+            // AUTH-012
+            let stays = write.key != "me" && !self.access.rules.null_removes_acting_user.kept();
+            if !stays && self.session.members.position_of_xuid(xuid).is_some() {
+                Arc::make_mut(&mut self.session.members).remove_where(|member| member.xuid == xuid);
+            }
         }
         Ok(())
     }
 
-    /// Refuses what only the other kind of principal may write (AUTH-005, AUTH-006, LIVE-016).
-    fn check_principal(&self, request: &Request<'_>) -> Result<(), Refusal> {
-        if self.access.caller.is_server() {
-            if request.me.is_some() {
-                return Err(At::ROOT
-                    .then("members")
-                    .then("me")
-                    .refuse_as(RefusalKind::Forbidden, "a server principal is no user"));
+    /// What is written of each user for whom the caller speaks (AUTH-009 to AUTH-012).
+    fn own_writes(&self, request: &Request<'a>) -> Result<Vec<OwnWrite<'a>>, Refusal> {
+        let users = self.access.users();
+        let rules = self.access.rules;
+        let members = At::ROOT.then("members");
+        let mut writes = Vec::with_capacity(users.len());
+        for own in &request.own {
+            let at = members.then(own.key);
+            let is_named = |user: &&User| match own.whom {
+                Whom::Me | Whom::All => true,
+                Whom::Xuid(xuid) => user.xuid == xuid,
+                Whom::AllInSession => {
+                    !rules.all_in_session_are_members.kept() || self.session.members.by_xuid(user.xuid).is_some()
+                }
+            };
+            match (own.whom, users) {
+                (Whom::Xuid(_) | Whom::All | Whom::AllInSession, _) if !self.access.caller.is_server() => {
+                    return Err(at.refuse("a user speaks for itself only, as me"));
+                }
+                (Whom::Me, []) if !rules.me_needs_a_user.kept() => {}
+                // AUTH-005
+                (_, []) => {
+                    return Err(at.refuse_as(
+                        RefusalKind::Forbidden,
+                        "a server principal is no user, and the call acts for none",
+                    ));
+                }
+                // AUTH-009
+                (Whom::Me, [_, _, ..]) if rules.me_is_one_user.kept() => {
+                    return Err(
+                        at.refuse("the call acts for several users, expected me_{xuid}, me_all or me_allInSession")
+                    );
+                }
+                // AUTH-010
+                (Whom::Xuid(_), _)
+                    if !users.iter().any(|user| is_named(&user)) && rules.acting_users_are_named.kept() =>
+                {
+                    return Err(at.refuse_as(RefusalKind::Forbidden, "the call does not act for this user"));
+                }
+                _ => {}
             }
-        } else if request.servers.is_some_and(|servers| !servers.is_empty())
+            writes.extend(users.iter().filter(is_named).map(|user| OwnWrite {
+                key: own.key,
+                user,
+                me: Some(own.me),
+            }));
+        }
+        if request.own.is_empty() && !self.access.manages() {
+            // Users write to the session even if they write nothing of themselves (SES-RSV-013, X-29).
+            writes.extend(users.iter().map(|user| OwnWrite {
+                key: "me",
+                user,
+                me: None,
+            }));
+        }
+        Ok(writes)
+    }
+
+    /// Refuses what only a service may write (AUTH-006, LIVE-016), and what a service may not (AUTH-017).
+    fn check_principal(&self, request: &Request<'_>) -> Result<(), Refusal> {
+        if !self.access.caller.is_server()
+            && request.servers.is_some_and(|servers| !servers.is_empty())
             && self.access.rules.servers_belong_to_servers.kept()
         {
             return Err(At::ROOT
@@ -280,11 +379,14 @@ impl Draft<'_, '_> {
             if self.session.constants.has(Capability::Large) && self.access.rules.large_refuses_others.kept() {
                 return Err(at.refuse_as(RefusalKind::Conflict, "a large session has no reservations"));
             }
-            if self.access.caller.is_server()
-                && !self.is_new
-                && self.access.rules.server_reservations == ServerReservations::AtCreation
+            if self.access.caller.is_server() && self.access.rules.server_reservations == ServerReservations::AtCreation
             {
-                return Err(at.refuse_as(RefusalKind::Forbidden, "a server principal reserves only at creation"));
+                if !self.is_new {
+                    return Err(at.refuse_as(RefusalKind::Forbidden, "a server principal reserves only at creation"));
+                }
+                if !request.own.is_empty() {
+                    return Err(at.refuse("reservations do not go together with members who come or go"));
+                }
             }
         }
         Ok(())
@@ -321,51 +423,59 @@ impl Draft<'_, '_> {
 
     /// Whether the caller may do what owners do.
     fn owns(&self) -> bool {
-        match self.access.caller.xuid() {
-            None => true,
-            Some(xuid) => {
-                let member = self.session.members.by_xuid(xuid);
+        self.access.manages()
+            || self.access.users().iter().any(|user| {
+                let member = self.session.members.by_xuid(user.xuid);
                 member.is_some_and(|member| self.session.properties.system.owners.contains(&member.index))
+            })
+    }
+
+    /// Adds and accepts members: the users for whom the caller speaks, and reservations. Returns where these users stand.
+    fn enter<'w>(
+        &mut self,
+        request: &Request<'_>,
+        own: &'w [OwnWrite<'a>],
+    ) -> Result<Vec<(usize, &'w OwnWrite<'a>)>, Refusal> {
+        if request.me_is_last {
+            // A stranger may do nothing before it is known that it may join.
+            let is_stranger =
+                |write: &&OwnWrite<'_>| !self.is_new && self.session.members.by_xuid(write.user.xuid).is_none();
+            for stranger in own.iter().filter(is_stranger) {
+                access::may_join(self.session, stranger.user, self.access)?;
+            }
+            self.reserve(request)?;
+        }
+        let mut entered = Vec::with_capacity(own.len());
+        for write in own {
+            if let Some(position) = self.enter_user(request, write)? {
+                entered.push((position, write));
             }
         }
+        if !request.me_is_last {
+            self.reserve(request)?;
+        }
+        let concerns_users = !self.access.caller.is_server() || !self.access.acting.is_empty();
+        if entered.is_empty() && concerns_users && !self.access.manages() && !self.is_new && !request.is_only_own() {
+            return Err(refusal(RefusalKind::Unwritable, "only members write to the session"));
+        }
+        Ok(entered)
     }
 
-    /// Adds and accepts members: the caller and its reservations. Returns where the caller stands.
-    fn enter(&mut self, request: &Request<'_>) -> Result<Option<usize>, Refusal> {
-        let Some(user) = self.access.caller.user() else {
-            self.reserve(request)?;
-            return Ok(None);
-        };
-        if request.me_is_last && (self.is_new || self.session.members.by_xuid(user.xuid).is_some()) {
-            self.reserve(request)?;
-            return self.enter_caller(request, user);
-        }
-        if request.me_is_last {
-            // The caller may do nothing before it is known that it may join.
-            access::may_join(self.session, user, self.access)?;
-            self.reserve(request)?;
-            return self.enter_caller(request, user);
-        }
-        let caller = self.enter_caller(request, user)?;
-        self.reserve(request)?;
-        Ok(caller)
-    }
-
-    fn enter_caller(&mut self, request: &Request<'_>, user: &User) -> Result<Option<usize>, Refusal> {
+    fn enter_user(&mut self, request: &Request<'_>, write: &OwnWrite<'_>) -> Result<Option<usize>, Refusal> {
+        let user = write.user;
         if let Some(position) = self.session.members.position_of_xuid(user.xuid) {
-            let leaves = matches!(request.me, Some(Me::Leave));
-            let accepts = self.access.rules.first_write_accepts.kept() || request.me.is_some();
-            if !leaves && accepts {
-                self.accept(position, request, user)?;
+            let accepts = self.access.rules.first_write_accepts.kept() || write.me.is_some();
+            if !write.leaves() && accepts {
+                self.accept(position, write)?;
             }
             return Ok(Some(position));
         }
-        let delta = match request.me {
+        let delta = match write.me {
             Some(Me::Write(delta)) => delta,
             Some(Me::Leave) => {
                 // Nobody leaves, and nobody is added (SES-JOIN-020).
                 access::may_read(self.session, self.access)?;
-                if request.is_only_me() || self.is_new {
+                if request.is_only_own() || self.is_new || self.access.manages() {
                     return Ok(None);
                 }
                 return Err(refusal(RefusalKind::Unwritable, "only members write to the session"));
@@ -383,7 +493,7 @@ impl Draft<'_, '_> {
             access::may_join(self.session, user, self.access)?;
         }
         let at = At::ROOT.then("members");
-        let at = at.then("me");
+        let at = at.then(write.key);
         let at = at.then("constants");
         let (constants, xuid) = MemberConstants::read(delta.constants, &self.session.constants, self.access, &at)?;
         if let (Some(asked), Some(bag)) = (xuid, delta.constants.and_then(|bag| bag.system)) {
@@ -401,8 +511,9 @@ impl Draft<'_, '_> {
         Ok(Some(Arc::make_mut(&mut self.session.members).push(member)))
     }
 
-    /// The caller has a place already: a write of whatever content turns its reservation into a membership.
-    fn accept(&mut self, position: usize, request: &Request<'_>, user: &User) -> Result<(), Refusal> {
+    /// The user has a place already: a write of whatever content turns its reservation into a membership.
+    fn accept(&mut self, position: usize, write: &OwnWrite<'_>) -> Result<(), Refusal> {
+        let user = write.user;
         let Some(own) = self.session.members.at(position) else {
             return Ok(());
         };
@@ -415,13 +526,16 @@ impl Draft<'_, '_> {
             }
             access::check_privilege(user, self.access)?;
         }
-        member.accept(user, self.access.caller.title_id, self.access.now, self.access.rules);
+        // A service knows nothing of the user that the user's own token has not told better.
+        if was_reserved || !self.access.caller.is_server() {
+            member.accept(user, self.access.caller.title_id, self.access.now, self.access.rules);
+        }
         if let Some(Me::Write(MemberDelta {
             constants: Some(bag), ..
-        })) = request.me
+        })) = write.me
         {
             let at = At::ROOT.then("members");
-            let at = at.then("me");
+            let at = at.then(write.key);
             let at = at.then("constants");
             member.repeat_constants(bag, was_reserved, &self.session.constants, self.access.rules, &at)?;
         }
@@ -457,16 +571,16 @@ impl Draft<'_, '_> {
         Ok(())
     }
 
-    /// Merges what the caller writes of itself.
-    fn merge_me(&mut self, request: &Request<'_>, caller: Option<usize>) -> Result<(), Refusal> {
-        let (Some(Me::Write(delta)), Some(position)) = (request.me, caller) else {
+    /// Merges what a user writes of itself.
+    fn merge_me(&mut self, position: usize, write: &OwnWrite<'_>) -> Result<(), Refusal> {
+        let Some(Me::Write(delta)) = write.me else {
             return Ok(());
         };
         let Some(own) = self.session.members.at(position) else {
             return Ok(());
         };
         let at = At::ROOT.then("members");
-        let at = at.then("me");
+        let at = at.then(write.key);
         let mut member = own.clone();
         member.merge(
             &delta,
@@ -512,6 +626,16 @@ impl Draft<'_, '_> {
         self.session
             .properties
             .merge(bag, &constants, writer, &is_member, self.access.rules, &at)?;
+        let verdict = bag.system.and_then(|system| system.get("initializationSucceeded"));
+        if verdict.is_some_and(|verdict| !verdict.is_null()) && self.session.initialization.stage != Stage::Evaluating {
+            if self.access.rules.success_is_for_evaluation.kept() {
+                return Err(at
+                    .then("system")
+                    .then("initializationSucceeded")
+                    .refuse("it is accepted only while initialization is in the stage evaluating"));
+            }
+            Arc::make_mut(&mut self.session.properties.system).initialization_succeeded = None;
+        }
         if self.access.rules.unmatched_host == UnmatchedHost::Refused && departure::host_is_unmatched(self.session) {
             return Err(at.then("system").then("host").refuse("it is no member's deviceToken"));
         }

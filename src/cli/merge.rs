@@ -1,0 +1,54 @@
+//! `merge`: the reports of all shards as one report.
+
+use std::path::PathBuf;
+
+use anstream::eprintln;
+use clap::Args;
+
+use super::compare::read_report;
+use super::exit::Exit;
+use super::reports::{self, Reports};
+use super::{print, style_error, today};
+use crate::report::merge::merge;
+
+/// Merge JSON reports of one suite and one target.
+#[derive(Debug, Args)]
+pub(super) struct Merge {
+    /// The reports of the parts.
+    #[arg(required = true, value_name = "REPORT")]
+    parts: Vec<PathBuf>,
+    #[command(flatten)]
+    reports: Reports,
+}
+
+impl Merge {
+    /// Carries out the command; it ends as the run of the whole would have.
+    pub(super) fn execute(self) -> Result<Exit, Exit> {
+        let read = |path: &PathBuf| Ok((path.display().to_string(), read_report(path)?));
+        let parts = self.parts.iter().map(read).collect::<Result<Vec<_>, Exit>>()?;
+        let document = merge(parts, today()).map_err(|message| {
+            eprintln!("{}: {message}", style_error("error"));
+            Exit::Fault
+        })?;
+        // The parts were checked for secrets when they were written; the tokens are not known here.
+        self.reports.write(&document, None)?;
+        let part = document
+            .suite
+            .part(document.cases.len())
+            .map_or(String::new(), |part| format!(", {part}"));
+        let stale = document.stale().map(|listed| {
+            format!(
+                "\nlisted deviation: {} {}",
+                listed.deviation.label(),
+                listed.state.told()
+            )
+        });
+        let stale: String = stale.collect();
+        print(&format!(
+            "{} of {} cases{part}{stale}",
+            document.summary.told(),
+            document.summary.total()
+        ));
+        Ok(reports::exit(&document))
+    }
+}

@@ -1,0 +1,80 @@
+//! The report for GitHub Actions: workflow commands that become annotations of a run.
+
+use std::fmt::Write as _;
+
+use super::document::Document;
+use crate::replay::verdict::Verdict;
+
+/// A step shows no more annotations than this of a kind.
+const SHOWN: usize = 9;
+
+/// Renders what stands out in a report, one command a line.
+pub fn render(document: &Document) -> String {
+    let mut out = String::new();
+    let is_broken = |verdict| matches!(verdict, Verdict::Fail | Verdict::Fixed | Verdict::SuiteFault);
+    let mut errors: Vec<(String, String)> = Vec::new();
+    for listed in document.stale() {
+        let message = format!("{} {}", listed.deviation.label(), listed.state.told());
+        errors.push(("listed deviation".to_owned(), message));
+    }
+    for case in document.cases.iter().filter(|case| is_broken(case.verdict)) {
+        let found = case.failures(document.strict).next().map(|found| {
+            format!(
+                "\n{}: expected {}, found {}",
+                found.assertion, found.expected, found.actual
+            )
+        });
+        let reason = case.reason.as_ref().map(|reason| format!("\n{reason}"));
+        let message = format!(
+            "{}{}{}",
+            case.title,
+            reason.unwrap_or_default(),
+            found.unwrap_or_default()
+        );
+        errors.push((format!("{}: {}", case.verdict.told(), case.id), message));
+    }
+    for (title, message) in errors.iter().take(SHOWN) {
+        let _ = writeln!(out, "::error title={}::{}", property(title), data(message));
+    }
+    if errors.len() > SHOWN {
+        let message = format!("{} more are in the report", errors.len() - SHOWN);
+        let _ = writeln!(out, "::error title=MPSD conformance::{}", data(&message));
+    }
+    let unclear = document
+        .cases
+        .iter()
+        .filter(|case| case.verdict == Verdict::Inconclusive);
+    for case in unclear.take(SHOWN) {
+        let reason = case.reason.as_deref().unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "::warning title={}::{}",
+            property(&format!("inconclusive: {}", case.id)),
+            data(reason)
+        );
+    }
+    let part = document
+        .suite
+        .part(document.cases.len())
+        .map_or(String::new(), |part| format!(", {part}"));
+    let summary = format!(
+        "{} of {} cases{part}",
+        document.summary.told(),
+        document.summary.total()
+    );
+    let _ = writeln!(
+        out,
+        "::notice title={}::{}",
+        property(&format!("MPSD: {}", document.target.name)),
+        data(&summary)
+    );
+    out
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}

@@ -1,0 +1,366 @@
+//! The report for people: one HTML file that needs nothing else, with every text escaped.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::Standing;
+use super::document::{Case, Clause, Document, Finding, Message, Said, Summary};
+use crate::replay::verdict::Verdict;
+
+/// Nothing is loaded from anywhere, whatever a target answered.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+/// Renders a report as a page.
+pub fn render(document: &Document) -> String {
+    let mut cases_by_clause: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
+    for case in &document.cases {
+        let found = case.findings.iter().flat_map(|finding| &finding.clauses);
+        for clause in case.clauses.iter().chain(found) {
+            let cases = cases_by_clause.entry(clause).or_default();
+            if cases.last().is_none_or(|last| last.id != case.id) {
+                cases.push(case);
+            }
+        }
+    }
+    let title = format!("MPSD conformance of {}", document.target.name);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                title { (clean(&title)) }
+                style { (PreEscaped(include_str!("style.css"))) }
+            }
+            body {
+                header { (head(document)) }
+                main {
+                    (chapters(document))
+                    (deviations(document))
+                    (filter(document))
+                    (cases(document))
+                    (clauses(document, &cases_by_clause))
+                    (readings(document))
+                }
+                script { (PreEscaped(include_str!("script.js"))) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn head(document: &Document) -> Markup {
+    let summary = &document.summary;
+    let asked = &document.suite;
+    html! {
+        h1 { "MPSD conformance " small { "of " (clean(&document.target.name)) } }
+        @if let Some(part) = asked.part(document.cases.len()) {
+            p.partial { strong { "Partial: " } "this report is about " (part)
+                @if !asked.selectors.is_empty() { ", selected by " code { (clean(&asked.selectors.join(" "))) } }
+                "." }
+        }
+        ul.counts {
+            @for verdict in Verdict::ALL {
+                @let count = summary.count(verdict);
+                @if count > 0 || verdict == Verdict::Pass || verdict == Verdict::Fail {
+                    li class=(verdict.name()) { b { (count) } " " (verdict.told()) }
+                }
+            }
+            li { b { (percent(summary.conformance)) } " conformance" }
+            li { b { (percent(summary.coverage)) } " coverage" }
+        }
+        p.facts {
+            (summary.total()) " cases, " (summary.warnings) " warnings, " (summary.remarks) " remarks"
+            @if document.strict { ", warnings are failures" }
+            "; " (format!("{:.1}", document.milliseconds / 1000.0)) " s; suite " (asked.version) " "
+            code { (asked.fingerprint) }
+            @if !document.target.lacks.is_empty() {
+                "; the target declares to lack "
+                (clean(&document.target.lacks.iter().map(String::as_str).collect::<Vec<_>>().join(", ")))
+            }
+        }
+    }
+}
+
+fn chapters(document: &Document) -> Markup {
+    html! {
+        section id="chapters" {
+            h2 { "Chapters" }
+            div.scroll { table.chapters {
+                thead { tr {
+                    th { "chapter" } th.number { "conformance" } th.number { "coverage" } th { "cases" }
+                    th.number { "clauses hold" } th.number { "fail" } th.number { "open" }
+                } }
+                tbody {
+                    @for chapter in &document.chapters {
+                        @let summary = Summary::of(document.cases.iter().filter(|case| case.chapter() == chapter.name));
+                        @let standing = |wanted: &dyn Fn(Standing) -> bool| {
+                            document.clauses.iter().filter(|clause| clause.chapter == chapter.name && wanted(clause.verdict)).count()
+                        };
+                        @if summary.total() > 0 || !document.suite.partial {
+                            tr {
+                                th scope="row" { a href={ "#clauses-" (chapter.name) } title=(clean(&chapter.title)) { (clean(&chapter.name)) } }
+                                td.number { (percent(summary.conformance)) }
+                                td.number { (percent(summary.coverage)) }
+                                td { (bar(&summary)) }
+                                td.number { (standing(&|s| s == Standing::Judged(Verdict::Pass))) }
+                                td.number { (standing(&|s| matches!(s, Standing::Judged(Verdict::Fail | Verdict::Deviation)))) }
+                                td.number { (standing(&|s| !matches!(s, Standing::Untestable | Standing::Judged(Verdict::Pass | Verdict::Fail | Verdict::Deviation)))) }
+                            }
+                        }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+/// The verdicts of a chapter as a bar; what it shows is also said.
+fn bar(summary: &Summary) -> Markup {
+    html! {
+        span.bar role="img" aria-label=(summary.told()) title=(summary.told()) {
+            @for verdict in Verdict::ALL {
+                @let count = summary.count(verdict);
+                @if count > 0 { i class=(verdict.name()) style={ "flex-grow:" (count) } {} }
+            }
+        }
+        " " small { (summary.total()) }
+    }
+}
+
+fn deviations(document: &Document) -> Markup {
+    html! {
+        @if !document.deviations.is_empty() {
+            section id="deviations" {
+                h2 { "Listed deviations" }
+                div.scroll { table {
+                    thead { tr { th { "entry" } th { "reason" } th { "state" } th.number { "cases" } } }
+                    tbody {
+                        @for listed in &document.deviations {
+                            tr.stale[listed.state.is_stale()] {
+                                td { (clean(&listed.deviation.label())) }
+                                td { (clean(&listed.deviation.reason))
+                                    @if let Some(issue) = &listed.deviation.issue { " (" (clean(issue)) ")" }
+                                    @if let Some(day) = listed.deviation.expires { ", until " (day) } }
+                                td { (listed.state.told()) }
+                                td.number { (listed.cases.len()) }
+                            }
+                        }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+fn filter(document: &Document) -> Markup {
+    html! {
+        form id="filter" role="search" {
+            input id="words" type="search" placeholder="Search cases and clauses" aria-label="Search cases and clauses";
+            select id="chapter" aria-label="Chapter" {
+                option value="" { "all chapters" }
+                @for chapter in &document.chapters { option value=(chapter.name) { (clean(&chapter.name)) } }
+            }
+            @for verdict in Verdict::ALL {
+                @if document.summary.count(verdict) > 0 {
+                    label class=(verdict.name()) {
+                        input type="checkbox" name="verdict" value=(verdict.name()) checked;
+                        " " (verdict.told())
+                    }
+                }
+            }
+            output id="shown" {}
+        }
+    }
+}
+
+fn cases(document: &Document) -> Markup {
+    let (passed, other): (Vec<&Case>, Vec<&Case>) = document
+        .cases
+        .iter()
+        .partition(|case| case.verdict == Verdict::Pass && case.conversation.is_empty());
+    html! {
+        section id="cases" {
+            h2 { "Cases" }
+            @if other.is_empty() { p { "Every case passed." } }
+            @for case in other { (case_details(case)) }
+            @if !passed.is_empty() {
+                details.passed {
+                    summary { (passed.len()) " passed without a warning" }
+                    @for case in passed {
+                        p.case data-verdict=(case.verdict.name()) data-chapter=(case.chapter()) id={ "case-" (case.id) } {
+                            code { (clean(&case.id)) } " " (clean(&case.title))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn case_details(case: &Case) -> Markup {
+    html! {
+        details.case data-verdict=(case.verdict.name()) data-chapter=(case.chapter()) id={ "case-" (case.id) } {
+            summary { span.verdict.(case.verdict.name()) { (case.verdict.told()) } " " code { (clean(&case.id)) } span.title { (clean(&case.title)) } }
+            @if let Some(reason) = &case.reason { p.reason { (clean(reason)) } }
+            p.clauses { @for clause in &case.clauses { a href={ "#" (clause) } { (clean(clause)) } " " } }
+            @for finding in &case.findings { (finding_details(finding)) }
+            @if !case.conversation.is_empty() {
+                h4 { "The conversation" }
+                @for (index, said) in case.conversation.iter().enumerate() {
+                    (exchange(said, case.findings.iter().any(|finding| finding.exchange == index)))
+                }
+            }
+        }
+    }
+}
+
+fn finding_details(finding: &Finding) -> Markup {
+    html! {
+        div.finding.(finding.weight.name()) {
+            p {
+                b { (clean(&finding.assertion)) } " "
+                small { (finding.weight.name()) @if finding.setup { ", while preparing" } }
+                @for clause in &finding.clauses { " " a href={ "#" (clause) } { (clean(clause)) } }
+                @if let (Some(step), Some(speaker), Some(request)) = (&finding.step, &finding.speaker, &finding.request) {
+                    br; small { "step " (clean(step)) ", " (clean(speaker)) ": " code { (clean(request)) } }
+                }
+            }
+            div.sides {
+                div { h5 { "expected" } pre { (clean(&finding.expected)) } }
+                div { h5 { "actual" } pre { (clean(&finding.actual)) } }
+            }
+        }
+    }
+}
+
+fn exchange(said: &Said, is_found_wrong: bool) -> Markup {
+    html! {
+        details.exchange.wrong[is_found_wrong] open[is_found_wrong] {
+            summary { "step " (clean(&said.step)) ", " (clean(&said.speaker)) ": " code { (clean(&said.request.line)) } " → " b { (clean(&said.response.line)) } }
+            div.sides { (message("request", &said.request)) (message("answer", &said.response)) }
+        }
+    }
+}
+
+fn message(name: &str, message: &Message) -> Markup {
+    html! {
+        div {
+            h5 { (name) }
+            pre.head { @for (header, value) in &message.headers { (clean(header)) ": " (clean(value)) "\n" } }
+            @if let Some(body) = &message.body { pre { (clean(&pretty(body))) } }
+        }
+    }
+}
+
+fn clauses(document: &Document, cases_by_clause: &BTreeMap<&str, Vec<&Case>>) -> Markup {
+    html! {
+        section id="clauses" {
+            h2 { "Clauses" }
+            p.legend { @for (name, told) in LEGEND { span class=(name) { (told) } " " } }
+            @for chapter in &document.chapters {
+                @let clauses: Vec<&Clause> = document.clauses.iter().filter(|clause| clause.chapter == chapter.name).collect();
+                @if clauses.iter().any(|clause| clause.verdict != Standing::Untested) || !document.suite.partial {
+                    div.chapter {
+                        h3 id={ "clauses-" (chapter.name) } { (clean(&chapter.title)) " " small { (clean(&chapter.name)) } }
+                        div.matrix {
+                            @for clause in &clauses {
+                                a class=(clause.verdict.name()) href={ "#" (clause.id) } title={ (clause.id) ": " (clean(&clause.statement)) } { (number(&clause.id)) }
+                            }
+                        }
+                        details {
+                            summary { (clauses.len()) " clauses" }
+                            @for clause in &clauses { (clause_details(clause, cases_by_clause.get(clause.id.as_str()))) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the colours of the matrix say.
+const LEGEND: [(&str, &str); 7] = [
+    ("pass", "holds"),
+    ("fail", "fails"),
+    ("deviation", "deviates as listed"),
+    ("inconclusive", "inconclusive"),
+    ("notApplicable", "not applicable"),
+    ("untested", "not tested by this run"),
+    ("untestable", "untestable"),
+];
+
+fn clause_details(clause: &Clause, cases: Option<&Vec<&Case>>) -> Markup {
+    html! {
+        div.clause id=(clause.id) data-verdict=(clause.verdict.name()) data-chapter=(clause.chapter) {
+            p {
+                span.verdict.(clause.verdict.name()) { (told(clause.verdict)) } " " b { (clause.id) } " "
+                small { (clause.level.name()) ", " (clause.evidence.name()) }
+                br; (clean(&clause.statement))
+                @if let Some(reason) = &clause.reason { br; small { "untestable: " (clean(reason)) } }
+            }
+            @if let Some(cases) = cases {
+                p.links { @for case in cases { a class=(case.verdict.name()) href={ "#case-" (case.id) } { (clean(&case.id)) } " " } }
+            }
+        }
+    }
+}
+
+fn readings(document: &Document) -> Markup {
+    html! {
+        @if !document.readings.is_empty() {
+            section id="readings" {
+                h2 { "Readings of contested clauses that the target follows" }
+                div.scroll { table { tbody {
+                    @for (entry, keys) in &document.readings {
+                        tr { th scope="row" { (clean(entry)) } td { (clean(&keys.iter().map(String::as_str).collect::<Vec<_>>().join(", "))) } }
+                    }
+                } } }
+            }
+        }
+        @if !document.leftovers.is_empty() {
+            section id="leftovers" {
+                h2 { "Left behind" }
+                ul { @for leftover in &document.leftovers { li { code { (clean(leftover)) } } } }
+            }
+        }
+    }
+}
+
+fn told(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Judged(verdict) => verdict.told(),
+        other => other.name(),
+    }
+}
+
+/// The last part of a clause's id, which is enough within its chapter.
+fn number(id: &str) -> &str {
+    id.rsplit('-').next().unwrap_or(id)
+}
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or("–".to_owned(), |value| format!("{value:.1} %"))
+}
+
+/// A body as people read it.
+fn pretty(body: &str) -> Cow<'_, str> {
+    let value: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    value
+        .and_then(|value| serde_json::to_string_pretty(&value).ok())
+        .map_or(Cow::Borrowed(body), Cow::Owned)
+}
+
+/// A text without the control characters that HTML does not allow.
+fn clean(text: &str) -> Cow<'_, str> {
+    let is_bad = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if text.contains(is_bad) {
+        Cow::Owned(text.replace(is_bad, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}

@@ -1,0 +1,193 @@
+//! Reports of parts of one run, joined into one report.
+
+use jiff::civil::Date;
+
+use super::document::{Document, Summary};
+use super::{DECISIVE, Standing};
+use crate::replay::verdict::Verdict;
+use crate::target::deviations::Deviation;
+
+/// Joins reports of the same suite and target, each with the name it is told by; anything else is refused with the reason.
+pub fn merge(reports: Vec<(String, Document)>, today: Date) -> Result<Document, String> {
+    let mut reports = reports.into_iter();
+    let (first, mut merged) = reports.next().ok_or("there is nothing to merge")?;
+    let listed = entries(&merged);
+    for (name, report) in reports {
+        check(&first, &merged, &listed, &name, &report)?;
+        if let Some(case) = report
+            .cases
+            .iter()
+            .find(|case| merged.cases.iter().any(|known| known.id == case.id))
+        {
+            return Err(format!(
+                "`{}` is in `{name}` and in an earlier report; each case belongs in one shard",
+                case.id
+            ));
+        }
+        merged.cases.extend(report.cases);
+        merged.milliseconds += report.milliseconds;
+        merged.leftovers.extend(report.leftovers);
+        for (entry, keys) in report.readings {
+            merged.readings.entry(entry).or_default().extend(keys);
+        }
+        for (known, clause) in merged.clauses.iter_mut().zip(report.clauses) {
+            known.verdict = stronger(known.verdict, clause.verdict);
+        }
+        for selector in report.suite.selectors {
+            if !merged.suite.selectors.contains(&selector) {
+                merged.suite.selectors.push(selector);
+            }
+        }
+    }
+    merged.cases.sort_by(|a, b| a.id.cmp(&b.id));
+    merged.suite.shard = None;
+    merged.suite.partial = merged.cases.len() < merged.suite.cases;
+    if !merged.suite.partial {
+        merged.suite.selectors.clear();
+    }
+    merged.summary = Summary::of(&merged.cases);
+    // Only now is it known whether an entry with a pattern still matches something.
+    merged.apply(&listed, today);
+    let fixed = merged.cases.iter().filter(|case| case.verdict == Verdict::Fixed);
+    for id in fixed.flat_map(|case| &case.clauses) {
+        let clause = merged.clauses.iter_mut().find(|clause| &clause.id == id);
+        if let Some(clause) = clause.filter(|clause| clause.verdict == Standing::Judged(Verdict::Pass)) {
+            clause.verdict = Standing::Judged(Verdict::Fixed);
+        }
+    }
+    Ok(merged)
+}
+
+fn check(first: &str, merged: &Document, listed: &[Deviation], name: &str, report: &Document) -> Result<(), String> {
+    let refuse =
+        |what: &str, a: &str, b: &str| Err(format!("`{name}` is of another {what} than `{first}`: {b}, not {a}"));
+    let (a, b) = (&merged.suite, &report.suite);
+    if (&a.version, &a.fingerprint) != (&b.version, &b.fingerprint) {
+        let told = |suite: &super::document::Asked| format!("{} {}", suite.version, suite.fingerprint);
+        return refuse("suite", &told(a), &told(b));
+    }
+    let (a, b) = (&merged.target, &report.target);
+    if a.name != b.name {
+        return refuse("target", &a.name, &b.name);
+    }
+    if (&a.lacks, &a.templates, &a.identities) != (&b.lacks, &b.templates, &b.identities) {
+        return Err(format!(
+            "`{name}` describes the target `{}` otherwise than `{first}` does",
+            a.name
+        ));
+    }
+    if merged.strict != report.strict {
+        return Err(format!(
+            "one of `{first}` and `{name}` is of a strict run, the other is not"
+        ));
+    }
+    if listed != entries(report) {
+        return Err(format!(
+            "`{name}` is of a run with another list of deviations than `{first}`"
+        ));
+    }
+    Ok(())
+}
+
+fn entries(report: &Document) -> Vec<Deviation> {
+    report
+        .deviations
+        .iter()
+        .map(|listed| listed.deviation.clone())
+        .collect()
+}
+
+/// Of two verdicts about a clause, the one that decides.
+fn stronger(a: Standing, b: Standing) -> Standing {
+    let place = |standing| match standing {
+        Standing::Judged(verdict) => DECISIVE
+            .iter()
+            .position(|known| *known == verdict)
+            .unwrap_or(DECISIVE.len()),
+        Standing::Untested | Standing::Untestable => DECISIVE.len(),
+    };
+    if place(b) < place(a) { b } else { a }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::deviations::State;
+    use crate::report::document::sample;
+
+    fn today() -> Date {
+        "2030-06-15".parse().unwrap()
+    }
+
+    fn shard(cases: &[(&str, Verdict, &[(&str, &str)])]) -> Document {
+        let mut shard = sample(cases);
+        shard.suite.partial = true;
+        shard.suite.cases = 2;
+        shard.suite.shard = Some("1/2".to_owned());
+        shard
+    }
+
+    fn join(reports: Vec<Document>) -> Result<Document, String> {
+        let names = ["a.json", "b.json", "c.json"].map(str::to_owned);
+        merge(names.into_iter().zip(reports).collect(), today())
+    }
+
+    #[test]
+    fn all_shards_make_a_whole_report() {
+        let a = shard(&[("a/y", Verdict::Fail, &[("status", "404")])]);
+        let b = shard(&[("a/x", Verdict::Pass, &[])]);
+        let merged = join(vec![a.clone(), b]).unwrap();
+        assert!(!merged.suite.partial && merged.suite.shard.is_none());
+        assert_eq!((merged.summary.pass, merged.summary.fail), (1, 1));
+        assert_eq!(merged.cases.first().unwrap().id, "a/x");
+        assert!(join(vec![a]).unwrap().suite.partial);
+    }
+
+    #[test]
+    fn other_suites_targets_and_lists_are_refused() {
+        let a = shard(&[("a/x", Verdict::Pass, &[])]);
+        let b = shard(&[("a/y", Verdict::Pass, &[])]);
+        let mut suite = b.clone();
+        suite.suite.fingerprint = "other".to_owned();
+        let mut target = b.clone();
+        target.target.name = "other".to_owned();
+        let mut strict = b.clone();
+        strict.strict = true;
+        let mut list = b.clone();
+        list.apply(
+            &[Deviation {
+                case: Some("a/y".to_owned()),
+                ..Deviation::default()
+            }],
+            today(),
+        );
+        for (other, part) in [
+            (suite, "another suite"),
+            (target, "another target"),
+            (strict, "strict"),
+            (list, "list"),
+        ] {
+            let error = join(vec![a.clone(), other]).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(join(vec![a.clone(), a]).unwrap_err().contains("one shard"));
+    }
+
+    #[test]
+    fn a_pattern_is_found_stale_only_when_all_shards_are_there() {
+        let entry = Deviation {
+            case: Some("a/*".to_owned()),
+            reason: "known".to_owned(),
+            ..Deviation::default()
+        };
+        let mut a = shard(&[("a/x", Verdict::Pass, &[])]);
+        let mut b = shard(&[("a/y", Verdict::Pass, &[])]);
+        for report in [&mut a, &mut b] {
+            report.apply(std::slice::from_ref(&entry), today());
+            assert_eq!(report.deviations.first().unwrap().state, State::NotJudged);
+        }
+        let merged = join(vec![a, b]).unwrap();
+        assert_eq!(merged.deviations.first().unwrap().state, State::Fixed);
+        assert_eq!(merged.summary.fixed, 2);
+    }
+}

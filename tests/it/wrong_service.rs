@@ -1,0 +1,136 @@
+//! A service that is wrong on purpose: the reference behind a layer that alters what goes in and what comes out.
+
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request as Incoming;
+use axum::http::{HeaderValue, Request, Response, header};
+use bytes::Bytes;
+use http_body_util::Full;
+use mpsd_conformance::cli::embedded;
+use mpsd_conformance::reference::clock::Clock;
+use mpsd_conformance::reference::http::Service;
+use mpsd_conformance::replay::verdict::Outcome;
+use mpsd_conformance::replay::{Options, Replay, Selected};
+use mpsd_conformance::report::Report;
+use mpsd_conformance::suite::Suite;
+use mpsd_conformance::suite::files::Files;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// The suite, read once a process.
+pub static SUITE: LazyLock<Arc<Suite>> = LazyLock::new(|| {
+    Arc::new(Suite::load(Files::embedded()).unwrap_or_else(|broken| panic!("{}", broken.render(false))))
+});
+
+/// How a service answers instead of the reference, which it may ask.
+pub type Wrong = Arc<dyn Fn(Honest, Request<Bytes>) -> Answer + Send + Sync>;
+/// An answer to come.
+pub type Answer = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
+
+/// The reference itself.
+#[derive(Clone)]
+pub struct Honest(Service);
+
+impl Honest {
+    /// What the reference answers.
+    pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (parts, body) = self.0.answer(request.map(Full::new)).await.into_parts();
+        Response::from_parts(parts, to_bytes(body, usize::MAX).await.unwrap())
+    }
+}
+
+/// A service that answers as the reference does.
+pub fn honest() -> Wrong {
+    altered(|_| {}, |_, _| {})
+}
+
+/// A service that alters requests before the reference sees them, or answers before the caller does.
+pub fn altered(
+    before: impl Fn(&mut Request<Bytes>) + Send + Sync + 'static,
+    after: impl Fn(&Request<Bytes>, &mut Response<Bytes>) + Send + Sync + 'static,
+) -> Wrong {
+    let after = Arc::new(after);
+    Arc::new(move |honest, mut request| {
+        before(&mut request);
+        let after = Arc::clone(&after);
+        Box::pin(async move {
+            let asked = request.clone();
+            let mut response = honest.answer(request).await;
+            after(&asked, &mut response);
+            response
+        })
+    })
+}
+
+/// A service that alters the session documents of its answers.
+pub fn document(change: impl Fn(&Request<Bytes>, &mut Value) + Send + Sync + 'static) -> Wrong {
+    altered(
+        |_| {},
+        move |asked, response| {
+            if let Some(mut session) = session_of(response) {
+                change(asked, &mut session);
+                set_json(response, &session);
+            }
+        },
+    )
+}
+
+/// The session document of an answer, if it has one.
+pub fn session_of(response: &Response<Bytes>) -> Option<Value> {
+    let value: Value = serde_json::from_slice(response.body()).ok()?;
+    value.get("membersInfo").is_some().then_some(value)
+}
+
+/// Gives an answer another JSON body.
+pub fn set_json(response: &mut Response<Bytes>, value: &Value) {
+    set_body(response, value.to_string(), "application/json");
+}
+
+/// Gives an answer another body.
+pub fn set_body(response: &mut Response<Bytes>, body: impl Into<Bytes>, kind: &'static str) {
+    *response.body_mut() = body.into();
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+}
+
+/// Whether a request is about a session at its own path, and not about a part of it.
+pub fn is_session(request: &Request<Bytes>) -> bool {
+    let path = request.uri().path().to_ascii_lowercase();
+    path.contains("/sessiontemplates/") && path.split('/').count() == 7
+}
+
+/// Replays the cases that `is_wanted` says, by their ids, against a service.
+pub async fn replay(wrong: Wrong, is_wanted: impl Fn(&str) -> bool) -> Report<'static> {
+    let suite = &*SUITE;
+    let config = embedded::config(suite.world(), true).unwrap();
+    let honest = Honest(Service::new(&config, Clock::system()).unwrap());
+    let app = Router::new().fallback(async move |request: Incoming| {
+        let (parts, body) = request.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        wrong(honest, Request::from_parts(parts, bytes)).await.map(Body::from)
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async { axum::serve(listener, app).await });
+    let mut target = embedded::target(suite.world(), &config, &url);
+    target.is_disposable = true;
+    let target = Arc::new(target);
+    let replay = Arc::new(Replay::new(Arc::clone(suite), Arc::clone(&target), Options::default()).unwrap());
+    let wanted = suite.cases().iter().enumerate().filter(|(_, case)| is_wanted(&case.id));
+    let variants = |(case, of): (usize, &mpsd_conformance::suite::case::Case)| {
+        (0..of.variants.len()).map(move |variant| Selected { case, variant })
+    };
+    let mut receiver = replay.replay_all(wanted.flat_map(variants).collect(), |_| {});
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    while let Some(outcome) = receiver.recv().await {
+        outcomes.push(outcome);
+    }
+    serving.abort();
+    assert!(!outcomes.is_empty(), "no case was replayed");
+    Report::new(suite, &target, outcomes, 0.0)
+}
