@@ -235,7 +235,8 @@ fn load_deviations(path: &std::path::Path, suite: &Suite) -> Result<Vec<Deviatio
     })
 }
 
-fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
+/// Reads a target file and fetches its tokens.
+pub(super) fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
     let text = read_file(path)?;
     let folder = path.parent().unwrap_or(std::path::Path::new("."));
     target::file::read(&path.to_string_lossy(), &text, folder).map_err(|problems| tell(&problems, &text))

@@ -8,5 +8,6 @@ mod crowd;
 mod made_up_writes;
 mod reports;
 mod service;
+mod targets;
 mod wrong_service;
 mod wrong_targets;
