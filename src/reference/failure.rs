@@ -38,8 +38,6 @@ pub(super) enum Failure {
     Precondition(Option<Document>),
     /// The caller asks too often (STAT-020).
     Throttled(Throttled),
-    /// Something that this service does not offer.
-    NotOffered(&'static str),
     /// A fault of the service.
     Fault,
 }

@@ -1,5 +1,7 @@
 //! Handles: documents that name a session and say why.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -7,6 +9,8 @@ use uuid::Uuid;
 use super::config::decimal;
 use super::failure::Failure;
 use super::principal::Principal;
+use super::rules::{Rules, XuidNumber};
+use super::search::{SearchAttributes, SearchHandle};
 use super::session::{Access, time_text};
 use super::session_ref::SessionRef;
 
@@ -43,12 +47,14 @@ pub(super) enum HandleKind {
     },
     /// Members of the origin may join the session that the handle names.
     Transfer { origin: SessionRef },
+    /// Others find the session by its search attributes.
+    Search(Arc<SearchHandle>),
 }
 
 impl Handle {
     /// Reads the body of POST /handles.
     pub(super) fn from_request(body: &Value, access: &Access<'_>) -> Result<Self, Failure> {
-        let (caller, now) = (access.caller, access.now);
+        let (caller, now, rules) = (access.caller, access.now, access.rules);
         let malformed = |what: &str| Failure::Malformed(format!("{what}."));
         let body = body
             .as_object()
@@ -60,6 +66,13 @@ impl Handle {
             .get("type")
             .and_then(Value::as_str)
             .ok_or_else(|| malformed("`type` is missing or no string"))?;
+        let id = Uuid::new_v4();
+        // HDL-ACT-002: the name of an activity's session may be left to the service.
+        let at = session_ref(
+            body,
+            "sessionRef",
+            kind == "activity" && rules.activities_may_be_unnamed.kept(),
+        )?;
         let kind = match kind {
             "activity" => HandleKind::Activity {
                 // HDL-ACT-011
@@ -69,25 +82,29 @@ impl Handle {
                     .ok_or_else(|| Failure::Forbidden("Only a user can set an activity.".to_owned()))?,
             },
             "invite" => HandleKind::Invite {
-                invited: xuid(body, "invitedXuid")?,
-                attributes: invite_attributes(body.get("inviteAttributes"), caller)?,
+                invited: match xuid(body, "invitedXuid", rules) {
+                    Err(_) if !rules.invites_need_a_guest.kept() => 0,
+                    invited => invited?,
+                },
+                attributes: invite_attributes(body.get("inviteAttributes"), caller, rules)?,
                 expires: now.saturating_add(INVITE_LIFE).unwrap_or(Timestamp::MAX),
             },
             "transfer" => HandleKind::Transfer {
                 origin: session_ref(body, "originSessionRef", false)?,
             },
-            "search" => return Err(Failure::NotOffered("Search handles are not offered yet.")),
+            "search" => {
+                let attributes = search_attributes(body.get("searchAttributes"), rules)?;
+                HandleKind::Search(Arc::new(SearchHandle::new(id, at.clone(), now, attributes)))
+            }
             _ => {
                 return Err(malformed(
                     "`type` is none of `activity`, `invite`, `search`, `transfer`",
                 ));
             }
         };
-        // HDL-ACT-002: the name of an activity's session may be left to the service.
-        let unnamed = matches!(kind, HandleKind::Activity { .. });
         Ok(Self {
-            id: Uuid::new_v4(),
-            at: session_ref(body, "sessionRef", unnamed)?,
+            id,
+            at,
             created: now,
             creator: access.user().map(|user| user.xuid),
             title: caller.title_id,
@@ -99,23 +116,31 @@ impl Handle {
     pub(super) fn expires(&self) -> Option<Timestamp> {
         match &self.kind {
             HandleKind::Invite { expires, .. } => Some(*expires),
-            HandleKind::Activity { .. } | HandleKind::Transfer { .. } => None,
+            HandleKind::Activity { .. } | HandleKind::Transfer { .. } | HandleKind::Search(_) => None,
         }
     }
 
-    /// Whether `caller` may delete it (HDL-ACT-008).
+    /// Whether `caller` may delete it (HDL-ACT-008); who is in charge of a session may delete its search handle as well.
     pub(super) fn is_deletable_by(&self, caller: &Principal) -> bool {
         match &self.kind {
             HandleKind::Activity { owner } => caller.xuid() == Some(*owner) && caller.title_id == self.title,
             HandleKind::Invite { invited, .. } => {
                 caller.xuid() == self.creator || caller.xuid() == Some(*invited) || caller.is_server()
             }
-            HandleKind::Transfer { .. } => caller.xuid() == self.creator || caller.is_server(),
+            HandleKind::Transfer { .. } | HandleKind::Search(_) => caller.xuid() == self.creator || caller.is_server(),
         }
     }
 
     /// The document, without what is included on request.
-    pub(super) fn to_json(&self) -> Map<String, Value> {
+    pub(super) fn to_json(&self, rules: &Rules) -> Map<String, Value> {
+        let number = |number: u64| {
+            if rules.handle_numbers_are_text.kept() {
+                json!(number.to_string())
+            } else {
+                json!(number)
+            }
+        };
+        let title = number(self.title.into());
         let mut document = Map::new();
         let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
         put("id", json!(self.id.to_string()));
@@ -124,8 +149,8 @@ impl Handle {
             HandleKind::Activity { owner } => {
                 put("type", json!("activity"));
                 put("sessionRef", self.at.to_json());
-                put("ownerXuid", json!(owner.to_string()));
-                put("titleId", json!(self.title.to_string()));
+                put("ownerXuid", number(*owner));
+                put("titleId", title);
                 put("createTime", json!(time_text(self.created)));
             }
             HandleKind::Invite {
@@ -135,20 +160,36 @@ impl Handle {
             } => {
                 put("type", json!("invite"));
                 put("sessionRef", self.at.to_json());
-                put("invitedXuid", json!(invited.to_string()));
-                if let Some(sender) = self.creator {
-                    put("senderXuid", json!(sender.to_string()));
+                put("invitedXuid", number(*invited));
+                let tells = rules.invites_tell_sender_and_end.kept();
+                if let Some(sender) = self.creator.filter(|_| tells) {
+                    put("senderXuid", number(sender));
                 }
                 put("inviteAttributes", Value::Object(attributes.clone()));
-                put("titleId", json!(self.title.to_string()));
+                put("titleId", title);
                 put("createTime", json!(time_text(self.created)));
-                put("expiration", json!(time_text(*expires)));
+                if tells {
+                    put("expiration", json!(time_text(*expires)));
+                }
             }
             // LIVE-003: the request and the id, nothing more.
             HandleKind::Transfer { origin } => {
                 put("type", json!("transfer"));
                 put("sessionRef", self.at.to_json());
                 put("originSessionRef", origin.to_json());
+            }
+            // SRCH-HDL-019
+            HandleKind::Search(search) => {
+                put("type", json!("search"));
+                put("sessionRef", self.at.to_json());
+                let attributes = search.attributes().to_json();
+                if rules.attributes_keep_their_case.kept() {
+                    put("searchAttributes", attributes);
+                } else {
+                    put("searchAttributes", lowered(attributes));
+                }
+                put("titleId", title);
+                put("createTime", json!(time_text(self.created)));
             }
         }
         document
@@ -194,12 +235,40 @@ fn session_ref(body: &Map<String, Value>, member: &str, unnamed: bool) -> Result
     })
 }
 
-fn xuid(body: &Map<String, Value>, member: &str) -> Result<u64, Failure> {
-    let found = body.get(member).and_then(Value::as_str).and_then(decimal);
+/// A xuid: a decimal string, or a number where the reading in force takes that.
+pub(super) fn read_xuid(value: &Value, rules: &Rules) -> Option<u64> {
+    match value {
+        Value::String(text) => decimal(text),
+        Value::Number(number) if rules.xuid_number == XuidNumber::Accepted => number.as_u64(),
+        _ => None,
+    }
+}
+
+fn xuid(body: &Map<String, Value>, member: &str, rules: &Rules) -> Result<u64, Failure> {
+    let found = body.get(member).and_then(|value| read_xuid(value, rules));
     found.ok_or_else(|| Failure::Malformed(format!("`{member}` is missing or no decimal string.")))
 }
 
-fn invite_attributes(given: Option<&Value>, caller: &Principal) -> Result<Map<String, Value>, Failure> {
+fn search_attributes(given: Option<&Value>, rules: &Rules) -> Result<SearchAttributes, Failure> {
+    // SRCH-HDL-013
+    if given.is_none() && !rules.attributes_are_optional.kept() {
+        return Err(Failure::Malformed("`searchAttributes` is missing.".to_owned()));
+    }
+    SearchAttributes::parse(given.unwrap_or(&Value::Null)).or_else(|error| {
+        let rule = if error.pointer.starts_with("/searchAttributes/tags") {
+            rules.tags_are_checked
+        } else {
+            rules.attribute_names_are_checked
+        };
+        if rule.kept() {
+            Err(Failure::Malformed(format!("{error}.")))
+        } else {
+            Ok(SearchAttributes::default())
+        }
+    })
+}
+
+fn invite_attributes(given: Option<&Value>, caller: &Principal, rules: &Rules) -> Result<Map<String, Value>, Failure> {
     let malformed = |what: &str| Failure::Malformed(format!("`inviteAttributes{what}."));
     let empty = Map::new();
     let given = match given {
@@ -226,7 +295,7 @@ fn invite_attributes(given: Option<&Value>, caller: &Principal) -> Result<Map<St
         }
     }
     let context = attributes.get("context").and_then(Value::as_str).unwrap_or_default();
-    if encoded_length(context) > CONTEXT_LENGTH {
+    if encoded_length(context) > CONTEXT_LENGTH && rules.context_is_bounded.kept() {
         return Err(malformed(&format!(
             ".context` is longer than {CONTEXT_LENGTH} characters once URI-encoded"
         )));
@@ -236,6 +305,19 @@ fn invite_attributes(given: Option<&Value>, caller: &Principal) -> Result<Map<St
         return Err(malformed(".senderString` is only for services"));
     }
     Ok(attributes)
+}
+
+/// All texts in lower case.
+fn lowered(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.to_lowercase()),
+        Value::Array(items) => items.into_iter().map(lowered).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| (name, lowered(value)))
+            .collect(),
+        plain => plain,
+    }
 }
 
 fn encoded_length(text: &str) -> usize {
@@ -283,7 +365,7 @@ mod tests {
     #[test]
     fn an_activity_without_a_session_name_gets_one() {
         let body = json!({"version": 1, "type": "activity", "sessionRef": {"scid": "s", "templateName": "t"}});
-        let document = read(&body).unwrap().to_json();
+        let document = read(&body).unwrap().to_json(&Rules::default());
         assert!(Uuid::try_parse(document["sessionRef"]["name"].as_str().unwrap()).is_ok());
         assert_eq!(document["ownerXuid"], "7");
         assert_eq!(document["titleId"], "5");
@@ -294,7 +376,7 @@ mod tests {
         let session = json!({"scid": "s", "templateName": "t", "name": "n"});
         let mut body = json!({"version": 1, "type": "invite", "sessionRef": session, "invitedXuid": "8",
             "inviteAttributes": {"titleId": 5, "context": "x"}});
-        let document = read(&body).unwrap().to_json();
+        let document = read(&body).unwrap().to_json(&Rules::default());
         assert_eq!(document["inviteAttributes"]["titleId"], "5");
         assert_eq!(document["expiration"], "1970-01-02T00:00:00.0000000Z");
         body["inviteAttributes"]["context"] = json!("é".repeat(43));
@@ -310,7 +392,7 @@ mod tests {
     fn a_transfer_answers_with_the_request_and_the_id() {
         let session = json!({"scid": "s", "templateName": "t", "name": "n"});
         let body = json!({"version": 1, "type": "transfer", "sessionRef": session, "originSessionRef": session});
-        let mut document = read(&body).unwrap().to_json();
+        let mut document = read(&body).unwrap().to_json(&Rules::default());
         assert!(document.shift_remove("id").is_some());
         assert_eq!(Value::Object(document), body);
     }

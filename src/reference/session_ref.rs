@@ -1,5 +1,7 @@
 //! What names a session: service config, template and name.
 
+use std::borrow::Borrow;
+
 use serde_json::{Value, json};
 
 /// A session's address, in the spelling it was created with.
@@ -34,5 +36,19 @@ impl SessionRef {
     /// The document form, `{scid, templateName, name}`.
     pub fn to_json(&self) -> Value {
         json!({ "scid": self.scid, "templateName": self.template_name, "name": self.name })
+    }
+}
+
+impl SessionKey {
+    /// What the keys of all sessions of a service config, or of one of its templates, begin with.
+    pub(super) fn prefix(scid: &str, template_name: Option<&str>) -> String {
+        let template_name = template_name.map(|name| format!("{name}~")).unwrap_or_default();
+        format!("{scid}~{template_name}").to_lowercase()
+    }
+}
+
+impl Borrow<str> for SessionKey {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }

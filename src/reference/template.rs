@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::session::Capability;
+
 /// A template of a service config, as configured.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -13,4 +15,15 @@ pub struct Template {
     pub constants: Value,
     /// `roleTypes`, or null when the template has none.
     pub role_types: Value,
+}
+
+impl Template {
+    /// Whether it makes its sessions capable of something.
+    pub fn has(&self, capability: Capability) -> bool {
+        let pointer = format!("/system/capabilities/{}", capability.name());
+        self.constants
+            .pointer(&pointer)
+            .and_then(Value::as_bool)
+            .unwrap_or_default()
+    }
 }

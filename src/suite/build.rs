@@ -15,6 +15,7 @@ fn main() -> io::Result<()> {
     let mut code = String::from("&[\n");
     for name in names {
         let path = root.join(&name);
+        let path = path.display().to_string();
         let _ = writeln!(code, "    ({name:?}, include_str!({path:?})),");
     }
     code.push_str("]\n");

@@ -190,7 +190,7 @@ async fn run(operations: usize) {
                 4 => Operation::Join { active: false },
                 5 | 6 => Operation::Write,
                 7 => Operation::Leave,
-                _ => Operation::Reserve(dice.pick(&["ann", "bob", "fay", "gus"])),
+                _ => Operation::Reserve(["ann", "bob", "fay", "gus"][dice.roll(4)]),
             };
             let before = model.clone();
             let Some(expected) = model.apply(who, operation) else { continue };

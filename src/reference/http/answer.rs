@@ -53,15 +53,23 @@ pub(super) fn session(status: StatusCode, document: Document) -> Response {
 }
 
 /// Tells the path of the session that an answer shows or belongs to (LIVE-011).
-pub(super) fn name_session(answer: &mut Response, at: &SessionRef) {
-    if let Ok(path) = HeaderValue::try_from(location(at)) {
+pub(super) fn name_session(answer: &mut Response, at: &SessionRef, rules: &Rules) {
+    let host = if rules.content_location_is_a_path.kept() {
+        ""
+    } else {
+        "https://sessiondirectory.xboxlive.com"
+    };
+    if let Ok(path) = HeaderValue::try_from(format!("{host}{}", location(at))) {
         answer.headers_mut().insert(header::CONTENT_LOCATION, path);
     }
 }
 
 /// A new handle, and where it is (LIVE-001).
-pub(super) fn created_handle(value: &Value, id: Uuid) -> Response {
+pub(super) fn created_handle(value: &Value, id: Uuid, rules: &Rules) -> Response {
     let mut answer = document(StatusCode::CREATED, value);
+    if !rules.handles_tell_where_they_are.kept() {
+        return answer;
+    }
     if let Ok(path) = HeaderValue::try_from(format!("/handles/{id}")) {
         answer.headers_mut().insert(header::LOCATION, path.clone());
         answer.headers_mut().insert(header::CONTENT_LOCATION, path);
@@ -180,7 +188,6 @@ impl IntoResponse for ApiError<'_> {
                     .insert(header::RETRY_AFTER, HeaderValue::from(throttled.retry_after));
                 answer
             }
-            Failure::NotOffered(message) => text(StatusCode::NOT_IMPLEMENTED, message),
             Failure::Fault => text(StatusCode::INTERNAL_SERVER_ERROR, "The service has a fault."),
         }
     }

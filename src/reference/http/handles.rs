@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::super::failure::Failure;
 use super::super::handle::{Handle, HandleKind};
+use super::super::rules::{Rules, Settled};
 use super::super::session::{Capability, Grant, Session, Status, Visibility};
 use super::super::session_ref::SessionRef;
 use super::{Body, Call, answer};
@@ -40,7 +41,8 @@ impl Include {
 impl Call<'_> {
     pub(super) fn post_handle(&self, body: &Value) -> Result<Response, Failure> {
         let handle = Arc::new(Handle::from_request(body, &self.access(Grant::None))?);
-        self.edge
+        let template = self
+            .edge
             .provisions
             .template(&handle.at.scid, &handle.at.template_name, self.caller)?;
         match &handle.kind {
@@ -52,48 +54,84 @@ impl Call<'_> {
                     .template(&origin.scid, &origin.template_name, self.caller)?;
                 self.transfer(&handle)?;
             }
+            HandleKind::Search(_) => self.offer(&handle, template)?,
         }
-        Ok(answer::created_handle(&Value::Object(handle.to_json()), handle.id))
+        let document = Value::Object(handle.to_json(self.rules()));
+        Ok(answer::created_handle(&document, handle.id, self.rules()))
     }
 
     pub(super) fn get_handle(&self, id: Uuid) -> Result<Response, Failure> {
         let handle = self.handle(id)?;
         let include = Include::parse(&self.parameter("include").unwrap_or_default());
         // Who knows the id may see the handle; of a session that it may not see, it learns nothing more.
-        let document = self.described(&handle, include).unwrap_or_else(|| handle.to_json());
+        let document = self
+            .described(&handle, include)
+            .unwrap_or_else(|| handle.to_json(self.rules()));
         Ok(answer::document(StatusCode::OK, &Value::Object(document)))
     }
 
     pub(super) fn delete_handle(&self, id: Uuid) -> Result<Response, Failure> {
         let handle = self.handle(id)?;
-        if !handle.is_deletable_by(self.caller) {
-            return Err(Failure::Forbidden(
-                "The handle is not the caller's to delete.".to_owned(),
-            ));
+        if handle.is_deletable_by(self.caller) && !self.rules().deleted_handles_are_gone.kept() {
+            return Ok(answer::empty(StatusCode::NO_CONTENT));
         }
-        self.unbind(&handle);
+        match &handle.kind {
+            HandleKind::Search(_) => self.withdraw(&handle)?,
+            HandleKind::Activity { .. } | HandleKind::Invite { .. } | HandleKind::Transfer { .. } => {
+                self.check_own(&handle)?;
+                self.unbind(&handle);
+            }
+        }
         self.edge.store.handles().remove(id);
         Ok(answer::empty(StatusCode::NO_CONTENT))
     }
 
+    pub(super) fn check_own(&self, handle: &Handle) -> Result<(), Failure> {
+        let is_activity = matches!(handle.kind, HandleKind::Activity { .. });
+        if handle.is_deletable_by(self.caller) || is_activity && !self.rules().activities_are_own.kept() {
+            return Ok(());
+        }
+        let message = "The handle is not the caller's to delete.";
+        Err(Failure::Forbidden(message.to_owned()))
+    }
+
     pub(super) fn get_session_by_handle(&self, id: Uuid) -> Result<Response, Failure> {
         let handle = self.handle(id)?;
-        let answer = self.get_session(&handle.at, self.grant(&handle));
+        let mut answer = self.get_session(&handle.at, self.grant(&handle));
+        if !self.rules().missing_by_handle_is_empty.kept() {
+            answer = answer.map(|answer| match answer.status() {
+                StatusCode::NO_CONTENT => answer::document(StatusCode::OK, &json!({})),
+                _ => answer,
+            });
+        }
         Ok(self.named(&handle.at, answer))
     }
 
     pub(super) fn put_session_by_handle(&self, id: Uuid, body: Body) -> Result<Response, Failure> {
         let handle = self.handle(id)?;
-        let answer = self.put_session(&handle.at, self.grant(&handle), body);
-        Ok(self.named(&handle.at, answer))
+        let unconditional = HeaderMap::new();
+        let call = Call {
+            headers: if self.rules().handles_honour_conditions.kept() {
+                self.headers
+            } else {
+                &unconditional
+            },
+            ..*self
+        };
+        let mut answer = self.named(&handle.at, call.put_session(&handle.at, self.grant(&handle), body));
+        if answer.status().is_success() && !self.rules().write_by_handle_is_answered.kept() {
+            answer = answer::empty(answer.status());
+        }
+        Ok(answer)
     }
 
     /// An answer that tells which session it shows (LIVE-011, HDL-DRF-002).
     fn named(&self, at: &SessionRef, answer: Result<Response, Failure>) -> Response {
-        let rules = &self.edge.provisions.rules;
+        let rules = self.rules();
         let mut answer = answer.unwrap_or_else(|failure| answer::ApiError(failure, rules).into_response());
-        if answer.status().is_success() || answer.headers().contains_key(header::ETAG) {
-            answer::name_session(&mut answer, at);
+        let shows = answer.status().is_success() || answer.headers().contains_key(header::ETAG);
+        if shows && rules.handle_names_session.kept() {
+            answer::name_session(&mut answer, at, rules);
         }
         answer
     }
@@ -114,10 +152,17 @@ impl Call<'_> {
         match &handle.kind {
             HandleKind::Activity { .. } => Grant::Activity,
             // HDL-INV-013
-            HandleKind::Invite { invited, .. } if self.speaker() == Some(*invited) => Grant::Invite,
+            HandleKind::Invite { invited, .. }
+                if self.speaker() == Some(*invited) || !self.rules().invites_are_personal.kept() =>
+            {
+                Grant::Invite
+            }
             // HDL-TRF-003, CONTRA-30: judged each time.
-            HandleKind::Transfer { origin } if self.is_in(origin) => Grant::Transfer,
-            HandleKind::Invite { .. } | HandleKind::Transfer { .. } => Grant::None,
+            HandleKind::Transfer { origin } if self.is_in(origin) || !self.rules().transfers_ask_the_origin.kept() => {
+                Grant::Transfer
+            }
+            HandleKind::Search(_) if self.rules().search_handles_admit.kept() => Grant::Search,
+            HandleKind::Invite { .. } | HandleKind::Transfer { .. } | HandleKind::Search(_) => Grant::None,
         }
     }
 
@@ -134,10 +179,14 @@ impl Call<'_> {
     /// HDL-ACT-001. Without the session there is nothing to bind to; the handle exists all the same (HDL-GEN-003).
     fn set_activity(&self, handle: &Arc<Handle>) -> Result<(), Failure> {
         let key = handle.at.key();
+        let owner = self.caller.xuid().unwrap_or_default();
+        let former = self.edge.store.handles().activity(owner, &handle.at.scid);
         let replaced = self.edge.store.write(&key, self.moment(), |visit| {
             if let Some(live) = visit.live() {
                 let (session, _) = live.session().bind_activity(handle.id, &self.access(Grant::None))?;
                 visit.commit(session);
+            } else {
+                self.check_sessionless()?;
             }
             Ok::<_, Failure>(visit.put_handle(Arc::clone(handle), self.edge.clock.now()))
         })?;
@@ -145,7 +194,18 @@ impl Call<'_> {
         if let Some(before) = replaced {
             self.unbind(&before);
         }
+        if let Some(former) = former.filter(|_| !self.rules().activity_replaces.kept()) {
+            self.edge.store.handles().keep(former);
+        }
         Ok(())
+    }
+
+    /// HDL-GEN-003
+    pub(super) fn check_sessionless(&self) -> Result<(), Failure> {
+        if self.rules().handles_need_no_session.kept() {
+            return Ok(());
+        }
+        Err(Failure::NotFound("There is no session for the handle.".to_owned()))
     }
 
     /// Frees the member that an activity is bound to.
@@ -164,8 +224,9 @@ impl Call<'_> {
 
     fn invite(&self, handle: &Arc<Handle>) -> Result<(), Failure> {
         self.edge.store.write(&handle.at.key(), self.moment(), |visit| {
-            if let Some(live) = visit.live() {
-                self.check_inviter(live.session())?;
+            match visit.live() {
+                Some(live) => self.check_inviter(live.session())?,
+                None => self.check_sessionless()?,
             }
             visit.put_handle(Arc::clone(handle), self.edge.clock.now());
             Ok(())
@@ -174,6 +235,10 @@ impl Call<'_> {
 
     /// Members invite; where there are owners, only they do, unless the session lets others (HDL-INV-014).
     fn check_inviter(&self, session: &Session) -> Result<(), Failure> {
+        let refuses_full = session.is_full() && !self.rules().full_sessions_invite.kept();
+        if refuses_full || session.closed() && !self.rules().closed_sessions_invite.kept() {
+            return Err(Failure::Forbidden("Nobody can join the session.".to_owned()));
+        }
         if self.manages() {
             return Ok(());
         }
@@ -184,7 +249,7 @@ impl Call<'_> {
                 "Only members of the session can invite to it.".to_owned(),
             ));
         }
-        if caller.is_some_and(|caller| session.may_invite(caller)) {
+        if caller.is_some_and(|caller| session.may_invite(caller)) || !self.rules().owners_invite.kept() {
             return Ok(());
         }
         Err(Failure::Forbidden(
@@ -205,6 +270,8 @@ impl Call<'_> {
                 }
                 let session = live.session().touched();
                 visit.commit(session);
+            } else {
+                self.check_sessionless()?;
             }
             visit.put_handle(Arc::clone(handle), self.edge.clock.now());
             Ok(())
@@ -213,21 +280,23 @@ impl Call<'_> {
 
     /// The document of a handle with what is included; `None` if the caller may not know of the session (HDL-QRY-019).
     pub(super) fn described(&self, handle: &Handle, include: Include) -> Option<Map<String, Value>> {
-        let mut document = handle.to_json();
-        let access = self.access(Grant::None);
+        let rules = self.rules();
+        let mut document = handle.to_json(rules);
+        let access = self.access(self.grant(handle));
         let found = self.edge.store.read(&handle.at.key(), self.moment(), |live| {
             let session = live.session();
             let readable = session.may_read(&access).is_ok();
-            if session.visibility() == Visibility::Private && !readable {
+            let is_hidden = session.visibility() == Visibility::Private && !readable;
+            if is_hidden && rules.private_activities_are_hidden.kept() {
                 return false;
             }
             if let Some(protocol) = session.invite_protocol() {
                 document.insert("inviteProtocol".to_owned(), json!(protocol));
             }
-            if include.related_info {
-                document.insert("relatedInfo".to_owned(), related_info(session));
+            if include.related_info || !rules.handles_are_plain.kept() {
+                document.insert("relatedInfo".to_owned(), related_info(session, rules));
             }
-            if include.custom_properties {
+            if include.custom_properties && rules.custom_properties_are_included.kept() {
                 let custom = if readable {
                     session.custom_properties().clone()
                 } else {
@@ -235,7 +304,7 @@ impl Call<'_> {
                 };
                 document.insert("customProperties".to_owned(), custom);
             }
-            if include.role_info && readable {
+            if include.role_info && readable && rules.role_info_is_included.kept() {
                 document.insert("roleInfo".to_owned(), json!({ "roleTypes": session.roles_json() }));
             }
             true
@@ -248,28 +317,38 @@ impl Call<'_> {
     }
 }
 
-/// The visibility that queries tell: an open session without room is full (HDL-QRY-013, QRY-031).
-pub(super) fn effective_visibility(session: &Session) -> &'static str {
+/// The visibility that queries tell: an open session without room is full, by the rule HDL-QRY-013, QRY-018 or QRY-031.
+pub(super) fn effective_visibility(session: &Session, full_is_told: Settled) -> &'static str {
     match session.visibility() {
-        Visibility::Open if session.is_full() => "full",
+        Visibility::Open if session.is_full() && full_is_told.kept() => "full",
         visibility => visibility.name(),
     }
 }
 
 /// HDL-QRY-009
-fn related_info(session: &Session) -> Value {
+fn related_info(session: &Session, rules: &Rules) -> Value {
     let mut info = Map::new();
     let mut put = |name: &str, value: Value| info.insert(name.to_owned(), value);
-    put("visibility", json!(effective_visibility(session)));
+    put(
+        "visibility",
+        json!(effective_visibility(session, rules.full_is_computed)),
+    );
     put("joinRestriction", json!(session.join_restriction().name()));
-    put("closed", json!(session.closed()));
+    if rules.related_info_tells_closed.kept() {
+        put("closed", json!(session.closed()));
+    }
     put("maxMembersCount", json!(session.max_members()));
-    put("membersCount", json!(session.count()));
+    let count = if rules.members_count_counts.kept() {
+        session.count()
+    } else {
+        session.max_members()
+    };
+    put("membersCount", json!(count));
     if let Some(protocol) = session.invite_protocol() {
         put("inviteProtocol", json!(protocol));
     }
     // SRCH-QRY-009
-    if session.has_capability(Capability::HasOwners) {
+    if session.has_capability(Capability::HasOwners) && rules.session_owners_are_told.kept() {
         let owners: Vec<_> = session
             .members()
             .filter(|member| member.is_owner)

@@ -6,9 +6,12 @@
 mod acting;
 mod answer;
 mod conditions;
+#[cfg(test)]
+pub(super) mod faults;
 mod handles;
 mod path;
 mod queries;
+mod search;
 mod sessions;
 mod templates;
 #[cfg(test)]
@@ -41,7 +44,7 @@ use super::json;
 use super::principal::Principal;
 use super::provisions::Provisions;
 use super::rate::{Counter, Rates};
-use super::rules::{EmptyBody, RepeatedMember};
+use super::rules::{EmptyBody, RepeatedMember, Rules};
 use super::session::{Access, ContractVersion, Grant, Session};
 use super::session_ref::SessionRef;
 use super::store::{Moment, Store};
@@ -65,6 +68,7 @@ struct Edge {
 }
 
 /// What is known of a request once it may be answered.
+#[derive(Clone, Copy)]
 struct Call<'s> {
     edge: &'s Edge,
     caller: &'s Principal,
@@ -317,6 +321,10 @@ impl Call<'_> {
     /// Whether the caller is a service whose access stands above the rights of users.
     fn manages(&self) -> bool {
         self.access(Grant::None).manages()
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.edge.provisions.rules
     }
 
     /// What the caller may do, with what a handle brought it.

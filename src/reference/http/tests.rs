@@ -7,35 +7,35 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const SCID: &str = "00000000-0000-0000-0000-000000000001";
+pub(super) const SCID: &str = "00000000-0000-0000-0000-000000000001";
 
 /// A service, who may call it, and its time.
-struct Stage {
-    service: Service,
+pub(super) struct Stage {
+    pub(super) service: Service,
     tokens: BTreeMap<String, String>,
-    second: Arc<AtomicI64>,
+    pub(super) second: Arc<AtomicI64>,
 }
 
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    text: String,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map(|value| value.to_str().unwrap())
             .unwrap_or_default()
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/json", "{}", self.text);
         serde_json::from_str(&self.text).unwrap()
     }
 
-    fn assert_text(&self, status: u16) {
+    pub(super) fn assert_text(&self, status: u16) {
         assert_eq!(self.status, status, "{}", self.text);
         assert_eq!(self.header("content-type"), "text/plain; charset=utf-8");
         assert!(!self.text.is_empty());
@@ -43,11 +43,11 @@ impl Answer {
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(&json!({}))
     }
 
-    fn with(more: &Value) -> Self {
+    pub(super) fn with(more: &Value) -> Self {
         let user = |xuid: &str| json!({ "xuid": xuid, "title": "5", "gamertag": xuid, "device": xuid });
         let mut config = json!({
             "serviceConfigs": {
@@ -78,7 +78,7 @@ impl Stage {
         }
     }
 
-    async fn send(&self, who: &str, line: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+    pub(super) async fn send(&self, who: &str, line: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
         let (method, path) = line.split_once(' ').unwrap();
         let mut request = Request::builder().method(method).uri(path);
         if let Some(token) = self.tokens.get(who) {
@@ -103,32 +103,32 @@ impl Stage {
         }
     }
 
-    async fn get(&self, who: &str, path: &str) -> Answer {
+    pub(super) async fn get(&self, who: &str, path: &str) -> Answer {
         self.send(who, &format!("GET {path}"), &[], "").await
     }
 
-    async fn put(&self, who: &str, path: &str, body: &Value) -> Answer {
+    pub(super) async fn put(&self, who: &str, path: &str, body: &Value) -> Answer {
         self.send(who, &format!("PUT {path}"), &[], body.to_string()).await
     }
 
-    async fn post(&self, who: &str, path: &str, body: &Value) -> Answer {
+    pub(super) async fn post(&self, who: &str, path: &str, body: &Value) -> Answer {
         self.send(who, &format!("POST {path}"), &[], body.to_string()).await
     }
 }
 
-fn session(template: &str, name: &str) -> String {
+pub(super) fn session(template: &str, name: &str) -> String {
     format!("/serviceconfigs/{SCID}/sessiontemplates/{template}/sessions/{name}")
 }
 
-fn session_ref(template: &str, name: &str) -> Value {
+pub(super) fn session_ref(template: &str, name: &str) -> Value {
     json!({ "scid": SCID, "templateName": template, "name": name })
 }
 
-fn active() -> Value {
+pub(super) fn active() -> Value {
     json!({ "members": { "me": { "properties": { "system": { "active": true } } } } })
 }
 
-fn activity(template: &str, name: &str) -> Value {
+pub(super) fn activity(template: &str, name: &str) -> Value {
     json!({ "version": 1, "type": "activity", "sessionRef": session_ref(template, name) })
 }
 

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
+use super::super::rules::Rules;
 use super::filter::{Field, FilterError, Parser, Subject, Token, Value, field};
 
 /// The order that `orderBy` names: by an attribute, ascending or descending.
@@ -39,7 +40,8 @@ impl Order {
     /// is a path of the filter language that has one value, `timestamp` for the time the handle was made, or the bare
     /// name of a number or string, which no handle needs to have (SRCH-QRY-012).
     pub fn parse(text: &str) -> Result<Self, FilterError> {
-        let mut parser = Parser::new(text)?;
+        let rules = Rules::default();
+        let mut parser = Parser::new(text, &rules)?;
         let (word, start) = parser.word("the attribute to order by")?;
         let by = match field(&mut parser, word, start)? {
             Some(field) => By::Field(field.check_single(&parser, word, start)?),

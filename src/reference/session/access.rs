@@ -216,6 +216,9 @@ fn invite_lifts_visibility(access: &Access<'_>) -> bool {
 
 /// SES-OWN-011.
 fn is_blocked_by_owner(session: &Session, user: &User, access: &Access<'_>) -> bool {
+    if !access.rules.owners_block.kept() {
+        return false;
+    }
     let owners = &session.properties.system.owners;
     let mut owners = owners.iter().filter_map(|index| session.members.by_index(*index));
     owners.any(|owner| access.social.blocks(owner.xuid, user.xuid))

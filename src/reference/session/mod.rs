@@ -192,6 +192,8 @@ pub struct Session {
     role_types: Arc<RoleTypes>,
     empty_since: Option<Timestamp>,
     initialization: Initialization,
+    /// The search handle that leads here. Not part of the state: whoever made it left the session alone (SRCH-HDL-007).
+    search_handle: Option<Uuid>,
 }
 
 /// What survives a deleted session at its address.
@@ -267,6 +269,17 @@ pub struct MemberView<'s> {
     pub subscription: Option<&'s Subscription>,
 }
 
+/// A role, as queries see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoleView {
+    /// How many members have it.
+    pub count: u64,
+    /// How many may have it.
+    pub max: Option<u64>,
+    /// How many should have it.
+    pub target: Option<u64>,
+}
+
 impl Session {
     /// Refuses constants of a template from which no session could be made.
     pub fn check_template(template: &Template, rules: &Rules) -> Result<(), Refusal> {
@@ -278,9 +291,13 @@ impl Session {
         access::may_read(self, access)
     }
 
-    /// The `ETag`, quoted: another one for each state, the same for every contract version.
+    /// The `ETag`, quoted: another one for each state, the same for every contract version. The document shows the search
+    /// handle, so the tag tells it as well.
     pub fn etag(&self) -> String {
-        format!("\"{}\"", self.state)
+        match self.search_handle {
+            None => format!("\"{}\"", self.state),
+            Some(handle) => format!("\"{}.{handle}\"", self.state),
+        }
     }
 
     /// The branch within which change numbers can be compared.
@@ -392,6 +409,20 @@ impl Session {
             .filter_map(|member| Some((member.xuid, member.activity?)))
     }
 
+    /// The same state, found through another search handle or none.
+    #[must_use]
+    pub fn with_search_handle(&self, handle: Option<Uuid>) -> Self {
+        Self {
+            search_handle: handle,
+            ..self.clone()
+        }
+    }
+
+    /// The search handle that leads here.
+    pub fn search_handle(&self) -> Option<Uuid> {
+        self.search_handle
+    }
+
     /// The members in the order of their indices, whoever may see them.
     pub fn members(&self) -> impl Iterator<Item = MemberView<'_>> {
         self.members.iter().map(|member| self.member_view(member))
@@ -478,6 +509,18 @@ impl Session {
     /// The indices of the owners.
     pub fn owners(&self) -> &[u32] {
         &self.properties.system.owners
+    }
+
+    /// Whether the user speaks for the session: an accepted member, and an owner where there are owners.
+    pub fn is_in_charge(&self, xuid: u64) -> bool {
+        self.member(xuid).is_some_and(|member| {
+            member.status != Status::Reserved && (member.is_owner || !self.has_capability(Capability::HasOwners))
+        })
+    }
+
+    /// How many members have a role of a role type, if there is one of these names.
+    pub fn role(&self, role_type: &str, role: &str) -> Option<RoleView> {
+        roles::view(&self.role_types, &self.members, role_type, role)
     }
 
     /// `constants.system.inviteProtocol`.

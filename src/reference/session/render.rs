@@ -127,6 +127,10 @@ impl Serialize for View<'_> {
         if !initialization.host_candidates.is_empty() {
             map.serialize_entry("hostCandidates", &*initialization.host_candidates)?;
         }
+        // SRCH-HDL-006
+        if let Some(handle) = session.search_handle {
+            map.serialize_entry("searchHandle", &Text(handle))?;
+        }
         let constants = &session.constants;
         let system = if self.version.has_old_names() {
             &constants.old_system

@@ -8,7 +8,7 @@ use super::capabilities::Capability;
 use super::constants::Constants;
 use super::field::At;
 use super::members::Members;
-use super::{Refusal, RefusalKind};
+use super::{Refusal, RefusalKind, RoleView};
 use crate::reference::rules::Rules;
 
 /// The role types of a session, by name.
@@ -205,6 +205,16 @@ fn count(members: &Members, role_type: &str, role: &str) -> u64 {
         .iter()
         .filter(|member| member.roles.get(role_type).is_some_and(|own| own == role));
     taken.map(|_| 1).sum()
+}
+
+/// A role, as queries see it.
+pub(super) fn view(types: &RoleTypes, members: &Members, role_type: &str, role: &str) -> Option<RoleView> {
+    let Role { max, target } = *types.get(role_type)?.roles.get(role)?;
+    Some(RoleView {
+        count: count(members, role_type, role),
+        max,
+        target,
+    })
 }
 
 /// `roleTypes` as documents show it (SES-ROLE-011).

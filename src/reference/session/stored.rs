@@ -54,6 +54,7 @@ impl Session {
                 "hostCandidates": *self.initialization.host_candidates,
             },
             "emptySince": self.empty_since.map(|time| time.to_string()),
+            "searchHandle": self.search_handle.map(|handle| handle.to_string()),
             "constants": { "system": self.constants.system, "custom": self.constants.custom },
             // Plain maps and texts always become a value.
             "properties": {
@@ -120,6 +121,7 @@ impl Session {
             correlation_id: at.then("correlationId").guid(get(stored, "correlationId"))?,
             start_time: time(get(stored, "startTime"), &at.then("startTime"))?,
             empty_since: optional(get(stored, "emptySince"), |value| time(value, &at.then("emptySince")))?,
+            search_handle: optional(get(stored, "searchHandle"), |value| at.then("searchHandle").guid(value))?,
             constants: Arc::new(constants),
             properties: Properties {
                 system: Arc::new(system),

@@ -59,6 +59,7 @@ impl Session {
             role_types: Arc::new(role_types),
             empty_since: None,
             initialization: Initialization::new(access.now, access.rules),
+            search_handle: None,
         };
         access::may_create(&session, access)?;
         session.constants.check_creation(at, access)?;

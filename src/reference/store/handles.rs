@@ -8,11 +8,16 @@ use uuid::Uuid;
 
 use super::super::handle::{Handle, HandleKind};
 use super::super::provisions::folded;
+use super::super::search::SearchIndex;
 use super::super::session_ref::SessionKey;
 
 /// All handles.
 #[derive(Debug, Default)]
-pub(in super::super) struct Handles(RwLock<Table>);
+pub(in super::super) struct Handles {
+    table: RwLock<Table>,
+    /// The search handles, once more: what queries run on. Locked after the table.
+    search: SearchIndex,
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -28,7 +33,7 @@ struct Table {
 impl Handles {
     /// The handle `id`, unless it has expired (HDL-INV-019).
     pub(in super::super) fn get(&self, id: Uuid, now: Timestamp) -> Option<Arc<Handle>> {
-        let table = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         table
             .by_id
             .get(&id)
@@ -38,15 +43,20 @@ impl Handles {
 
     /// The activity of `xuid` in a service config.
     pub(in super::super) fn activity(&self, xuid: u64, scid: &str) -> Option<Arc<Handle>> {
-        let table = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         let id = table.activities.get(&(xuid, folded(scid).into_owned()))?;
         table.by_id.get(id).map(Arc::clone)
+    }
+
+    /// The index of search handles.
+    pub(in super::super) fn search(&self) -> &SearchIndex {
+        &self.search
     }
 
     /// Stores a handle of the session at `key`, and forgets those that have expired at `clock`. Gives back the activity
     /// that it replaces.
     pub(super) fn insert(&self, key: &SessionKey, handle: Arc<Handle>, clock: Timestamp) -> Option<Arc<Handle>> {
-        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         while let Some((_, expired)) = table.expiring.pop_front_if(|(due, _)| *due < clock) {
             table.by_id.remove(&expired);
         }
@@ -62,14 +72,26 @@ impl Handles {
                 table.transfers.entry(key.clone()).or_default().insert(handle.id);
             }
             HandleKind::Invite { expires, .. } => table.expiring.push_back((*expires, handle.id)),
+            HandleKind::Search(search) => {
+                // SRCH-HDL-005
+                if let Some(before) = self.search.insert(search) {
+                    table.by_id.remove(&before.id());
+                }
+            }
         }
         table.by_id.insert(handle.id, handle);
         replaced
     }
 
+    /// Takes back a handle that another one has replaced; it can be found by its id alone.
+    pub(in super::super) fn keep(&self, handle: Arc<Handle>) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.by_id.insert(handle.id, handle);
+    }
+
     /// Removes a handle, if it is there.
     pub(in super::super) fn remove(&self, id: Uuid) -> Option<Arc<Handle>> {
-        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let handle = table.by_id.remove(&id)?;
         match &handle.kind {
             HandleKind::Activity { owner } => {
@@ -87,16 +109,24 @@ impl Handles {
                     }
                 }
             }
+            HandleKind::Search(_) => {
+                self.search.remove(id);
+            }
             HandleKind::Invite { .. } => {}
         }
         Some(handle)
     }
 
-    /// Removes the transfer handles to a session that has ended (HDL-TRF-004). Invites stay (HDL-GEN-017).
+    /// Removes the transfer handles to a session that has ended (HDL-TRF-004), and its search handle (SRCH-HDL-018).
+    /// Invites stay (HDL-GEN-017).
     pub(super) fn session_ended(&self, key: &SessionKey) {
-        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         for id in table.transfers.remove(key).into_iter().flatten() {
             table.by_id.remove(&id);
+        }
+        if let Some(handle) = self.search.of_session(key) {
+            table.by_id.remove(&handle.id());
+            self.search.remove(handle.id());
         }
     }
 }

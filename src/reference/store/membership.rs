@@ -1,6 +1,8 @@
 //! Which sessions a user is in, and which carry a keyword: what queries start from.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
 use super::super::provisions::folded;
@@ -9,26 +11,53 @@ use super::super::session_ref::{SessionKey, SessionRef};
 /// The two indices.
 #[derive(Debug, Default)]
 pub(super) struct Membership {
-    /// In the order in which the user came.
-    by_xuid: RwLock<HashMap<u64, Vec<SessionKey>>>,
+    by_xuid: RwLock<HashMap<u64, BTreeSet<SessionKey>>>,
     /// By scid and keyword, both folded (QRY-005).
     by_keyword: RwLock<HashMap<(String, String), BTreeSet<SessionKey>>>,
 }
 
+/// Which part of an index is looked at. A query looks at one part after another, and stops when it has enough.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Part<'s> {
+    /// The service config.
+    pub(in super::super) scid: &'s str,
+    /// The only template, if it matters.
+    pub(in super::super) template_name: Option<&'s str>,
+    /// The last key of the part before.
+    pub(in super::super) after: Option<&'s SessionKey>,
+    /// How many keys at most.
+    pub(in super::super) most: usize,
+}
+
+impl Part<'_> {
+    fn take(&self, keys: &BTreeSet<SessionKey>) -> Vec<SessionKey> {
+        let prefix = SessionKey::prefix(self.scid, self.template_name);
+        let from = match self.after {
+            None => Bound::Included(prefix.as_str()),
+            Some(after) => Bound::Excluded(after.borrow()),
+        };
+        let keys = keys.range::<str, _>((from, Bound::Unbounded));
+        let keys = keys.take_while(|key| Borrow::<str>::borrow(*key).starts_with(&prefix));
+        keys.take(self.most).cloned().collect()
+    }
+}
+
 impl Membership {
-    /// The newest first: a query ends after so many.
-    pub(super) fn of(&self, xuid: u64) -> Vec<SessionKey> {
+    /// All sessions of a user.
+    pub(super) fn all_of(&self, xuid: u64) -> Vec<SessionKey> {
         let index = self.by_xuid.read().unwrap_or_else(PoisonError::into_inner);
-        index
-            .get(&xuid)
-            .map(|keys| keys.iter().rev().cloned().collect())
-            .unwrap_or_default()
+        index.get(&xuid).into_iter().flatten().cloned().collect()
     }
 
-    pub(super) fn about(&self, scid: &str, keyword: &str) -> Vec<SessionKey> {
+    pub(super) fn of(&self, xuid: u64, part: &Part<'_>) -> Vec<SessionKey> {
+        let index = self.by_xuid.read().unwrap_or_else(PoisonError::into_inner);
+        index.get(&xuid).map(|keys| part.take(keys)).unwrap_or_default()
+    }
+
+    pub(super) fn about(&self, keyword: &str, part: &Part<'_>) -> Vec<SessionKey> {
         let index = self.by_keyword.read().unwrap_or_else(PoisonError::into_inner);
-        let keys = index.get(&(folded(scid).into_owned(), folded(keyword).into_owned()));
-        keys.map(|keys| keys.iter().cloned().collect()).unwrap_or_default()
+        let keys = index.get(&(folded(part.scid).into_owned(), folded(keyword).into_owned()));
+        keys.map(|keys| part.take(keys)).unwrap_or_default()
     }
 
     pub(super) fn members_changed(&self, key: &SessionKey, before: &[u64], after: &[u64]) {
@@ -39,16 +68,14 @@ impl Membership {
         let mut index = self.by_xuid.write().unwrap_or_else(PoisonError::into_inner);
         for gone in before.difference(&after) {
             if let Some(keys) = index.get_mut(gone) {
-                if let Some(place) = keys.iter().rposition(|other| other == key) {
-                    keys.remove(place);
-                }
+                keys.remove(key);
                 if keys.is_empty() {
                     index.remove(gone);
                 }
             }
         }
         for come in after.difference(&before) {
-            index.entry(**come).or_default().push(key.clone());
+            index.entry(**come).or_default().insert(key.clone());
         }
     }
 

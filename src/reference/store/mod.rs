@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use self::handles::Handles;
 use self::membership::Membership;
+pub(super) use self::membership::Part;
 use super::handle::Handle;
 use super::rules::Rules;
 use super::session::{Access, Capability, Connections, ContractVersion, Former, Outcome, Session};
@@ -108,14 +109,19 @@ impl Store {
         }
     }
 
-    /// The sessions that `xuid` is in, in whatever state.
-    pub(super) fn sessions_of(&self, xuid: u64) -> Vec<SessionKey> {
-        self.membership.of(xuid)
+    /// All sessions that `xuid` is in, in whatever state.
+    pub(super) fn all_sessions_of(&self, xuid: u64) -> Vec<SessionKey> {
+        self.membership.all_of(xuid)
     }
 
-    /// The sessions of the service config that carry `keyword`.
-    pub(super) fn sessions_about(&self, scid: &str, keyword: &str) -> Vec<SessionKey> {
-        self.membership.about(scid, keyword)
+    /// The sessions that `xuid` is in, in whatever state, in the order of their keys.
+    pub(super) fn sessions_of(&self, xuid: u64, part: &Part<'_>) -> Vec<SessionKey> {
+        self.membership.of(xuid, part)
+    }
+
+    /// The sessions that carry `keyword`, in the order of their keys.
+    pub(super) fn sessions_about(&self, keyword: &str, part: &Part<'_>) -> Vec<SessionKey> {
+        self.membership.about(keyword, part)
     }
 
     /// The handles.
@@ -207,8 +213,15 @@ impl Visit<'_> {
 
     /// Stores the next state of the session.
     pub(super) fn commit(&mut self, session: Session) -> &mut Live {
-        let live = Live::new(session);
         let before = self.state.live.take();
+        let live = Live::new(match &before {
+            Some(_) => session,
+            // A search handle may have been there first (HDL-GEN-003).
+            None => match self.store.handles.search().of_session(self.key) {
+                Some(handle) => session.with_search_handle(Some(handle.id())),
+                None => session,
+            },
+        });
         let index = &self.store.membership;
         if let Some(before) = &before {
             index.members_changed(self.key, &before.xuids, &live.xuids);
@@ -218,8 +231,11 @@ impl Visit<'_> {
                 before.session.keywords(),
                 live.session.keywords(),
             );
-            for handle in before.bound.iter().filter(|handle| !live.bound.contains(handle)) {
-                self.store.handles.remove(*handle);
+            let bound = before.bound.iter().filter(|handle| !live.bound.contains(handle));
+            let searched = before.session.search_handle();
+            let searched = searched.filter(|handle| live.session.search_handle() != Some(*handle));
+            for handle in bound.copied().chain(searched) {
+                self.store.handles.remove(handle);
             }
         } else {
             index.members_changed(self.key, &[], &live.xuids);

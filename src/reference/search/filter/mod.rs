@@ -7,6 +7,8 @@ mod parser;
 
 use thiserror::Error;
 
+use super::super::rules::Rules;
+
 pub(super) use self::evaluation::{Subject, Value};
 pub(super) use self::field::{Field, Literal, field};
 pub(super) use self::lexer::Token;
@@ -80,7 +82,12 @@ impl Filter {
     /// `ownerXuids` without `session/`, and tags and strings without `tolower`. The names of attributes and roles are
     /// taken as they are spelt.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
-        Parser::new(text)?.filter()
+        Self::parse_under(text, &Rules::default())
+    }
+
+    /// Reads a filter under other rules.
+    pub fn parse_under(text: &str, rules: &Rules) -> Result<Self, FilterError> {
+        Parser::new(text, rules)?.filter()
     }
 
     pub(super) fn branches(&self) -> &[Branch] {

@@ -11,6 +11,7 @@
 //! element     = "(" predicate ")" | ( variable | "tolower" "(" variable ")" ) operator literal
 //! ```
 
+use super::super::super::rules::Rules;
 use super::field::{Field, Kind, attribute_expected, known};
 use super::lexer::{Lexer, Token};
 use super::{Branch, Condition, Filter, FilterError, Operator, Test};
@@ -25,6 +26,7 @@ pub(in super::super) struct Parser<'t> {
     lexer: Lexer<'t>,
     token: Token<'t>,
     start: usize,
+    rules: &'t Rules,
 }
 
 /// What has been read: one branch, or the two sides of an `or` at an offset.
@@ -34,10 +36,15 @@ struct Parsed {
 }
 
 impl<'t> Parser<'t> {
-    pub(in super::super) fn new(text: &'t str) -> Result<Self, FilterError> {
+    pub(in super::super) fn new(text: &'t str, rules: &'t Rules) -> Result<Self, FilterError> {
         let mut lexer = Lexer::new(text)?;
         let (token, start) = lexer.next()?;
-        Ok(Self { lexer, token, start })
+        Ok(Self {
+            lexer,
+            token,
+            start,
+            rules,
+        })
     }
 
     /// The whole filter.
@@ -57,6 +64,9 @@ impl<'t> Parser<'t> {
             let other = self.conjunction(depth)?;
             let before = [&whole, &other].into_iter().filter_map(Parsed::or).max();
             if let Some(before) = before {
+                if !self.rules.one_or.kept() {
+                    continue;
+                }
                 // SRCH-FLT-005
                 return Err(self.error_at(before.max(at), "a second `or`".to_owned(), "at most one in a filter"));
             }
@@ -70,7 +80,8 @@ impl<'t> Parser<'t> {
         while self.at_keyword("and") {
             self.advance()?;
             let other = self.term(depth)?;
-            if let Some(at) = whole.or().or(other.or()) {
+            let or = whole.or().or(other.or());
+            if let Some(at) = or.filter(|_| self.rules.or_is_at_the_root.kept()) {
                 // SRCH-FLT-006
                 return Err(self.error_at(at, "an `or` below an `and`".to_owned(), "`or` only at the root"));
             }
@@ -133,6 +144,7 @@ impl<'t> Parser<'t> {
         self.expect(Token::Close, "`and` or `)`")?;
         let wanted = match self.operator() {
             None => true,
+            Some(_) if !self.rules.any_may_be_compared.kept() => return Err(self.unexpected("`and`, `or` or the end")),
             Some(operator @ (Operator::Equal | Operator::NotEqual)) => {
                 self.advance()?;
                 let truth = self.at_keyword("true");
@@ -202,7 +214,8 @@ impl<'t> Parser<'t> {
             .ok_or_else(|| self.unexpected(kind.expected()))?;
         self.advance()?;
         let folded = field.is_address() && !lowered;
-        if let (true, super::Literal::Text(text)) = (folded, &mut literal) {
+        let folds_literal = folded || lowered && !self.rules.literals_keep_their_case.kept();
+        if let (true, super::Literal::Text(text)) = (folds_literal, &mut literal) {
             *text = text.to_lowercase();
         }
         Ok(Test {
@@ -216,7 +229,10 @@ impl<'t> Parser<'t> {
         let Token::Word(word) = self.token else {
             return None;
         };
+        let ends_count = self.rules.ge_is_no_gt.kept();
         match word.to_ascii_lowercase().as_str() {
+            "ge" if !ends_count => Some(Operator::Greater),
+            "le" if !ends_count => Some(Operator::Less),
             "eq" => Some(Operator::Equal),
             "ne" => Some(Operator::NotEqual),
             "gt" => Some(Operator::Greater),
