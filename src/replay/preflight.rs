@@ -225,19 +225,16 @@ impl Replay {
             let found = serde_json::from_slice(&response.body)
                 .ok()
                 .filter(|_| response.status == 200);
-            let found: Value = match found {
-                Some(found) => found,
-                None => {
-                    let advice = format!(
-                        "provision it (`mpsd-conformance target needs` prints `{name}`), or leave it out of `templates`"
-                    );
-                    notes.push(Note::new(
-                        Gravity::Problem,
-                        format!("template `{there}` cannot be read ({})", response.status),
-                        advice,
-                    ));
-                    continue;
-                }
+            let Some(found): Option<Value> = found else {
+                let advice = format!(
+                    "provision it (`mpsd-conformance target needs` prints `{name}`), or leave it out of `templates`"
+                );
+                notes.push(Note::new(
+                    Gravity::Problem,
+                    format!("template `{there}` cannot be read ({})", response.status),
+                    advice,
+                ));
+                continue;
             };
             let differences = differences(wanted, &found);
             good += usize::from(differences.is_empty());

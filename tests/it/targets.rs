@@ -1,5 +1,7 @@
 //! `target init`, `target needs` and `target check`, through the program itself.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -91,28 +93,28 @@ fn a_target_is_tried_before_any_case_is() {
         assert!(told.contains(part), "`{part}` in {told}");
     };
     finds("template `nowhere` cannot be read (404)", &|target| {
-        target["templates"]["open"] = "nowhere".into()
+        target["templates"]["open"] = "nowhere".into();
     });
     finds("is not `open`: /constants/system/", &|target| {
-        target["templates"]["open"] = "bare".into()
+        target["templates"]["open"] = "bare".into();
     });
     finds("did you mean `open`?", &|target| {
-        target["templates"]["opem"] = "open".into()
+        target["templates"]["opem"] = "open".into();
     });
     finds("does not move the clock", &|target| {
-        target["clock"]["advanceHeader"] = "X-Nothing".into()
+        target["clock"]["advanceHeader"] = "X-Nothing".into();
     });
     finds("the service config is not there (404)", &|target| {
-        target["scid"] = "00000000-0000-4000-8000-000000000000".into()
+        target["scid"] = "00000000-0000-4000-8000-000000000000".into();
     });
     finds("refused as not authenticated (401): bob", &|target| {
-        target["identities"]["bob"]["token"]["key"] = "expired".into()
+        target["identities"]["bob"]["token"]["key"] = "expired".into();
     });
     finds("`expired` is accepted", &|target| {
-        target["identities"]["expired"]["token"]["key"] = "bob".into()
+        target["identities"]["expired"]["token"]["key"] = "bob".into();
     });
     finds("`alice` may not use the service config", &|target| {
-        target["identities"]["alice"]["token"]["key"] = "otto".into()
+        target["identities"]["alice"]["token"]["key"] = "otto".into();
     });
 
     let (exit, told) = service.check(|target| {
