@@ -1,11 +1,5 @@
 //! The command line: one file a command, and the only place that prints or ends the process.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is what this module is for"
-)]
-
 mod check;
 mod compare;
 pub mod embedded;

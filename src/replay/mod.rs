@@ -55,7 +55,7 @@ impl Default for Options {
         Self {
             jobs: 64,
             exchange_limit: Duration::from_secs(10),
-            case_limit: Duration::from_secs(60),
+            case_limit: Duration::from_mins(1),
             strict: false,
         }
     }
