@@ -788,7 +788,7 @@ impl Replay {
     }
 
     /// What a case needs and the target does not have.
-    fn missing(&self, case: &Case, variant: &Variant) -> Option<String> {
+    pub(super) fn missing(&self, case: &Case, variant: &Variant) -> Option<String> {
         let script = &variant.script;
         let lacks = |feature: &str| {
             self.target

@@ -4,6 +4,7 @@ pub mod client;
 mod conversation;
 mod judge;
 pub mod matching;
+pub mod preflight;
 mod roster;
 mod scope;
 mod socket;
@@ -91,6 +92,12 @@ impl Replay {
     /// The secrets that nothing which is written may hold.
     pub fn secrets(&self) -> Secrets {
         Secrets::new(&self.target, &self.canary)
+    }
+
+    /// What a variant needs and the target does not have.
+    pub fn not_applicable_to(&self, selected: Selected) -> Option<String> {
+        let case = self.suite.cases().get(selected.case)?;
+        self.missing(case, case.variants.get(selected.variant)?)
     }
 
     /// The suite that is replayed.
