@@ -52,17 +52,22 @@ struct Model {
 
 impl Model {
     fn device(who: &str) -> &'static str {
-        PEOPLE.iter().find(|(name, _, _)| *name == who).map_or("", |(_, _, device)| device)
+        PEOPLE
+            .iter()
+            .find(|(name, _, _)| *name == who)
+            .map_or("", |(_, _, device)| device)
     }
 
     /// Whether a restriction lets somebody through who has no place yet.
     fn passes(&self, restriction: &str, who: &str) -> bool {
-        let is_local = self.members.iter().any(|(member, standing)| {
-            *standing == Standing::Active && Self::device(member) == Self::device(who)
-        });
-        let is_followed = self.members.iter().any(|(member, standing)| {
-            *standing != Standing::Reserved && FOLLOWS.contains(&(member, who))
-        });
+        let is_local = self
+            .members
+            .iter()
+            .any(|(member, standing)| *standing == Standing::Active && Self::device(member) == Self::device(who));
+        let is_followed = self
+            .members
+            .iter()
+            .any(|(member, standing)| *standing != Standing::Reserved && FOLLOWS.contains(&(member, who)));
         match restriction {
             "none" => true,
             "local" => is_local,
@@ -95,7 +100,11 @@ impl Model {
             Operation::Join { active } => {
                 let is_let_in = self.may_join(who);
                 if is_let_in {
-                    let standing = if active { Standing::Active } else { accepted(self.members.get(who)) };
+                    let standing = if active {
+                        Standing::Active
+                    } else {
+                        accepted(self.members.get(who))
+                    };
                     self.members.insert(who, standing);
                 }
                 Some(is_let_in)
@@ -127,7 +136,10 @@ impl Model {
         members
             .map(|(_, member)| {
                 let xuid = member["constants"]["system"]["xuid"].as_str().unwrap_or_default();
-                let name = PEOPLE.iter().find(|(_, known, _)| known.to_string() == xuid).map_or("?", |(name, _, _)| name);
+                let name = PEOPLE
+                    .iter()
+                    .find(|(_, known, _)| known.to_string() == xuid)
+                    .map_or("?", |(name, _, _)| name);
                 let standing = match (&member["reserved"], &member["properties"]["system"]["active"]) {
                     (Value::Bool(true), _) => Standing::Reserved,
                     (_, Value::Bool(true)) => Standing::Active,
@@ -141,8 +153,11 @@ impl Model {
 
 #[test]
 fn the_reference_and_a_table_agree_on_who_may_do_what() {
-    let operations = std::env::var("MPSD_OPERATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(OPERATIONS);
-    let runtime = Builder::new_current_thread().build().expect("a runtime starts");
+    let operations = std::env::var("MPSD_OPERATIONS")
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(OPERATIONS);
+    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime starts");
     runtime.block_on(run(operations));
 }
 
@@ -150,7 +165,10 @@ async fn run(operations: usize) {
     let mut principals = serde_json::Map::new();
     for (name, xuid, device) in PEOPLE.iter().filter(|(name, _, _)| *name != "nobody") {
         let title = if *name == "otto" { "2" } else { "1" };
-        principals.insert((*name).to_owned(), json!({"xuid": xuid.to_string(), "device": device, "title": title}));
+        principals.insert(
+            (*name).to_owned(),
+            json!({"xuid": xuid.to_string(), "device": device, "title": title}),
+        );
     }
     principals.insert("server".to_owned(), json!({"kind": "server", "title": "1"}));
     let mut follows: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -168,11 +186,22 @@ async fn run(operations: usize) {
         number += 1;
         let (visibility, (join, read), closed) = (
             *dice.pick(&["open", "open", "open", "visible", "private"]),
-            *dice.pick(&[("none", "none"), ("local", "none"), ("local", "local"), ("followed", "followed"), ("followed", "none")]),
+            *dice.pick(&[
+                ("none", "none"),
+                ("local", "none"),
+                ("local", "local"),
+                ("followed", "followed"),
+                ("followed", "none"),
+            ]),
             dice.roll(4) == 0,
         );
-        let mut model =
-            Model { visibility, join, read, closed, members: BTreeMap::from([("alice", Standing::Active)]) };
+        let mut model = Model {
+            visibility,
+            join,
+            read,
+            closed,
+            members: BTreeMap::from([("alice", Standing::Active)]),
+        };
         let path = session("t", &format!("model-{number}"));
         let body = json!({
             "constants": {"system": {"visibility": visibility}},
@@ -193,18 +222,30 @@ async fn run(operations: usize) {
                 _ => Operation::Reserve(["ann", "bob", "fay", "gus"][dice.roll(4)]),
             };
             let before = model.clone();
-            let Some(expected) = model.apply(who, operation) else { continue };
+            let Some(expected) = model.apply(who, operation) else {
+                continue;
+            };
             let answer = send(&reference, &path, who, operation, done).await;
             let is_let_through = answer < 300;
-            assert_eq!(is_let_through, expected, "{who} {operation:?} got {answer} on {before:?}");
+            assert_eq!(
+                is_let_through, expected,
+                "{who} {operation:?} got {answer} on {before:?}"
+            );
             let document = reference.ask("server", "GET", &path, None).await;
             if model.members.is_empty() {
                 assert_ne!(document.status, 200, "an empty session is still there");
                 break;
             }
-            let expected: BTreeMap<String, Standing> =
-                model.members.iter().map(|(name, standing)| ((*name).to_owned(), *standing)).collect();
-            assert_eq!(Model::seen(&document.json()), expected, "{who} {operation:?} on {before:?}");
+            let expected: BTreeMap<String, Standing> = model
+                .members
+                .iter()
+                .map(|(name, standing)| ((*name).to_owned(), *standing))
+                .collect();
+            assert_eq!(
+                Model::seen(&document.json()),
+                expected,
+                "{who} {operation:?} on {before:?}"
+            );
         }
     }
 }
@@ -213,13 +254,19 @@ async fn send(reference: &Reference, path: &str, who: &str, operation: Operation
     let body = match operation {
         Operation::Read => return reference.ask(who, "GET", path, None).await.status,
         Operation::Leave => {
-            return reference.ask(who, "DELETE", &format!("{path}/members/me"), None).await.status;
+            return reference
+                .ask(who, "DELETE", &format!("{path}/members/me"), None)
+                .await
+                .status;
         }
         Operation::Join { active: true } => json!({"members": {"me": {"properties": {"system": {"active": true}}}}}),
         Operation::Join { active: false } => json!({"members": {"me": {}}}),
         Operation::Write => json!({"properties": {"custom": {"number": number}}}),
         Operation::Reserve(whom) => {
-            let xuid = PEOPLE.iter().find(|(name, _, _)| *name == whom).map_or(0, |(_, xuid, _)| *xuid);
+            let xuid = PEOPLE
+                .iter()
+                .find(|(name, _, _)| *name == whom)
+                .map_or(0, |(_, xuid, _)| *xuid);
             json!({"members": {"reserve_0": {"constants": {"system": {"xuid": xuid.to_string()}}}}})
         }
     };

@@ -3,12 +3,13 @@
 //! `BLESS=1 cargo test --test it bad_cases` writes the errors anew.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use mpsd_conformance::suite::Suite;
 use mpsd_conformance::suite::files::Files;
-use serde_json::json;
+
+use crate::program::program;
+use crate::small_suite::{files_around, written};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bad-cases");
 
@@ -25,47 +26,6 @@ fn bad_cases() -> Vec<(String, String)> {
     cases.sort();
     assert!(cases.len() > 30, "the broken cases are gone");
     cases
-}
-
-/// A suite of its own, so that the errors do not change with the world of the real one.
-fn files_around(cases: &[(String, String)]) -> Vec<(String, String)> {
-    let person =
-        |number: u32| json!({ "about": "A user.", "kind": "user", "xuid": number.to_string(), "title": "main" });
-    let clause =
-        |id: &str| json!({ "id": id, "level": "MUST", "evidence": "live", "statement": "It holds.", "source": "seen" });
-    let reading = |statement: &str| json!({ "statement": statement, "sources": ["a page"] });
-    let world = json!({
-        "about": "A small world.",
-        "features": { "handles": "session handles" },
-        "identities": { "alice": person(1), "bob": person(2) },
-        "titles": { "main": { "about": "The title.", "access": true } },
-        "relations": {},
-        "templates": {
-            "open": { "about": "Anyone may join.", "contractVersion": 107, "constants": {} },
-            "closed": { "about": "Nobody may join.", "contractVersion": 107, "constants": {} },
-        },
-    });
-    let clauses =
-        json!({ "title": "Bad", "about": "Mistakes.", "clauses": [clause("PROTO-001"), clause("PROTO-005")] });
-    let readings = json!({ "no-content": reading("204"), "not-found": reading("404") });
-    let entry = json!({ "id": "X-01", "topic": "Absence", "readings": readings, "recommended": "Either.", "clauses": ["PROTO-001"] });
-    let own = [
-        ("cases/world.json", world),
-        ("cases/ledger.json", json!({ "entries": [entry] })),
-        ("cases/invariants.json", json!({ "invariants": [] })),
-        ("cases/bad/clauses.json", clauses),
-    ];
-    let own = own
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_string()));
-    let embedded = Files::embedded();
-    let schemas = embedded
-        .under("schemas/")
-        .map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let cases = cases
-        .iter()
-        .map(|(name, text)| (format!("cases/bad/{name}.json"), text.clone()));
-    own.chain(schemas).chain(cases).collect()
 }
 
 /// What is wrong with some cases, as it is told; empty if nothing is.
@@ -118,21 +78,11 @@ fn a_sound_case_in_their_midst_is_one() {
 #[test]
 fn all_mistakes_of_all_files_are_told_in_one_run() {
     let cases = bad_cases();
-    let root = tempfile::tempdir().unwrap();
-    for (name, text) in files_around(&cases) {
-        let path = root.path().join(name);
-        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).unwrap();
-        fs::write(path, text).unwrap();
-    }
+    let root = written(&cases);
     for command in ["run", "check"] {
-        let output = Command::new(env!("CARGO_BIN_EXE_mpsd-conformance"))
-            .args([command, "--suite"])
-            .arg(root.path())
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{command}: {stderr}");
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "{command}");
+        let ended = program([command, "--suite", root.path().to_str().unwrap()]);
+        let stderr = &ended.stderr;
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{command}: {stderr}");
         for (name, _) in &cases {
             let pinned = fs::read_to_string(format!("{FOLDER}/{name}.stderr")).unwrap();
             assert!(

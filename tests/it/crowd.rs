@@ -19,7 +19,10 @@ const ROUNDS: usize = 12;
 async fn a_crowd_at_one_session_never_gets_more_than_its_slots() {
     let mut principals = Map::new();
     for xuid in 1..=USERS {
-        principals.insert(format!("u{xuid}"), json!({"xuid": xuid.to_string(), "device": format!("d{xuid}"), "title": "1"}));
+        principals.insert(
+            format!("u{xuid}"),
+            json!({"xuid": xuid.to_string(), "device": format!("d{xuid}"), "title": "1"}),
+        );
     }
     let config = Config::from_value(json!({
         "serviceConfigs": { SCID: { "templates": { "crowd": { "constants": { "system": {
@@ -30,7 +33,9 @@ async fn a_crowd_at_one_session_never_gets_more_than_its_slots() {
     }));
     let config = config.expect("the test's configuration is sound");
     let tokens = config.tokens();
-    let server = Server::start(&config, Clock::system(), ([127, 0, 0, 1], 0).into()).await.expect("it starts");
+    let server = Server::start(&config, Clock::system(), ([127, 0, 0, 1], 0).into())
+        .await
+        .expect("it starts");
     let client = Client::new(&server.url(), std::time::Duration::from_secs(30)).expect("a client");
     // Who was ever seen at which index.
     let seen: Arc<Mutex<BTreeMap<String, String>>> = Arc::default();
@@ -75,7 +80,10 @@ async fn a_crowd_at_one_session_never_gets_more_than_its_slots() {
     while let Some(user) = users.join_next().await {
         accepted += user.expect("no user fails");
     }
-    assert!(accepted > 300, "only {accepted} writes were accepted: the test tests nothing");
+    assert!(
+        accepted > 300,
+        "only {accepted} writes were accepted: the test tests nothing"
+    );
     assert!(seen.lock().expect("nobody panicked").len() > SLOTS, "nobody ever left");
     server.stop().await;
 }
@@ -87,11 +95,17 @@ fn check(document: &Value, seen: &mut BTreeMap<String, String>) {
     let info = &document["membersInfo"];
     assert!(members.len() <= SLOTS, "{} members", members.len());
     assert_eq!(info["count"], json!(members.len()));
-    let accepted = members.values().filter(|member| member.get("reserved").is_none()).count();
+    let accepted = members
+        .values()
+        .filter(|member| member.get("reserved").is_none())
+        .count();
     assert_eq!(info["accepted"], json!(accepted));
     let mut xuids = HashSet::new();
     for (index, member) in members {
-        let xuid = member["constants"]["system"]["xuid"].as_str().expect("an xuid").to_owned();
+        let xuid = member["constants"]["system"]["xuid"]
+            .as_str()
+            .expect("an xuid")
+            .to_owned();
         assert!(xuids.insert(xuid.clone()), "{xuid} is there twice");
         let first = seen.entry(index.clone()).or_insert_with(|| xuid.clone());
         assert_eq!(*first, xuid, "index {index} was given twice");
@@ -99,7 +113,9 @@ fn check(document: &Value, seen: &mut BTreeMap<String, String>) {
     let mut walked = 0;
     let mut index = info["first"].clone();
     while index != info["next"] {
-        let member = members.get(&index.to_string()).unwrap_or_else(|| panic!("the list leads to {index}, where nobody is"));
+        let member = members
+            .get(&index.to_string())
+            .unwrap_or_else(|| panic!("the list leads to {index}, where nobody is"));
         index = member["next"].clone();
         walked += 1;
         assert!(walked <= members.len(), "the list goes in a circle");

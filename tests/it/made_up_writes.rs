@@ -93,7 +93,9 @@ fn write() -> impl Strategy<Value = Write> {
         json!([]),
     ]);
     (who, me, properties, extra).prop_map(|(who, me, properties, extra)| {
-        let Value::Object(mut body) = extra else { return (who, json!([])) };
+        let Value::Object(mut body) = extra else {
+            return (who, json!([]));
+        };
         if let Some(properties) = properties {
             body.insert("properties".to_owned(), properties);
         }
@@ -108,9 +110,11 @@ fn write() -> impl Strategy<Value = Write> {
 #[test]
 fn whatever_members_write_the_document_stays_sound() {
     let schemas = Files::embedded();
-    let schemas = schemas.under("schemas/").map(|(name, text)| (name.trim_start_matches("schemas/"), text));
+    let schemas = schemas
+        .under("schemas/")
+        .map(|(name, text)| (name.trim_start_matches("schemas/"), text));
     let schemas = Schemas::new(schemas).expect("the schemas are sound");
-    let runtime = Builder::new_current_thread().build().expect("a runtime starts");
+    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime starts");
     let reference = Reference::new(
         &json!({
             "alice": {"xuid": "1", "gamertag": "A", "device": "a", "title": "1"},
@@ -125,7 +129,11 @@ fn whatever_members_write_the_document_stays_sound() {
             "sessionEmptyTimeout": 60000
         }}}}),
     );
-    let mut runner = TestRunner::new(Config { cases: 192, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: 192,
+        failure_persistence: None,
+        ..Config::default()
+    });
     let mut number = 0;
     let numbered = std::cell::RefCell::new(&mut number);
     let result = runner.run(&prop::collection::vec(write(), 1..20), |writes| {
@@ -147,23 +155,45 @@ async fn check(reference: &Reference, schemas: &Schemas, path: &str, writes: &[W
         let after = read().await;
         prop_assert!(first.status < 500, "{who} {body}: {}", first.status);
         if first.status >= 400 {
-            prop_assert_eq!(&before.body, &after.body, "refused, and yet it changed: {} {}", who, body);
+            prop_assert_eq!(
+                &before.body,
+                &after.body,
+                "refused, and yet it changed: {} {}",
+                who,
+                body
+            );
             prop_assert_eq!(before.headers.get("etag"), after.headers.get("etag"));
             continue;
         }
         let (old, new) = (before.json(), after.json());
         if after.status == 200 {
             let violations = schemas.validate("session", 107, &new);
-            let worst = violations.iter().find(|violation| violation.severity > Severity::Remark);
+            let worst = violations
+                .iter()
+                .find(|violation| violation.severity > Severity::Remark);
             prop_assert!(worst.is_none(), "after {who} {body}: {worst:?} in {new}");
         }
         if old["branch"] == new["branch"] {
-            prop_assert!(new["changeNumber"].as_u64() >= old["changeNumber"].as_u64(), "{who} {body}: back from {old}");
+            prop_assert!(
+                new["changeNumber"].as_u64() >= old["changeNumber"].as_u64(),
+                "{who} {body}: back from {old}"
+            );
         }
         let second = reference.ask(who, "PUT", path, Some(body)).await;
-        prop_assert!(second.status < 400, "{who} {body}: {} and then {}", first.status, second.status);
+        prop_assert!(
+            second.status < 400,
+            "{who} {body}: {} and then {}",
+            first.status,
+            second.status
+        );
         let again = read().await;
-        prop_assert_eq!(&after.body, &again.body, "the second time changed something: {} {}", who, body);
+        prop_assert_eq!(
+            &after.body,
+            &again.body,
+            "the second time changed something: {} {}",
+            who,
+            body
+        );
     }
     Ok(())
 }

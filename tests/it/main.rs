@@ -1,12 +1,21 @@
 //! Integration tests.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails in a test ends it"
+)]
 #![expect(unreachable_pub, reason = "modules of a test binary are private")]
 
 mod access_model;
 mod bad_cases;
+mod command_line;
 mod crowd;
 mod made_up_writes;
+mod program;
 mod reports;
 mod service;
+mod small_suite;
 mod wrong_service;
 mod wrong_targets;

@@ -256,7 +256,7 @@ fn counts_agree_in_every_format() {
     }
 }
 
-/// An element of an XML document, as far as a JUnit report is concerned.
+/// An element of an XML document, as far as a `JUnit` report is concerned.
 struct Element {
     name: String,
     attributes: BTreeMap<String, String>,

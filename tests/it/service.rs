@@ -49,20 +49,27 @@ impl Reference {
 
     /// Sends a request as somebody; an unknown name sends no token.
     pub async fn ask(&self, who: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("X-Xbl-Contract-Version", "107");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("X-Xbl-Contract-Version", "107");
         if let Some(token) = self.tokens.get(who) {
             request = request.header("Authorization", token);
         }
-        let text = body.map(|body| {
-            body.to_string()
-        });
+        let text = body.map(|body| body.to_string());
         if text.is_some() {
             request = request.header("Content-Type", "application/json");
         }
-        let request = request.body(Full::new(bytes::Bytes::from(text.unwrap_or_default()))).expect("a request");
+        let request = request
+            .body(Full::new(bytes::Bytes::from(text.unwrap_or_default())))
+            .expect("a request");
         let (parts, body) = self.service.answer(request).await.into_parts();
         let body = body.collect().await.expect("the body arrives").to_bytes().to_vec();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        }
     }
 }
 

@@ -1,0 +1,126 @@
+//! The program itself, as a shell would run it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// What a run of the program came to.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    fn new(output: Output) -> Self {
+        let ended = Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        let all = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(!all.contains('\u{1b}'), "an escape code went into a pipe: {all:?}");
+        assert!(!all.contains("panicked"), "{all}");
+        ended
+    }
+}
+
+/// The program with arguments, and without what the environment would add.
+pub fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mpsd-conformance"));
+    command
+        .args(arguments)
+        .env_remove("MPSD_TARGET")
+        .env_remove("GITHUB_ACTIONS")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+pub fn program<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ended {
+    Ended::new(command(arguments).output().unwrap())
+}
+
+/// Runs the program with something on its standard input.
+pub fn program_fed(arguments: &[&str], input: &str) -> Ended {
+    let mut command = command(arguments);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    Ended::new(child.wait_with_output().unwrap())
+}
+
+/// `serve` in a process of its own, which ends with this.
+#[derive(Debug)]
+pub struct Serving {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Serving {
+    /// Starts the reference on a free port, and waits until it can be asked.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target.json");
+        let mut command = command(["serve", "--listen", "127.0.0.1:0", "--clock-control", "--target-file"]);
+        let child = command
+            .arg(&target)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let serving = Self { child, folder };
+        let start = Instant::now();
+        let is_written = || fs::read_to_string(&target).is_ok_and(|text| text.ends_with("}\n"));
+        while !is_written() {
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "`serve` wrote no target file"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        serving
+    }
+
+    /// A file beside the target file.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The target file.
+    pub fn target(&self) -> PathBuf {
+        self.path("target.json")
+    }
+
+    /// The tokens, without what says whose they are.
+    pub fn tokens(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("target.tokens.json")).unwrap();
+        let tokens: std::collections::BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
+        let secret = |token: &String| token.rsplit(';').next().unwrap_or_default().to_owned();
+        let tokens: Vec<String> = tokens.values().map(secret).collect();
+        assert!(tokens.len() > 10 && tokens.iter().all(|token| token.len() > 20));
+        tokens
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A path as text.
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
