@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::config::{Config, ConfigError, Kind, PrincipalConfig};
 use super::principal::{Principal, PrincipalKind, User};
 
@@ -14,7 +16,8 @@ pub struct Authority {
 
 struct Entry {
     principal: Arc<Principal>,
-    expired: bool,
+    /// When the token expires.
+    expires: Option<Timestamp>,
 }
 
 /// Why a request has no principal (AUTH-003).
@@ -42,8 +45,8 @@ impl fmt::Display for Unauthenticated {
 }
 
 impl Authority {
-    /// The principals of `config`, which must all have tokens.
-    pub fn new(config: &Config) -> Result<Self, ConfigError> {
+    /// The principals of `config`, which must all have tokens; what is good for some time is so from `now` on.
+    pub fn new(config: &Config, now: Timestamp) -> Result<Self, ConfigError> {
         let mut by_token = HashMap::new();
         for (name, configured) in &config.principals {
             let at = format!("principals.{name}");
@@ -53,7 +56,7 @@ impl Authority {
                 .ok_or_else(|| ConfigError::new(&at, "the principal has no token"))?;
             let entry = Entry {
                 principal: Arc::new(principal(name, configured, &at)?),
-                expired: configured.expired,
+                expires: expires(configured, now),
             };
             if by_token.insert(token.reveal().to_owned(), entry).is_some() {
                 return Err(ConfigError::new(at + ".token", "another principal has the same token"));
@@ -62,8 +65,25 @@ impl Authority {
         Ok(Self { by_token })
     }
 
-    /// Who sent `authorization`, the value of the header. The hash before the token only has to be there.
-    pub fn authenticate(&self, authorization: Option<&[u8]>) -> Result<&Arc<Principal>, Unauthenticated> {
+    /// Who sent `authorization`, the value of the header, at `now`. The hash before the token only has to be there.
+    pub fn authenticate(
+        &self,
+        authorization: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Result<&Arc<Principal>, Unauthenticated> {
+        let entry = self.entry(authorization)?;
+        if entry.expires.is_some_and(|expires| expires <= now) {
+            return Err(Unauthenticated::Expired);
+        }
+        Ok(&entry.principal)
+    }
+
+    /// When the token in `authorization` expires, if ever.
+    pub fn expiry(&self, authorization: Option<&[u8]>) -> Option<Timestamp> {
+        self.entry(authorization).ok()?.expires
+    }
+
+    fn entry(&self, authorization: Option<&[u8]>) -> Result<&Entry, Unauthenticated> {
         let value = authorization.ok_or(Unauthenticated::Missing)?;
         let value = std::str::from_utf8(value).map_err(|_| Unauthenticated::Malformed)?;
         let (_, token) = value
@@ -71,11 +91,7 @@ impl Authority {
             .and_then(|rest| rest.split_once(';'))
             .filter(|(hash, token)| !hash.is_empty() && !token.is_empty())
             .ok_or(Unauthenticated::Malformed)?;
-        let entry = self.by_token.get(token).ok_or(Unauthenticated::Unknown)?;
-        if entry.expired {
-            return Err(Unauthenticated::Expired);
-        }
-        Ok(&entry.principal)
+        self.by_token.get(token).ok_or(Unauthenticated::Unknown)
     }
 }
 
@@ -84,6 +100,14 @@ impl fmt::Debug for Authority {
         let names = self.by_token.values().map(|entry| &entry.principal.name);
         f.debug_set().entries(names).finish()
     }
+}
+
+fn expires(configured: &PrincipalConfig, now: Timestamp) -> Option<Timestamp> {
+    if configured.expired {
+        return Some(Timestamp::MIN);
+    }
+    let millis = i64::try_from(configured.token_millis?).ok()?;
+    now.checked_add(SignedDuration::from_millis(millis)).ok()
 }
 
 fn principal(name: &str, configured: &PrincipalConfig, at: &str) -> Result<Principal, ConfigError> {
@@ -112,16 +136,21 @@ fn principal(name: &str, configured: &PrincipalConfig, at: &str) -> Result<Princ
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
     fn authority(text: &str) -> Authority {
-        Authority::new(&Config::parse(text).unwrap()).unwrap()
+        Authority::new(&Config::parse(text).unwrap(), NOW).unwrap()
     }
 
     #[test]
     fn only_the_whole_form_of_the_header_is_accepted() {
         let text = r#"{"principals": {"alice": {"xuid": "7", "title": 1, "token": "t0"}}}"#;
         let authority = authority(text);
-        assert_eq!(authority.authenticate(Some(b"XBL3.0 x=1;t0")).unwrap().name, "alice");
-        assert_eq!(authority.authenticate(None), Err(Unauthenticated::Missing));
+        assert_eq!(
+            authority.authenticate(Some(b"XBL3.0 x=1;t0"), NOW).unwrap().name,
+            "alice"
+        );
+        assert_eq!(authority.authenticate(None, NOW), Err(Unauthenticated::Missing));
         for bad in [
             "",
             "t0",
@@ -131,11 +160,11 @@ mod tests {
             "XBL3.0 x=1",
             "XBL2.0 x=1;t0",
         ] {
-            let answer = authority.authenticate(Some(bad.as_bytes()));
+            let answer = authority.authenticate(Some(bad.as_bytes()), NOW);
             assert_eq!(answer, Err(Unauthenticated::Malformed), "{bad}");
         }
         assert_eq!(
-            authority.authenticate(Some(b"XBL3.0 x=1;t1")),
+            authority.authenticate(Some(b"XBL3.0 x=1;t1"), NOW),
             Err(Unauthenticated::Unknown)
         );
     }
@@ -143,8 +172,17 @@ mod tests {
     #[test]
     fn an_expired_token_is_told_apart() {
         let text = r#"{"principals": {"alice": {"xuid": "7", "title": 1, "token": "t0", "expired": true}}}"#;
-        let answer = authority(text).authenticate(Some(b"XBL3.0 x=1;t0")).cloned();
+        let answer = authority(text).authenticate(Some(b"XBL3.0 x=1;t0"), NOW).cloned();
         assert_eq!(answer, Err(Unauthenticated::Expired));
+    }
+
+    #[test]
+    fn a_token_may_be_good_for_some_time_only() {
+        let text = r#"{"principals": {"alice": {"xuid": "7", "title": 1, "token": "t0", "tokenMillis": 1000}}}"#;
+        let authority = authority(text);
+        let after = |millis| authority.authenticate(Some(b"XBL3.0 x=1;t0"), NOW + SignedDuration::from_millis(millis));
+        assert!(after(999).is_ok());
+        assert_eq!(after(1000).cloned(), Err(Unauthenticated::Expired));
     }
 
     #[test]
@@ -153,7 +191,7 @@ mod tests {
             r#"{"principals": {"a": {"title": 1}}}"#,
             r#"{"principals": {"a": {"kind": "server", "xuid": "1", "title": 1}}}"#,
         ] {
-            assert!(Authority::new(&Config::parse(text).unwrap()).is_err());
+            assert!(Authority::new(&Config::parse(text).unwrap(), NOW).is_err());
         }
     }
 }

@@ -32,6 +32,19 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// `clockControl`: whether the request header `X-Mpsd-Advance-Ms` moves the time of a request forward.
     pub clock_control: bool,
+    /// `explorer`: whether `/debug` shows people what is stored (default true).
+    pub explorer: Explorer,
+}
+
+/// Whether the session explorer is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Explorer(pub bool);
+
+impl Default for Explorer {
+    fn default() -> Self {
+        Self(true)
+    }
 }
 
 /// One service config: its templates, and which titles may use it.
@@ -103,6 +116,9 @@ pub struct PrincipalConfig {
     /// `expired`: whether the token is refused as expired (default false).
     #[serde(default)]
     pub expired: bool,
+    /// `tokenMillis`: how long the token is good, in milliseconds from the start of the service; absent: for ever.
+    #[serde(default)]
+    pub token_millis: Option<u64>,
 }
 
 fn yes() -> bool {
@@ -145,6 +161,8 @@ pub struct Limits {
     pub nesting_depth: usize,
     /// `requestMillis`: how long the body of a request may take to arrive, in milliseconds (default 30000); beyond: 408.
     pub request_millis: u64,
+    /// `socketMillis`: how long a real-time socket lives, in milliseconds (default 7200000, two hours: RTA-029).
+    pub socket_millis: u64,
 }
 
 impl Default for Limits {
@@ -154,6 +172,7 @@ impl Default for Limits {
             header_bytes: 32 << 10,
             nesting_depth: 64,
             request_millis: 30_000,
+            socket_millis: 7_200_000,
         }
     }
 }

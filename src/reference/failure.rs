@@ -38,6 +38,8 @@ pub(super) enum Failure {
     Precondition(Option<Document>),
     /// The caller asks too often (STAT-020).
     Throttled(Throttled),
+    /// The path only speaks WebSocket.
+    UpgradeRequired,
     /// A fault of the service.
     Fault,
 }

@@ -12,6 +12,7 @@ mod json;
 pub mod principal;
 mod provisions;
 mod rate;
+mod realtime;
 pub mod rules;
 pub mod search;
 pub mod server;

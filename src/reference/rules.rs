@@ -327,6 +327,10 @@ rules! {
             NoContent = "no-content": "204.",
             Session = "session": "200 with the session, while there is one.",
         }
+        unsubscribe_noticed: UnsubscribeNoticed = "RTA-027", "When is it noticed that a client unsubscribed `/connections/`?" {
+            AtOnce = "at-once": "At once: the service is told.",
+            AfterGrace = "after-grace": "After 30 s, like the loss of a socket.",
+        }
         any_not_equal: AnyNotEqual = "CONTRA-15", "What does `any(... ne ...)` mean in a search filter?" {
             None = "none": "No element is equal.",
             Some = "some": "Some element differs.",
@@ -534,7 +538,6 @@ rules! {
         activity_is_a_change = "LIVE-002": "Binding an activity changes the session.", "It does not.";
         inactive_has_no_activity = "HDL-ACT-004": "An inactive member has no activity.", "It keeps it.";
         lost_connection_is_noticed = "RTA-025": "A lost connection makes inactive.", "It does not.";
-
         me_needs_a_user = "AUTH-005": "A service that acts for nobody has no `me`.", "It is ignored.";
         privileges_are_known = "AUTH-008": "A service gives no privilege but multiplayer.", "Any name will do.";
         me_is_one_user = "AUTH-009": "With several acting users `me` is refused.", "It is all of them.";
@@ -548,6 +551,26 @@ rules! {
         services_set_no_activity = "HDL-ACT-011": "A service sets no activity.", "It does for its acting user.";
         ready_is_listed_as_inactive = "SES-MEMBER-013": "The ready are listed as inactive.", "As active.";
         subscribed_titles_are_numbers = "SES-MSYS-014": "onBehalfOfTitleId is a decimal number.", "Any text will do.";
+
+        sub_protocol_is_needed = "RTA-001": "The handshake names the sub-protocol.", "It need not, and the service does not.";
+        unknown_resources_are_refused = "RTA-004": "An unknown resource is refused.", "It is subscribed to.";
+        unsubscribing_is_answered = "RTA-005": "Unsubscribing is answered.", "It is not.";
+        sequence_is_echoed = "RTA-007": "An answer has the sequence number of its request.", "It has the next one.";
+        connection_id_is_capital = "RTA-008": "The connection's id is called ConnectionId.", "It is called connectionId.";
+        only_active_members_are_tapped = "RTA-011": "Only active members are tapped, and only where the capability is.", "All are.";
+        no_kinds_no_taps = "RTA-013": "Empty changeTypes end taps.", "They stand for everything.";
+        events_name_their_channel = "RTA-014": "An event has an ncid.", "It has none.";
+        taps_name_their_change = "RTA-015": "A tap has the changeNumber of its change.", "It has the one before.";
+        resources_have_tildes = "RTA-016": "The parts of a resource have tildes between them.", "They have slashes.";
+        taps_match_their_kinds = "RTA-018": "Only changes of the kinds subscribed to are told.", "All are.";
+        writers_are_tapped = "RTA-019": "A writer is tapped for its own write.", "It is not.";
+        every_subscriber_is_tapped = "RTA-020": "Every subscriber has a tap of its own.", "Only the first one has.";
+        ten_sessions_a_connection = "RTA-023": "A connection is told of ten sessions at most.", "There is no limit.";
+        large_refuses_subscriptions = "RTA-024": "Large sessions cannot be subscribed to.", "They can.";
+        sockets_end = "RTA-029": "A socket ends after two hours.", "It does not.";
+        unsubscribing_disconnects = "RTA-030": "Unsubscribing counts as a disconnect.", "It does nothing.";
+        tokens_end_sockets = "RTA-043": "A socket ends with its token.", "It outlives it.";
+        timers_tap = "TMO-024": "What a timer changes is told.", "It is not.";
     }
 }
 

@@ -95,6 +95,10 @@ impl Server {
 async fn accept(service: Service, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
     let connections = GracefulShutdown::new();
     let builder = builder(&service);
+    let time = tokio::spawn({
+        let service = service.clone();
+        async move { service.keep_time().await }
+    });
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -109,7 +113,9 @@ async fn accept(service: Service, listener: TcpListener, mut stopped: watch::Rec
     }
     drop(listener);
     // Whoever does not end in time is cut off with the runtime.
-    drop(tokio::time::timeout(GRACE, connections.shutdown()).await);
+    let ended = async { tokio::join!(connections.shutdown(), service.close_sockets()) };
+    drop(tokio::time::timeout(GRACE, ended).await);
+    time.abort();
 }
 
 fn builder(service: &Service) -> auto::Builder<TokioExecutor> {

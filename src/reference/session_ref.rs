@@ -19,6 +19,13 @@ pub struct SessionRef {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionKey(String);
 
+impl SessionKey {
+    /// Service config, template and name in lower case, with tildes between them (RTA-016).
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl SessionRef {
     /// The key that all spellings of this address share.
     pub fn key(&self) -> SessionKey {

@@ -188,6 +188,17 @@ impl IntoResponse for ApiError<'_> {
                     .insert(header::RETRY_AFTER, HeaderValue::from(throttled.retry_after));
                 answer
             }
+            Failure::UpgradeRequired => {
+                let mut answer = text(
+                    StatusCode::UPGRADE_REQUIRED,
+                    "The path only speaks WebSocket, version 13.",
+                );
+                let headers = answer.headers_mut();
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                answer
+            }
             Failure::Fault => text(StatusCode::INTERNAL_SERVER_ERROR, "The service has a fault."),
         }
     }

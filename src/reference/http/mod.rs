@@ -6,6 +6,8 @@
 mod acting;
 mod answer;
 mod conditions;
+mod connect;
+mod explorer;
 #[cfg(test)]
 pub(super) mod faults;
 mod handles;
@@ -32,6 +34,8 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
+#[cfg(test)]
+use uuid::Uuid;
 
 use self::acting::Acting;
 use self::path::{Element, Resource};
@@ -44,9 +48,10 @@ use super::json;
 use super::principal::Principal;
 use super::provisions::Provisions;
 use super::rate::{Counter, Rates};
+use super::realtime::{ConnectionsAt, RealTime};
 use super::rules::{EmptyBody, RepeatedMember, Rules};
 use super::session::{Access, ContractVersion, Grant, Session};
-use super::session_ref::SessionRef;
+use super::session_ref::{SessionKey, SessionRef};
 use super::store::{Moment, Store};
 
 /// The request header that says how many milliseconds ahead of the service's clock a request happens.
@@ -61,10 +66,12 @@ struct Edge {
     authority: Authority,
     provisions: Provisions,
     store: Store,
+    real_time: Arc<RealTime>,
     clock: Clock,
     clock_control: bool,
     limits: Limits,
     rates: Option<Rates>,
+    explorer: bool,
 }
 
 /// What is known of a request once it may be answered.
@@ -77,6 +84,7 @@ struct Call<'s> {
     now: Timestamp,
     headers: &'s HeaderMap,
     query: &'s str,
+    connections: ConnectionsAt<'s>,
 }
 
 /// The body of a request, or what is wrong with it: told only once everything else is in order.
@@ -88,20 +96,53 @@ impl Service {
         if !(1..=127).contains(&config.limits.nesting_depth) {
             return Err(ConfigError::new("limits.nestingDepth", "expected 1 to 127"));
         }
+        let provisions = Provisions::new(config)?;
+        let life = Duration::from_millis(config.limits.socket_millis);
+        let real_time = RealTime::new(clock.clone(), provisions.rules.clone(), life);
         Ok(Self(Arc::new(Edge {
-            authority: Authority::new(config)?,
-            provisions: Provisions::new(config)?,
+            authority: Authority::new(config, clock.now())?,
+            provisions,
             store: Store::default(),
+            real_time: Arc::new(real_time),
             clock,
             clock_control: config.clock_control,
             limits: config.limits,
             rates: (config.rate_limits == RateLimits::Documented).then(Rates::default),
+            explorer: config.explorer.0,
         })))
     }
 
     /// The limits that requests are held to.
     pub(super) fn limits(&self) -> Limits {
         self.0.limits
+    }
+
+    /// Lets happen by itself what is due in real time: sockets end, and who has lost its connection becomes inactive. Never
+    /// returns.
+    pub(super) async fn keep_time(&self) {
+        let edge = &self.0;
+        let access = |session: &SessionKey, now| {
+            let moment = Moment {
+                now,
+                connections: edge.real_time.at(now, None),
+                rules: &edge.provisions.rules,
+            };
+            // A fault ends with the access, like it ends with a request.
+            let access = AssertUnwindSafe(|| edge.store.read(session, moment, |_| ()));
+            drop(std::panic::catch_unwind(access));
+        };
+        edge.real_time.run(access).await;
+    }
+
+    /// Whether the connection is lost, or not known any more.
+    #[cfg(test)]
+    pub(super) fn has_lost(&self, connection: Uuid) -> bool {
+        self.0.real_time.has_lost(connection)
+    }
+
+    /// Closes all sockets, and returns when they are closed.
+    pub(super) async fn close_sockets(&self) {
+        self.0.real_time.close().await;
     }
 
     /// Answers a request. A fault of the service is answered with 500, and ends with the request.
@@ -167,12 +208,20 @@ impl Edge {
         if line + lengths.sum::<usize>() > limit {
             return Err(Failure::HeadersTooLong { limit });
         }
+        if self.explorer && Resource::find(parts.uri.path()) == Some(Resource::Explorer) {
+            return self.explore(parts, now);
+        }
         let authorization = parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-        let caller = self.authority.authenticate(authorization)?;
-        let resource = Resource::find(parts.uri.path()).ok_or(Failure::UnknownPath)?;
+        let caller = self.authority.authenticate(authorization, now)?;
+        let resource = Resource::find(parts.uri.path())
+            .filter(|resource| *resource != Resource::Explorer)
+            .ok_or(Failure::UnknownPath)?;
         let allowed = resource.verbs();
         if !allowed.split(", ").any(|verb| verb == parts.method.as_str()) {
             return Err(Failure::UnsupportedVerb { allowed });
+        }
+        if resource == Resource::Connect {
+            return self.connect(parts, caller, now);
         }
         let version = contract_version(&parts.headers)?;
         let acting = Acting::read(&parts.headers, caller, &self.provisions.rules)?;
@@ -185,6 +234,7 @@ impl Edge {
             now,
             headers: &parts.headers,
             query: parts.uri.query().unwrap_or_default(),
+            connections: self.real_time.at(now, caller.xuid()),
         };
         let body = match parts.method {
             Method::PUT | Method::POST => self.body(&parts.headers, body).await,
@@ -338,15 +388,15 @@ impl Call<'_> {
             grant,
             rules: &self.edge.provisions.rules,
             social: &self.edge.provisions.social,
-            connections: self.moment().connections,
+            connections: &self.connections,
         }
     }
 
-    /// What timers are judged by. There are no connections, as long as the service offers none.
+    /// What timers are judged by.
     fn moment(&self) -> Moment<'_> {
         Moment {
             now: self.now,
-            connections: &(),
+            connections: self.connections,
             rules: &self.edge.provisions.rules,
         }
     }
@@ -374,6 +424,8 @@ impl Call<'_> {
             Resource::Template { scid, template } => self.get_template(&scid, &template),
             Resource::Sessions { scid, template } => self.query_sessions(&scid, template.as_deref()),
             Resource::Batch { scid, template } => self.query_batch(&scid, template.as_deref(), &body?),
+            // Answered before: they have no contract version.
+            Resource::Connect | Resource::Explorer => Err(Failure::UnknownPath),
             Resource::Handles => self.post_handle(&body?),
             Resource::HandleQuery => self.query_handles(&body?),
             Resource::Handle(id) if method == Method::GET => self.get_handle(id),

@@ -38,6 +38,10 @@ pub(super) enum Resource<'p> {
     Handle(Uuid),
     /// `/handles/{id}/session`
     HandleSession(Uuid),
+    /// `/connect`, the real-time socket
+    Connect,
+    /// `/debug`, the session explorer
+    Explorer,
 }
 
 /// Which part of a session a path names.
@@ -87,6 +91,12 @@ impl<'p> Resource<'p> {
                 _ => None,
             };
         }
+        if is(&first, "connect") && count == 1 {
+            return Some(Self::Connect);
+        }
+        if is(&first, "debug") && count == 1 {
+            return Some(Self::Explorer);
+        }
         if !is(&first, "serviceconfigs") {
             return None;
         }
@@ -129,7 +139,9 @@ impl<'p> Resource<'p> {
     /// The verbs that the path knows.
     pub(super) fn verbs(&self) -> &'static str {
         match self {
-            Self::Templates { .. } | Self::Template { .. } | Self::Sessions { .. } => "GET",
+            Self::Templates { .. } | Self::Template { .. } | Self::Sessions { .. } | Self::Connect | Self::Explorer => {
+                "GET"
+            }
             Self::Batch { .. } | Self::Handles | Self::HandleQuery => "POST",
             Self::Handle(_) => "GET, DELETE",
             Self::HandleSession(_) => "GET, PUT",

@@ -898,3 +898,45 @@ impl HttpBody for Broken {
         panic!("broken on purpose")
     }
 }
+
+#[tokio::test]
+async fn the_explorer_shows_the_sessions_of_its_token_as_they_are_stored() {
+    let stage = Stage::with(&json!({ "clockControl": true }));
+    let path = session("open", "<script>alert(1)</script>".replace('/', "").as_str());
+    let path = path.replace('<', "%3C").replace('>', "%3E");
+    let mut body = active();
+    body["properties"] = json!({ "custom": { "a": "</pre><b onclick='x'>" } });
+    body["members"]["reserve_0"] = json!({ "constants": { "system": { "xuid": "102" } } });
+    assert_eq!(stage.put("alice", &path, &body).await.status, 201);
+    stage.put("carol", &session("private", "secret"), &active()).await;
+
+    let page = stage.send("nobody", "GET /debug", &[], "").await;
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, "text/html; charset=utf-8")
+    );
+    assert!(!page.text.contains(SCID));
+    let later = [("x-mpsd-advance-ms", "999000")];
+    let page = stage.send("alice", "GET /debug", &later, "").await;
+    assert_eq!(page.status, 200);
+    assert!(
+        page.text
+            .contains("open / &lt;script&gt;alert(1)&lt;script&gt;: change 1, 2 of 100 members, active")
+    );
+    assert!(page.text.contains("&lt;/pre&gt;&lt;b onclick=&#39;x&#39;&gt;"));
+    assert!(!page.text.contains("secret") && !page.text.contains("nextTimer"));
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));
+    let number = |answer: Answer| answer.json()["changeNumber"].clone();
+    assert_eq!(number(stage.get("alice", &path).await), 1, "no timer ran");
+
+    let wrong = [("authorization", "XBL3.0 x=1;wrong")];
+    stage.send("nobody", "GET /debug", &wrong, "").await.assert_text(401);
+    stage
+        .send("nobody", "POST /debug", &[], "token=x")
+        .await
+        .assert_text(405);
+    let without = Stage::with(&json!({ "explorer": false }));
+    without.get("alice", "/debug").await.assert_text(404);
+    without.send("nobody", "GET /debug", &[], "").await.assert_text(401);
+}

@@ -10,6 +10,19 @@ use super::member::{ChangeType, Subscription};
 pub struct Changes(u16);
 
 impl Changes {
+    /// What the creation of a session is: whatever is stored is a change (RTA-037), and a member came.
+    pub fn creation() -> Self {
+        let mut changes = Self::default();
+        changes.add(ChangeType::Everything);
+        changes.add(ChangeType::MembersList);
+        changes
+    }
+
+    /// Whether there is no change at all.
+    pub fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
     /// What changed from `before` to `after`, two states of one branch.
     pub fn between(before: &Session, after: &Session) -> Self {
         let mut changes = Self::default();

@@ -9,8 +9,9 @@ use super::sample::{
     Stage, acting, active, initialize, initialize_with, join, me_system, reserve, server, system, user, user_with,
 };
 use super::{ContractVersion, Grant, Session};
-use crate::reference::http::faults::SHOWN;
+use crate::reference::http::faults::SHOWN as OVER_HTTP;
 use crate::reference::principal::Principal;
+use crate::reference::realtime::tests::SHOWN as IN_REAL_TIME;
 use crate::reference::rules::{RuleKind, Rules};
 
 /// What is decided before a session is asked: headers and queries.
@@ -419,8 +420,9 @@ fn every_fault_of_the_table_shows() {
         "the conversation is the same each time"
     );
     let mut unseen = Vec::new();
+    let elsewhere = [AT_THE_EDGE, OVER_HTTP, IN_REAL_TIME].concat();
     let settled = Rules::table().iter().filter(|rule| rule.kind == RuleKind::Settled);
-    for rule in settled.filter(|rule| !AT_THE_EDGE.contains(&rule.id) && !SHOWN.contains(&rule.id)) {
+    for rule in settled.filter(|rule| !elsewhere.contains(&rule.id)) {
         let mut rules = Rules::default();
         rules.set(rule.id, "broken").unwrap();
         if conversation(&rules) == kept {

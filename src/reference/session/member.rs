@@ -507,7 +507,9 @@ impl MemberSystem {
         match field {
             "connection" => self.connection = given.map(|value| at.guid(value)).transpose()?,
             "subscription" => {
-                not_large()?;
+                if rules.large_refuses_subscriptions.kept() {
+                    not_large()?;
+                }
                 self.subscription = given
                     .map(|value| read_subscription(value, rules, at))
                     .transpose()?

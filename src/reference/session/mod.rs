@@ -44,11 +44,12 @@ pub use constants::Visibility;
 pub use member::{ChangeType, Status, Subscription};
 pub use properties::Restriction;
 pub use render::time_text;
+pub use timers::CONNECTION_GRACE;
 pub use version::{ContractVersion, UnsupportedContractVersion};
 
 use crate::reference::principal::{Principal, User};
 use crate::reference::rules::Rules;
-use crate::reference::session_ref::SessionRef;
+use crate::reference::session_ref::{SessionKey, SessionRef};
 use crate::reference::social::Social;
 use crate::reference::template::Template;
 use constants::Constants;
@@ -162,6 +163,8 @@ pub trait Connections {
     fn owner(&self, connection: Uuid) -> Option<u64>;
     /// When the connection was lost; `None` while it lives, or if it is not known.
     fn lost_at(&self, connection: Uuid) -> Option<Timestamp>;
+    /// Whether the connection may be told of `session` as well (RTA-023).
+    fn has_room(&self, connection: Uuid, session: &SessionKey) -> bool;
 }
 
 /// A service without real-time connections.
@@ -172,6 +175,10 @@ impl Connections for () {
 
     fn lost_at(&self, _: Uuid) -> Option<Timestamp> {
         None
+    }
+
+    fn has_room(&self, _: Uuid, _: &SessionKey) -> bool {
+        true
     }
 }
 

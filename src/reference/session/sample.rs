@@ -9,11 +9,11 @@ use uuid::Uuid;
 use super::{Access, Connections, ContractVersion, Former, Grant, Outcome, Refusal, RefusalKind, Session};
 use crate::reference::principal::{Principal, PrincipalKind, User};
 use crate::reference::rules::Rules;
-use crate::reference::session_ref::SessionRef;
+use crate::reference::session_ref::{SessionKey, SessionRef};
 use crate::reference::social::Social;
 use crate::reference::template::Template;
 
-/// Real-time connections as a test wants them: owner, and when it was lost.
+/// Real-time connections as a test wants them: owner, and when it was lost. The highest of all GUIDs has no room.
 #[derive(Debug, Default)]
 pub(super) struct Sockets(pub(super) HashMap<Uuid, (u64, Option<Timestamp>)>);
 
@@ -24,6 +24,10 @@ impl Connections for Sockets {
 
     fn lost_at(&self, connection: Uuid) -> Option<Timestamp> {
         self.0.get(&connection).and_then(|(_, lost)| *lost)
+    }
+
+    fn has_room(&self, connection: Uuid, _: &SessionKey) -> bool {
+        !connection.is_max()
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Connections, Outcome, Session};
 use crate::reference::rules::{ReadyExpiry, ReservationExpiry, Rules};
 
 /// How long a lost connection goes unnoticed (LIVE-021).
-const CONNECTION_GRACE: SignedDuration = SignedDuration::from_secs(30);
+pub const CONNECTION_GRACE: SignedDuration = SignedDuration::from_secs(30);
 
 /// What an expired timer makes of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -571,6 +571,30 @@ impl<'a> Draft<'_, 'a> {
         Ok(())
     }
 
+    /// Refuses a subscription to more sessions than a connection is told of (RTA-023).
+    fn check_subscription(&self, before: &Member, after: &Member, at: &At<'_>) -> Result<(), Refusal> {
+        let wishes = |member: &Member| {
+            let wish = member.system.subscription.as_ref();
+            member
+                .system
+                .connection
+                .filter(|_| wish.is_some_and(|wish| !wish.change_types.is_empty()))
+        };
+        match wishes(after) {
+            Some(connection)
+                if wishes(before) != Some(connection)
+                    && self.access.rules.ten_sessions_a_connection.kept()
+                    && !self.access.connections.has_room(connection, &self.session.at.key()) =>
+            {
+                Err(at.then("properties").then("system").then("subscription").refuse_as(
+                    RefusalKind::Forbidden,
+                    "the connection is subscribed to ten sessions already",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Merges what a user writes of itself.
     fn merge_me(&mut self, position: usize, write: &OwnWrite<'_>) -> Result<(), Refusal> {
         let Some(Me::Write(delta)) = write.me else {
@@ -589,6 +613,7 @@ impl<'a> Draft<'_, 'a> {
             self.access,
             &at,
         )?;
+        self.check_subscription(own, &member, &at)?;
         if let Some(asked) = delta.roles {
             let mut own = std::mem::take(&mut member.roles);
             roles::assign(

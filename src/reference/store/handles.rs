@@ -1,6 +1,6 @@
 //! The handles, and the ways to find them.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -115,6 +115,20 @@ impl Handles {
             HandleKind::Invite { .. } => {}
         }
         Some(handle)
+    }
+
+    /// The handles to these sessions, the oldest first.
+    pub(in super::super) fn to_sessions(&self, keys: &BTreeSet<&SessionKey>, now: Timestamp) -> Vec<Arc<Handle>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let lives = |handle: &Handle| handle.expires().is_none_or(|expires| now < expires);
+        let mut found: Vec<_> = table
+            .by_id
+            .values()
+            .filter(|handle| lives(handle) && keys.contains(&handle.at.key()))
+            .map(Arc::clone)
+            .collect();
+        found.sort_by_key(|handle| (handle.created, handle.id));
+        found
     }
 
     /// Removes the transfer handles to a session that has ended (HDL-TRF-004), and its search handle (SRCH-HDL-018).

@@ -20,8 +20,9 @@ use self::handles::Handles;
 use self::membership::Membership;
 pub(super) use self::membership::Part;
 use super::handle::Handle;
+use super::realtime::ConnectionsAt;
 use super::rules::Rules;
-use super::session::{Access, Capability, Connections, ContractVersion, Former, Outcome, Session};
+use super::session::{Access, Capability, ContractVersion, Former, Outcome, Session};
 use super::session_ref::SessionKey;
 
 /// How many addresses keep the correlation id of a session that is gone (SES-CREATE-019 names no period).
@@ -42,7 +43,7 @@ pub(super) struct Store {
 #[derive(Clone, Copy)]
 pub(super) struct Moment<'m> {
     pub(super) now: Timestamp,
-    pub(super) connections: &'m dyn Connections,
+    pub(super) connections: ConnectionsAt<'m>,
     pub(super) rules: &'m Rules,
 }
 
@@ -91,9 +92,19 @@ impl Store {
                 .unwrap_or_else(PoisonError::into_inner)
                 .get(key)?,
         );
-        let mut visit = self.visit(key, &slot)?;
-        visit.apply_timers(moment);
+        let mut visit = self.visit(key, &slot, moment)?;
+        visit.apply_timers();
         visit.state.live.as_mut().map(look)
+    }
+
+    /// Looks at the session at `key` as it is stored, whatever its timers say (DBG-003); `None` if there is none.
+    pub(super) fn peek<R>(&self, key: &SessionKey, look: impl FnOnce(&Session) -> R) -> Option<R> {
+        let shard = self.shard(key).read().unwrap_or_else(PoisonError::into_inner);
+        let slot = shard.get(key).map(Arc::clone);
+        drop(shard);
+        let slot = slot?;
+        let state = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.live.as_ref().map(|live| look(&live.session))
     }
 
     /// Looks at the session at `key`, or the lack of one, after its timers, and lets `change` change it. Nobody else sees
@@ -101,10 +112,10 @@ impl Store {
     pub(super) fn write<R>(&self, key: &SessionKey, moment: Moment<'_>, change: impl FnOnce(&mut Visit<'_>) -> R) -> R {
         loop {
             let slot = self.slot(key);
-            let Some(mut visit) = self.visit(key, &slot) else {
+            let Some(mut visit) = self.visit(key, &slot, moment) else {
                 continue;
             };
-            visit.apply_timers(moment);
+            visit.apply_timers();
             return change(&mut visit);
         }
     }
@@ -153,13 +164,23 @@ impl Store {
         Arc::clone(shard.entry(key.clone()).or_default())
     }
 
-    fn visit<'s>(&'s self, key: &'s SessionKey, slot: &'s Slot) -> Option<Visit<'s>> {
+    fn visit<'s>(&'s self, key: &'s SessionKey, slot: &'s Slot, moment: Moment<'s>) -> Option<Visit<'s>> {
         let state = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
         (!state.retired).then_some(Visit {
             store: self,
             key,
+            moment,
             state,
         })
+    }
+
+    /// Takes a slot without anything in it out of its shard.
+    fn retire(&self, key: &SessionKey, state: &mut State) {
+        if state.live.is_none() && state.former.is_none() && !state.retired {
+            state.retired = true;
+            let mut shard = self.shard(key).write().unwrap_or_else(PoisonError::into_inner);
+            shard.remove(key);
+        }
     }
 
     /// Forgets the correlation ids of sessions that are gone longest.
@@ -184,11 +205,7 @@ impl Store {
             && !state.retired
         {
             state.former = None;
-            drop(Visit {
-                store: self,
-                key: &forgotten,
-                state,
-            });
+            self.retire(&forgotten, &mut state);
         }
     }
 }
@@ -197,6 +214,7 @@ impl Store {
 pub(super) struct Visit<'s> {
     store: &'s Store,
     key: &'s SessionKey,
+    moment: Moment<'s>,
     state: MutexGuard<'s, State>,
 }
 
@@ -211,8 +229,12 @@ impl Visit<'_> {
         self.state.former.as_ref()
     }
 
-    /// Stores the next state of the session.
+    /// Stores the next state of the session, and tells its subscribers.
     pub(super) fn commit(&mut self, session: Session) -> &mut Live {
+        self.replace(session, false)
+    }
+
+    fn replace(&mut self, session: Session, quietly: bool) -> &mut Live {
         let before = self.state.live.take();
         let live = Live::new(match &before {
             Some(_) => session,
@@ -241,6 +263,10 @@ impl Visit<'_> {
             index.members_changed(self.key, &[], &live.xuids);
             index.keywords_changed(self.key, live.session.at(), &[], live.session.keywords());
         }
+        let before = before.as_ref().map(Live::session);
+        self.moment
+            .connections
+            .session_changed(self.key, before, Some(&live.session), quietly);
         self.state.live.insert(live)
     }
 
@@ -249,6 +275,10 @@ impl Visit<'_> {
         let Some(live) = self.state.live.take() else {
             return;
         };
+        // RTA-015: nobody is tapped, since there is nothing left to read.
+        self.moment
+            .connections
+            .session_changed(self.key, Some(&live.session), None, true);
         let index = &self.store.membership;
         index.members_changed(self.key, &live.xuids, &[]);
         index.keywords_changed(self.key, live.session.at(), live.session.keywords(), &[]);
@@ -268,15 +298,17 @@ impl Visit<'_> {
         self.store.handles.insert(self.key, handle, clock)
     }
 
-    fn apply_timers(&mut self, moment: Moment<'_>) {
+    fn apply_timers(&mut self) {
+        let moment = self.moment;
         let Some(live) = &self.state.live else { return };
         if !live.connected && live.due.is_none_or(|due| moment.now < due) {
             return;
         }
-        match live.session.after_timers(moment.now, moment.connections, moment.rules) {
+        match live.session.after_timers(moment.now, &moment.connections, moment.rules) {
             Outcome::Unchanged => {}
             Outcome::Created(session) | Outcome::Changed(session) => {
-                self.commit(session);
+                // TMO-024
+                self.replace(session, !moment.rules.timers_tap.kept());
             }
             Outcome::Gone => self.end(),
         }
@@ -286,15 +318,7 @@ impl Visit<'_> {
 impl Drop for Visit<'_> {
     /// A slot without anything in it leaves its shard, so that refused requests leave nothing behind.
     fn drop(&mut self) {
-        if self.state.live.is_none() && self.state.former.is_none() && !self.state.retired {
-            self.state.retired = true;
-            let mut shard = self
-                .store
-                .shard(self.key)
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            shard.remove(self.key);
-        }
+        self.store.retire(self.key, &mut self.state);
     }
 }
 

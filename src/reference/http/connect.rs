@@ -1,0 +1,80 @@
+//! The handshake of the real-time socket (RTA-001).
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::super::failure::Failure;
+use super::super::principal::Principal;
+use super::super::realtime::socket::{self, Opening};
+use super::Edge;
+
+const PROTOCOL: &str = "rta.xboxlive.com.V2";
+
+impl Edge {
+    /// GET /connect: from then on the connection is a socket of the caller.
+    pub(super) fn connect(&self, parts: &Parts, caller: &Principal, now: Timestamp) -> Result<Response, Failure> {
+        let headers = &parts.headers;
+        let owner = caller
+            .xuid()
+            .ok_or_else(|| Failure::Forbidden("Only a user has real-time connections.".to_owned()))?;
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or(Failure::UpgradeRequired)?;
+        if !lists(headers, &header::UPGRADE, "websocket")
+            || !lists(headers, &header::CONNECTION, "upgrade")
+            || !lists(headers, &header::SEC_WEBSOCKET_VERSION, "13")
+        {
+            return Err(Failure::UpgradeRequired);
+        }
+        let is_named = self.provisions.rules.sub_protocol_is_needed.kept();
+        if is_named && !lists(headers, &header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL) {
+            return Err(Failure::Malformed(format!("Expected the sub-protocol `{PROTOCOL}`.")));
+        }
+        let upgrade = parts.extensions.get::<OnUpgrade>().cloned();
+        let upgrade = upgrade.ok_or(Failure::UpgradeRequired)?;
+
+        let opening = Opening {
+            owner,
+            now,
+            expires: self
+                .authority
+                .expiry(headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes)),
+        };
+        let real_time = Arc::clone(&self.real_time);
+        tokio::spawn(async move {
+            // A client that goes away in the midst of the handshake has no socket.
+            if let Ok(stream) = upgrade.await {
+                socket::serve(real_time, opening, TokioIo::new(stream)).await;
+            }
+        });
+
+        let mut answer = Response::new(Body::empty());
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = answer.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        if is_named {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
+        }
+        if let Ok(accept) = HeaderValue::try_from(derive_accept_key(key.as_bytes())) {
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        Ok(answer)
+    }
+}
+
+/// Whether a header, a list, has the entry; the case of letters does not matter.
+fn lists(headers: &HeaderMap, name: &HeaderName, entry: &str) -> bool {
+    let mut entries = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    entries.any(|found| found.trim().eq_ignore_ascii_case(entry))
+}
