@@ -795,6 +795,9 @@ impl Replay {
         if let Some(reason) = case.needs.iter().find_map(|need| lacks(need)) {
             return Some(reason);
         }
+        if case.needs.iter().any(|need| need == "moved-clock") && self.target.advance_header.is_none() {
+            return Some("the target's clock cannot be moved".to_owned());
+        }
         let is_timed = variant
             .script
             .steps
