@@ -80,7 +80,14 @@ impl Client {
     pub fn new(base_url: &str, timeout: Duration) -> Result<Self, WireError> {
         // Another part of the process may have installed a provider first; any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let pool = reqwest::Client::builder()
+        let builder = reqwest::Client::builder();
+        // Reading the system's certificates takes longer than anything else before the first request.
+        let builder = if base_url.starts_with("https://") {
+            builder
+        } else {
+            builder.tls_certs_only([])
+        };
+        let pool = builder
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .tcp_nodelay(true)

@@ -11,7 +11,7 @@ use super::{Conversation, RecordedExchange, VariantTranscript};
 use crate::suite::schemas::{Schemas, VolatileKind};
 
 /// What a client library or the network adds to a request; it says nothing about the case.
-const INCIDENTAL: [&str; 9] = [
+const INCIDENTAL: [&str; 10] = [
     "accept",
     "accept-encoding",
     "connection",
@@ -21,6 +21,8 @@ const INCIDENTAL: [&str; 9] = [
     "te",
     "transfer-encoding",
     "user-agent",
+    // How often a step was tried until it held shows in it.
+    "x-mpsd-advance-ms",
 ];
 
 /// Parts of the names of headers that may carry a secret.
