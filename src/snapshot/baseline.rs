@@ -251,10 +251,14 @@ fn recorded(exchange: &Exchange, outcome: &Outcome, is_settled: bool) -> Recorde
 fn own_results(answer: &Value, known: &[(String, String)]) -> Value {
     let mut answer = answer.clone();
     if let Some(results) = answer.get_mut("results").and_then(Value::as_array_mut) {
-        results.retain(|result| {
-            let name = result.pointer("/sessionRef/name").and_then(Value::as_str);
-            name.is_none_or(|name| known.iter().any(|(value, _)| value.eq_ignore_ascii_case(name)))
-        });
+        let label = |result: &Value| {
+            let name = result.pointer("/sessionRef/name").and_then(Value::as_str)?;
+            let known = known.iter().find(|(value, _)| value.eq_ignore_ascii_case(name));
+            Some(known.map(|(_, label)| label.clone()))
+        };
+        results.retain(|result| label(result).is_none_or(|label| label.is_some()));
+        // Nor is their order, where the contract leaves it open.
+        results.sort_by_cached_key(|result| label(result));
     }
     answer
 }
