@@ -1,11 +1,5 @@
 //! The command line: one file a command, and the only place that prints or ends the process.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is what this module is for"
-)]
-
 mod check;
 mod compare;
 pub mod embedded;
@@ -18,6 +12,7 @@ mod run;
 mod selection;
 mod serve;
 mod shard;
+mod target;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -60,6 +55,8 @@ enum Command {
     Explain(explain::Explain),
     /// Lint the suite itself.
     Check(check::Check),
+    /// Describe one's own service as a target, and try it.
+    Target(target::Target),
     /// Tell what changed between two JSON reports, and why.
     Compare(compare::Compare),
     /// Join the JSON reports of several shards into one.
@@ -105,6 +102,7 @@ pub fn main() -> ExitCode {
         Some(Command::List(command)) => command.execute(),
         Some(Command::Explain(command)) => command.execute(),
         Some(Command::Check(command)) => command.execute(),
+        Some(Command::Target(command)) => command.execute(),
         Some(Command::Compare(command)) => command.execute(),
         Some(Command::Merge(command)) => command.execute(),
         Some(Command::Validate(command)) => command.execute(),
@@ -126,13 +124,15 @@ fn tell(problems: &[Problem], text: &str) -> Exit {
     Exit::Fault
 }
 
+/// This machine's time, for what expires and for comparing clocks.
+#[expect(clippy::disallowed_methods, reason = "no verdict of a case depends on it")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 /// The day, for what expires.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "nothing that is judged depends on it; a list's dates are the user's own"
-)]
 fn today() -> jiff::civil::Date {
-    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
+    now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 fn style_error(text: &str) -> String {

@@ -141,7 +141,7 @@ impl Run {
         };
         let replay = Replay::new(Arc::clone(&suite), Arc::clone(&target), replay_options);
         let replay = Arc::new(replay.map_err(|error| super::fault(&anyhow::Error::new(error)))?);
-        let secrets = replay.secrets();
+        let secrets = Arc::new(replay.secrets());
         let start = Instant::now();
         let total = selection.selected.len();
         let outcomes = runtime.block_on(async {
@@ -149,15 +149,15 @@ impl Run {
                 probe(&replay, &target).await?;
             }
             let mut outcomes = Vec::with_capacity(total);
-            let (is_told, schemas) = (baseline.is_some(), Arc::clone(&suite));
+            let (is_told, schemas, watch) = (baseline.is_some(), Arc::clone(&suite), Arc::clone(&secrets));
             let mut receiver = replay.replay_all(selection.selected, move |outcome| {
+                outcome.redact(&watch);
                 if is_told {
                     outcome.text = baseline::tell(outcome, schemas.schemas());
                 }
             });
             let mut progress = Progress::new(total);
-            while let Some(mut outcome) = receiver.recv().await {
-                outcome.redact(&secrets);
+            while let Some(outcome) = receiver.recv().await {
                 progress.step(&outcome);
                 outcomes.push(outcome);
             }
@@ -235,7 +235,8 @@ fn load_deviations(path: &std::path::Path, suite: &Suite) -> Result<Vec<Deviatio
     })
 }
 
-fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
+/// Reads a target file and fetches its tokens.
+pub(super) fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
     let text = read_file(path)?;
     let folder = path.parent().unwrap_or(std::path::Path::new("."));
     target::file::read(&path.to_string_lossy(), &text, folder).map_err(|problems| tell(&problems, &text))

@@ -120,14 +120,17 @@ impl Handle {
         }
     }
 
-    /// Whether `caller` may delete it (HDL-ACT-008); who is in charge of a session may delete its search handle as well.
-    pub(super) fn is_deletable_by(&self, caller: &Principal) -> bool {
+    /// Whether the caller may delete it (HDL-ACT-008); who is in charge of a session may delete its search handle as well.
+    pub(super) fn is_deletable_by(&self, access: &Access<'_>) -> bool {
+        let user = access.user().map(|user| user.xuid);
+        let is_creator = user.is_some() && user == self.creator;
         match &self.kind {
-            HandleKind::Activity { owner } => caller.xuid() == Some(*owner) && caller.title_id == self.title,
-            HandleKind::Invite { invited, .. } => {
-                caller.xuid() == self.creator || caller.xuid() == Some(*invited) || caller.is_server()
+            HandleKind::Activity { owner } => {
+                let is_owner = access.activity_owner().is_some_and(|user| user.xuid == *owner);
+                is_owner && access.caller.title_id == self.title
             }
-            HandleKind::Transfer { .. } | HandleKind::Search(_) => caller.xuid() == self.creator || caller.is_server(),
+            HandleKind::Invite { invited, .. } => is_creator || user == Some(*invited) || access.manages(),
+            HandleKind::Transfer { .. } | HandleKind::Search(_) => is_creator || access.manages(),
         }
     }
 

@@ -287,11 +287,7 @@ impl<'a> Conversation<'a> {
             copy: 1,
         };
         let wire = self.wire_request(request, speaker);
-        let response = self
-            .replay
-            .deliver(&wire, self.expects_throttling())
-            .await
-            .map_err(inconclusive)?;
+        let response = self.replay.deliver(&wire, self.expects_throttling()).await?;
         self.record(label, &request.speaker, wire, response);
         Ok(self.exchanges.len() - 1)
     }
@@ -311,7 +307,7 @@ impl<'a> Conversation<'a> {
         let expects_throttling = self.expects_throttling();
         let responses = join_all(wires.iter().map(|wire| self.replay.deliver(wire, expects_throttling))).await;
         for (index, ((request, wire), response)) in requests.iter().zip(wires).zip(responses).enumerate() {
-            let response = response.map_err(inconclusive)?;
+            let response = response?;
             self.record(format!("{label} #{}", index + 1), &request.speaker, wire, response);
         }
         Ok(())
@@ -325,9 +321,7 @@ impl<'a> Conversation<'a> {
         };
         let wire = self.wire_request(request, speaker);
         let (base_url, limit) = (&self.replay.target.base_url, self.replay.options.exchange_limit);
-        let (socket, response) = Socket::open(base_url, &wire.path, &wire.headers, limit)
-            .await
-            .map_err(inconclusive)?;
+        let (socket, response) = Socket::open(base_url, &wire.path, &wire.headers, limit).await?;
         if let Some(socket) = socket {
             self.sockets.insert(name, socket);
         }
@@ -352,7 +346,7 @@ impl<'a> Conversation<'a> {
                 Value::String(text) => text.clone(),
                 json => json.to_string(),
             }));
-            socket.send(&frame).await.map_err(inconclusive)?;
+            socket.send(&frame).await?;
         }
         let mut fault = None;
         let mut received = None;
@@ -510,7 +504,7 @@ impl<'a> Conversation<'a> {
                     self.judged.push(id.clone());
                 }
             }
-            let context = judge::Context {
+            let around = judge::Context {
                 variables: &self.variables,
                 speaker: Speaker {
                     name: &exchange.speaker,
@@ -518,7 +512,7 @@ impl<'a> Conversation<'a> {
                 },
                 named: &|_| None,
             };
-            for fault in judge::judge(&invariant.expect, exchange, context, &mut self.readings) {
+            for fault in judge::judge(&invariant.expect, exchange, around, &mut self.readings) {
                 findings.push(Finding {
                     weight: self.weigh(&invariant.clauses),
                     clauses: invariant.clauses.clone(),
@@ -768,8 +762,10 @@ impl<'a> Conversation<'a> {
     }
 }
 
-fn inconclusive(error: WireError) -> Stop {
-    Stop::Inconclusive(error.to_string())
+impl From<WireError> for Stop {
+    fn from(error: WireError) -> Self {
+        Self::Inconclusive(error.to_string())
+    }
 }
 
 impl Replay {
@@ -788,7 +784,7 @@ impl Replay {
     }
 
     /// What a case needs and the target does not have.
-    fn missing(&self, case: &Case, variant: &Variant) -> Option<String> {
+    pub(super) fn missing(&self, case: &Case, variant: &Variant) -> Option<String> {
         let script = &variant.script;
         let lacks = |feature: &str| {
             self.target
@@ -798,6 +794,9 @@ impl Replay {
         };
         if let Some(reason) = case.needs.iter().find_map(|need| lacks(need)) {
             return Some(reason);
+        }
+        if case.needs.iter().any(|need| need == "moved-clock") && self.target.advance_header.is_none() {
+            return Some("the target's clock cannot be moved".to_owned());
         }
         let is_timed = variant
             .script

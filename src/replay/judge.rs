@@ -184,8 +184,11 @@ pub(super) fn differences(before: &Exchange, after: &Exchange, status: bool) -> 
     found
 }
 
+/// Takes a place in which two values differ, and what is there in each.
+type Report<'a> = dyn FnMut(&str, Option<&Value>, Option<&Value>) + 'a;
+
 /// Reports the innermost places in which two values differ.
-fn compare(old: &Value, new: &Value, pointer: &str, report: &mut dyn FnMut(&str, Option<&Value>, Option<&Value>)) {
+fn compare(old: &Value, new: &Value, pointer: &str, report: &mut Report<'_>) {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
             let added = new.keys().filter(|key| !old.contains_key(*key));

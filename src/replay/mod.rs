@@ -4,6 +4,7 @@ pub mod client;
 mod conversation;
 mod judge;
 pub mod matching;
+pub mod preflight;
 mod roster;
 mod scope;
 mod socket;
@@ -54,7 +55,7 @@ impl Default for Options {
         Self {
             jobs: 64,
             exchange_limit: Duration::from_secs(10),
-            case_limit: Duration::from_secs(60),
+            case_limit: Duration::from_mins(1),
             strict: false,
         }
     }
@@ -91,6 +92,12 @@ impl Replay {
     /// The secrets that nothing which is written may hold.
     pub fn secrets(&self) -> Secrets {
         Secrets::new(&self.target, &self.canary)
+    }
+
+    /// What a variant needs and the target does not have.
+    pub fn not_applicable_to(&self, selected: Selected) -> Option<String> {
+        let case = self.suite.cases().get(selected.case)?;
+        self.missing(case, case.variants.get(selected.variant)?)
     }
 
     /// The suite that is replayed.

@@ -18,7 +18,7 @@ pub(super) fn find_mismatches(document: &Value) -> Vec<Mismatch> {
             pointer,
             expected,
             actual,
-        })
+        });
     };
     let number = |pointer: &str| document.pointer(pointer).and_then(Value::as_u64);
     let Some(members) = document.get("members").and_then(Value::as_object) else {

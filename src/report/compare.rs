@@ -132,9 +132,10 @@ pub fn compare(old: &Document, new: &Document) -> Comparison {
             }
             (Some(before), None) => {
                 // A whole report has every case that its suite has.
-                let (cause, why) = match new.suite.partial {
-                    true => (Cause::Target, "not run"),
-                    false => (Cause::Suite, "not in the suite"),
+                let (cause, why) = if new.suite.partial {
+                    (Cause::Target, "not run")
+                } else {
+                    (Cause::Suite, "not in the suite")
                 };
                 change(Effect::Gone, cause, format!("{}, now {why}", before.verdict.told()))
             }

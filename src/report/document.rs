@@ -496,9 +496,13 @@ fn round(milliseconds: f64) -> f64 {
     (milliseconds * 100.0).round() / 100.0
 }
 
-/// A report of some cases, for tests: id, verdict, and what was found as assertion and observation.
+/// A case of a sample: id, verdict, and what was found as assertion and observation.
 #[cfg(test)]
-pub(crate) fn sample(cases: &[(&str, Verdict, &[(&str, &str)])]) -> Document {
+pub(crate) type SampleCase<'a> = (&'a str, Verdict, &'a [(&'a str, &'a str)]);
+
+/// A report of some cases, for tests.
+#[cfg(test)]
+pub(crate) fn sample(cases: &[SampleCase<'_>]) -> Document {
     let cases = cases.iter().map(|(id, verdict, findings)| Case {
         id: (*id).to_owned(),
         case: (*id).to_owned(),

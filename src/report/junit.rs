@@ -1,4 +1,4 @@
-//! The report for CI systems: JUnit's XML, one test suite a chapter, one test case a case.
+//! The report for CI systems: `JUnit`'s XML, one test suite a chapter, one test case a case.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::replay::verdict::Verdict;
 /// The suite of the entries of the list of deviations for which the run fails.
 pub const STALE: &str = "deviations";
 
-/// Renders a report as JUnit's XML.
+/// Renders a report as `JUnit`'s XML.
 pub fn render(document: &Document) -> String {
     let part = document.suite.part(document.cases.len());
     let name = match &part {

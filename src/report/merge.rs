@@ -113,13 +113,13 @@ fn stronger(a: Standing, b: Standing) -> Standing {
 mod tests {
     use super::*;
     use crate::report::deviations::State;
-    use crate::report::document::sample;
+    use crate::report::document::{SampleCase, sample};
 
     fn today() -> Date {
         "2030-06-15".parse().unwrap()
     }
 
-    fn shard(cases: &[(&str, Verdict, &[(&str, &str)])]) -> Document {
+    fn shard(cases: &[SampleCase<'_>]) -> Document {
         let mut shard = sample(cases);
         shard.suite.partial = true;
         shard.suite.cases = 2;

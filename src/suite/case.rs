@@ -177,7 +177,7 @@ pub struct Expectation {
     /// The clauses it counts against, where they are others than the case's.
     pub clauses: Option<Vec<String>>,
     /// The readings of a contested clause, by ledger entry.
-    pub reading: Option<(String, Vec<(String, Expectation)>)>,
+    pub reading: Option<(String, Vec<(String, Self)>)>,
 }
 
 /// Where a captured value comes from.
@@ -226,9 +226,9 @@ impl std::fmt::Display for StatusSet {
                 f.write_str(" or ")?;
             }
             if low == high {
-                write!(f, "{low}")?
+                write!(f, "{low}")?;
             } else {
-                write!(f, "{}xx", low / 100)?
+                write!(f, "{}xx", low / 100)?;
             }
         }
         Ok(())
@@ -253,10 +253,10 @@ impl Expectation {
 
     /// The session that must be as before, under this expectation or one of its readings.
     pub fn guarded(&self) -> Option<&String> {
-        let nested = self.reading.iter().flat_map(|(_, readings)| readings);
+        let mut nested = self.reading.iter().flat_map(|(_, readings)| readings);
         self.unchanged
             .as_ref()
-            .or_else(|| nested.filter_map(|(_, reading)| reading.guarded()).next())
+            .or_else(|| nested.find_map(|(_, reading)| reading.guarded()))
     }
 
     /// Every matcher of its own with the place below it; those of its readings are theirs.

@@ -32,7 +32,7 @@ pub fn parse(file: &str, text: &str) -> Result<Value, Problem> {
         })
 }
 
-/// The byte offset of serde_json's line and column, both counted from 1, columns in bytes.
+/// The byte offset of `serde_json`'s line and column, both counted from 1, columns in bytes.
 fn offset(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text
         .split_inclusive('\n')
@@ -161,8 +161,8 @@ impl<'a> Report<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Path<'a> {
     Root,
-    Key(&'a Path<'a>, &'a str),
-    Index(&'a Path<'a>, usize),
+    Key(&'a Self, &'a str),
+    Index(&'a Self, usize),
     /// A place given as text, for values that were computed from another place of the file.
     Known(&'a str),
 }

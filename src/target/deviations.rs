@@ -116,16 +116,17 @@ fn read_deviation(item: Item<'_>) -> Option<Deviation> {
     let fields = item.object(&["case", "clause", "assertion", "observed", "reason", "issue", "expires"])?;
     let expires = match fields.get("expires") {
         None => None,
-        Some(expires) => match expires.string()?.parse() {
-            Ok(date) => Some(date),
-            Err(_) => {
+        Some(expires) => {
+            let date = expires.string()?.parse().ok();
+            if date.is_none() {
                 expires.wrong(
                     "not a date",
                     "the last day on which the entry holds, such as `2030-12-31`",
                 );
                 return None;
             }
-        },
+            date
+        }
     };
     let id = |key| {
         let text = fields.optional_string(key)?;

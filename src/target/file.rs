@@ -41,6 +41,7 @@ pub fn read(name: &str, text: &str, folder: &Path) -> Result<Target, Vec<Problem
 fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
     let fields = file.object(&[
         "$schema",
+        "about",
         "name",
         "baseUrl",
         "scid",
@@ -93,7 +94,7 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
 }
 
 fn read_identity(item: Item<'_>, folder: &Path) -> Option<Identity> {
-    let fields = item.object(&["xuid", "gamertag", "title", "device", "token"])?;
+    let fields = item.object(&["about", "xuid", "gamertag", "title", "device", "token"])?;
     Some(Identity {
         xuid: fields.optional_string("xuid"),
         gamertag: fields.optional_string("gamertag"),

@@ -157,7 +157,10 @@ fn the_reference_and_a_table_agree_on_who_may_do_what() {
         .ok()
         .and_then(|count| count.parse().ok())
         .unwrap_or(OPERATIONS);
-    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime starts");
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime starts");
     runtime.block_on(run(operations));
 }
 

@@ -114,7 +114,10 @@ fn whatever_members_write_the_document_stays_sound() {
         .under("schemas/")
         .map(|(name, text)| (name.trim_start_matches("schemas/"), text));
     let schemas = Schemas::new(schemas).expect("the schemas are sound");
-    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime starts");
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime starts");
     let reference = Reference::new(
         &json!({
             "alice": {"xuid": "1", "gamertag": "A", "device": "a", "title": "1"},

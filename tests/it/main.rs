@@ -17,5 +17,6 @@ mod program;
 mod reports;
 mod service;
 mod small_suite;
+mod targets;
 mod wrong_service;
 mod wrong_targets;

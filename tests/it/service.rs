@@ -56,7 +56,7 @@ impl Reference {
         if let Some(token) = self.tokens.get(who) {
             request = request.header("Authorization", token);
         }
-        let text = body.map(|body| body.to_string());
+        let text = body.map(ToString::to_string);
         if text.is_some() {
             request = request.header("Content-Type", "application/json");
         }

@@ -79,7 +79,7 @@ impl Edge {
                 after: None,
                 most: MOST_SESSIONS,
             };
-            let keys = caller.xuid().map(|xuid| self.store.sessions_of(xuid, &part));
+            let keys = caller.xuid().map(|xuid| self.store.sessions_of(xuid, &part).0);
             let sessions: Vec<_> = keys
                 .unwrap_or_default()
                 .into_iter()

@@ -151,17 +151,14 @@ impl Scribe {
         let mut plain = String::new();
         let mut rest = text;
         while let Some(letter) = rest.chars().next() {
-            match rest.get(..36).filter(|guid| is_guid(guid)) {
-                Some(guid) => {
-                    let next = self.guids.len();
-                    let number = self.guids.entry(guid.to_owned()).or_insert(next);
-                    write!(plain, "#{number}").unwrap();
-                    rest = &rest[36..];
-                }
-                None => {
-                    plain.push(letter);
-                    rest = &rest[letter.len_utf8()..];
-                }
+            if let Some(guid) = rest.get(..36).filter(|guid| is_guid(guid)) {
+                let next = self.guids.len();
+                let number = self.guids.entry(guid.to_owned()).or_insert(next);
+                write!(plain, "#{number}").unwrap();
+                rest = &rest[36..];
+            } else {
+                plain.push(letter);
+                rest = &rest[letter.len_utf8()..];
             }
         }
         plain

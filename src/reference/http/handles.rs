@@ -72,7 +72,7 @@ impl Call<'_> {
 
     pub(super) fn delete_handle(&self, id: Uuid) -> Result<Response, Failure> {
         let handle = self.handle(id)?;
-        if handle.is_deletable_by(self.caller) && !self.rules().deleted_handles_are_gone.kept() {
+        if handle.is_deletable_by(&self.access(Grant::None)) && !self.rules().deleted_handles_are_gone.kept() {
             return Ok(answer::empty(StatusCode::NO_CONTENT));
         }
         match &handle.kind {
@@ -87,8 +87,9 @@ impl Call<'_> {
     }
 
     pub(super) fn check_own(&self, handle: &Handle) -> Result<(), Failure> {
+        let may_delete = handle.is_deletable_by(&self.access(Grant::None));
         let is_activity = matches!(handle.kind, HandleKind::Activity { .. });
-        if handle.is_deletable_by(self.caller) || is_activity && !self.rules().activities_are_own.kept() {
+        if may_delete || is_activity && !self.rules().activities_are_own.kept() {
             return Ok(());
         }
         let message = "The handle is not the caller's to delete.";
@@ -179,8 +180,10 @@ impl Call<'_> {
     /// HDL-ACT-001. Without the session there is nothing to bind to; the handle exists all the same (HDL-GEN-003).
     fn set_activity(&self, handle: &Arc<Handle>) -> Result<(), Failure> {
         let key = handle.at.key();
-        let owner = self.caller.xuid().unwrap_or_default();
-        let former = self.edge.store.handles().activity(owner, &handle.at.scid);
+        let former = match handle.kind {
+            HandleKind::Activity { owner } => self.edge.store.handles().activity(owner, &handle.at.scid),
+            _ => None,
+        };
         let replaced = self.edge.store.write(&key, self.moment(), |visit| {
             if let Some(live) = visit.live() {
                 let (session, _) = live.session().bind_activity(handle.id, &self.access(Grant::None))?;

@@ -13,7 +13,7 @@ use super::super::provisions::folded;
 use super::super::rules::Rules;
 use super::super::session::{Capability, Restriction, Session, Status, Visibility, time_text};
 use super::super::session_ref::SessionKey;
-use super::super::store::Part;
+use super::super::store::{Part, Place};
 use super::handles::{Include, effective_visibility};
 use super::{Call, answer};
 
@@ -206,7 +206,7 @@ impl Call<'_> {
             let reserved = any || query.reservations && rules.reserved_is_found_when_asked.kept();
             let status = match member.status {
                 Status::Active => "active",
-                Status::Ready if !self.edge.provisions.rules.ready_is_listed_as_inactive.kept() => "active",
+                Status::Ready if !rules.ready_is_listed_as_inactive.kept() => "active",
                 Status::Reserved if reserved => "reserved",
                 // QRY-007
                 Status::Ready | Status::Inactive if inactive => "inactive",
@@ -242,18 +242,18 @@ impl Call<'_> {
     /// `select` may leave a session out, and says what the result tells of the user.
     fn find(
         &self,
-        page: impl Fn(&Part<'_>) -> Vec<SessionKey>,
+        page: impl Fn(&Part<'_>) -> (Vec<SessionKey>, Option<Place>),
         query: &Query<'_>,
         results: &mut Vec<Value>,
         asks_of_user: bool,
         select: impl Fn(&Session) -> Option<Map<String, Value>>,
     ) {
-        let mut after: Option<SessionKey> = None;
+        let mut after = None;
         loop {
-            let candidates = page(&Part {
+            let (candidates, end) = page(&Part {
                 scid: query.scid,
                 template_name: query.template,
-                after: after.as_ref(),
+                after,
                 most: PAGE,
             });
             for key in &candidates {
@@ -269,10 +269,10 @@ impl Call<'_> {
                 });
                 results.extend(found.flatten());
             }
-            if candidates.len() < PAGE {
+            if end.is_none() {
                 return;
             }
-            after = candidates.into_iter().next_back();
+            after = end;
         }
     }
 

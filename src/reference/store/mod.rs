@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use self::handles::Handles;
 use self::membership::Membership;
-pub(super) use self::membership::Part;
+pub(super) use self::membership::{Part, Place};
 use super::handle::Handle;
 use super::realtime::ConnectionsAt;
 use super::rules::Rules;
@@ -125,13 +125,13 @@ impl Store {
         self.membership.all_of(xuid)
     }
 
-    /// The sessions that `xuid` is in, in whatever state, in the order of their keys.
-    pub(super) fn sessions_of(&self, xuid: u64, part: &Part<'_>) -> Vec<SessionKey> {
+    /// The sessions that `xuid` is in, in whatever state, the one it came to last first; and where the part ends.
+    pub(super) fn sessions_of(&self, xuid: u64, part: &Part<'_>) -> (Vec<SessionKey>, Option<Place>) {
         self.membership.of(xuid, part)
     }
 
-    /// The sessions that carry `keyword`, in the order of their keys.
-    pub(super) fn sessions_about(&self, keyword: &str, part: &Part<'_>) -> Vec<SessionKey> {
+    /// The sessions that carry `keyword`, the newest first; and where the part ends.
+    pub(super) fn sessions_about(&self, keyword: &str, part: &Part<'_>) -> (Vec<SessionKey>, Option<Place>) {
         self.membership.about(keyword, part)
     }
 

@@ -269,7 +269,7 @@ fn clauses(document: &Document, cases_by_clause: &BTreeMap<&str, Vec<&Case>>) ->
                         h3 id={ "clauses-" (chapter.name) } { (clean(&chapter.title)) " " small { (clean(&chapter.name)) } }
                         div.matrix {
                             @for clause in &clauses {
-                                a class=(clause.verdict.name()) href={ "#" (clause.id) } title={ (clause.id) ": " (clean(&clause.statement)) } { (number(&clause.id)) }
+                                a class=(clause.verdict.name()) href={ "#" (clause.id) } title={ (clause.id) ": " (clean(&clause.statement)) } { (clause.id) }
                             }
                         }
                         details {
@@ -336,11 +336,6 @@ fn told(standing: Standing) -> &'static str {
         Standing::Judged(verdict) => verdict.told(),
         other => other.name(),
     }
-}
-
-/// The last part of a clause's id, which is enough within its chapter.
-fn number(id: &str) -> &str {
-    id.rsplit('-').next().unwrap_or(id)
 }
 
 fn percent(value: Option<f64>) -> String {

@@ -70,8 +70,8 @@ impl Call<'_> {
 
     /// SRCH-HDL-020
     fn check_in_charge(&self, session: &Session) -> Result<(), Failure> {
-        let is_in_charge = self.caller.xuid().is_some_and(|xuid| session.is_in_charge(xuid));
-        if is_in_charge || self.caller.is_server() {
+        let is_in_charge = self.speaker().is_some_and(|xuid| session.is_in_charge(xuid));
+        if is_in_charge || self.manages() {
             return Ok(());
         }
         let message =

@@ -1,0 +1,190 @@
+//! `target`: a description of one's own service to start from, what the service must have, and a trial of both.
+
+use std::path::PathBuf;
+
+use anstream::eprintln;
+use anstyle::{AnsiColor, Style};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::exit::Exit;
+use super::reports::write_checked;
+use super::run::load_target;
+use super::{SuiteSource, embedded, fault, now, print, runtime, selection, style_error};
+use crate::replay::preflight::Gravity;
+use crate::replay::{self, Replay};
+use crate::suite::Suite;
+
+/// Describe and try a target.
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    suite: SuiteSource,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a target file to start from; `about` says what each part is for.
+    Init {
+        /// The file; standard output without it.
+        file: Option<PathBuf>,
+    },
+    /// Print what the suite needs a service to have: templates, users and how they know each other.
+    Needs,
+    /// Try a target: is it there, does it accept its identities, are its templates what they should be, what is missing.
+    Check {
+        /// The target's description.
+        file: PathBuf,
+        /// Only for these cases: ids, chapters, clause ids, or patterns with `*`.
+        #[arg(value_name = "SELECTOR")]
+        selectors: Vec<String>,
+    },
+}
+
+impl Target {
+    /// Carries out the command.
+    pub(super) fn execute(self) -> Result<Exit, Exit> {
+        let suite = self.suite.load()?;
+        match self.command {
+            Command::Init { file } => init(&suite, file),
+            Command::Needs => Ok(needs(&suite)),
+            Command::Check { file, selectors } => check(suite, &file, &selectors),
+        }
+    }
+}
+
+fn init(suite: &Suite, file: Option<PathBuf>) -> Result<Exit, Exit> {
+    let world = suite.world();
+    let config = embedded::config(world, false).map_err(|error| fault(&error))?;
+    let target = embedded::target(world, &config, "https://mpsd.example");
+    let identities = target.identities.iter().map(|(name, identity)| {
+        let mut entry = Map::new();
+        if let Some(known) = world.identities.get(name) {
+            entry.insert("about".to_owned(), known.about.as_str().into());
+        }
+        for (key, value) in [
+            ("xuid", &identity.xuid),
+            ("gamertag", &identity.gamertag),
+            ("device", &identity.device),
+        ] {
+            if let Some(value) = value {
+                entry.insert(key.to_owned(), value.as_str().into());
+            }
+        }
+        entry.insert("title".to_owned(), identity.title.as_str().into());
+        entry.insert(
+            "token".to_owned(),
+            json!({ "env": format!("MPSD_TOKEN_{}", name.to_uppercase()) }),
+        );
+        (name.clone(), Value::Object(entry))
+    });
+    let features: Vec<&str> = world.features.keys().map(String::as_str).collect();
+    let description = json!({
+        "about": [
+            "`name` is what reports call the service; `baseUrl` ends before `/serviceconfigs`; `scid` is a service config of your own.",
+            "`templates`: the suite's names, with the names they have on your service. Leave out what it does not have: the cases that need it are not applicable then. `mpsd-conformance target needs` prints what is in each.",
+            "`identities`: who can speak, with the facts of your own users. Leave out whom you do not have; `alice` and `bob` go a long way. All of one `title` share a title id; those with another one differ on purpose.",
+            "A token is a whole `Authorization` value and never stands in this file: { \"env\": NAME }, { \"file\": PATH, \"key\": NAME } or { \"command\": [PROGRAM, ARGUMENT...] } says where it comes from.",
+            format!("`lacks`: what the service does not do, of {}.", features.join(", ")),
+            "`clock`: { \"advanceHeader\": NAME } if a request header moves the clock of one conversation ahead, in ms; without it timed cases really wait.",
+            "`limits`: { \"inFlight\": N } conversations at a time."
+        ],
+        "name": "my service",
+        "baseUrl": target.base_url,
+        "scid": "00000000-0000-0000-0000-000000000000",
+        "templates": target.templates,
+        "identities": identities.collect::<Map<_, _>>(),
+        "lacks": target.lacks,
+    });
+    let text = format!("{description:#}\n");
+    let Some(path) = file else {
+        print(&text);
+        return Ok(Exit::Conforms);
+    };
+    if path.exists() {
+        eprintln!(
+            "{}: `{}` is there already; it is not overwritten",
+            style_error("error"),
+            path.display()
+        );
+        return Ok(Exit::Fault);
+    }
+    write_checked(&path, &text, None)?;
+    let path = path.display();
+    eprintln!("`{path}` is written; fill in what is yours, then: mpsd-conformance target check {path}");
+    Ok(Exit::Conforms)
+}
+
+fn needs(suite: &Suite) -> Exit {
+    let world = suite.world();
+    let templates = world.templates.iter().map(|(name, template)| {
+        let (about, version) = (&template.about, template.contract_version);
+        let entry = json!({ "about": about, "contractVersion": version, "constants": template.constants, "roleTypes": template.role_types });
+        (name.clone(), entry)
+    });
+    let identities = world.identities.iter().map(|(name, identity)| {
+        let entry = json!({
+            "about": identity.about,
+            "kind": if identity.is_server { "server" } else { "user" },
+            "title": identity.title,
+            "device": identity.device,
+            "multiplayerPrivilege": identity.multiplayer_privilege,
+            "titleIdentity": identity.title_identity,
+            "expired": identity.expired,
+        });
+        (name.clone(), entry)
+    });
+    let needs = json!({
+        "templates": templates.collect::<Map<_, _>>(),
+        "titlesWithAccess": world.titles.iter().filter(|(_, has_access)| **has_access).map(|(name, _)| name).collect::<Vec<_>>(),
+        "identities": identities.collect::<Map<_, _>>(),
+        "relations": world.relations,
+    });
+    print(&format!("{needs:#}"));
+    Exit::Conforms
+}
+
+fn check(suite: Suite, file: &std::path::Path, selectors: &[String]) -> Result<Exit, Exit> {
+    let target = load_target(file)?;
+    let selection = selection::select(&suite, selectors);
+    if selection.selected.is_empty() || !selection.idle.is_empty() {
+        eprintln!(
+            "{}: nothing is selected by `{}`",
+            style_error("error"),
+            selection.idle.join("`, `")
+        );
+        return Ok(Exit::Fault);
+    }
+    let replay = Replay::new(suite.into(), target.into(), replay::Options::default());
+    let replay = replay.map_err(|error| fault(&anyhow::Error::new(error)))?;
+    let notes = runtime()?.block_on(replay.preflight(&selection.selected, now()));
+    let mut text = String::new();
+    for note in &notes {
+        let (style, word) = match note.gravity {
+            Gravity::Fine => (AnsiColor::Green.on_default(), "fine"),
+            Gravity::Doubt => (AnsiColor::Yellow.on_default(), "note"),
+            Gravity::Problem => (AnsiColor::Red.on_default(), "problem"),
+            Gravity::Fatal => (AnsiColor::Red.on_default().bold(), "fatal"),
+        };
+        text.push_str(&format_note(style, word, &note.found, &note.advice));
+    }
+    replay.secrets().redact_text(&mut text);
+    print(&text);
+    Ok(match notes.iter().map(|note| note.gravity).max() {
+        Some(Gravity::Fatal) => Exit::Unreachable,
+        Some(Gravity::Problem) => Exit::Fault,
+        _ => Exit::Conforms,
+    })
+}
+
+fn format_note(style: Style, word: &str, found: &str, advice: &str) -> String {
+    let faint = Style::new().dimmed();
+    let advice = if advice.is_empty() {
+        String::new()
+    } else {
+        format!("\n         {faint}{advice}{faint:#}")
+    };
+    format!("{style}{word:<7}{style:#}  {found}{advice}\n")
+}

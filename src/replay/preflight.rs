@@ -1,0 +1,468 @@
+//! The preflight: asks a target for what a run will take for granted, before any case does.
+
+use std::collections::BTreeMap;
+
+use jiff::fmt::rfc2822;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::client::{WireError, WireRequest, WireResponse};
+use super::{Replay, Selected};
+use crate::suite::json::expected_one_of;
+use crate::suite::world::Template;
+
+/// How far the target's clock may be from this machine's.
+const SKEW: SignedDuration = SignedDuration::from_secs(30);
+/// How far the clock is moved to see whether it can be, in ms.
+const ADVANCE: i64 = 3_600_000;
+
+/// What a note of the preflight amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gravity {
+    /// As it should be.
+    Fine,
+    /// Worth knowing; a run is possible and says the same.
+    Doubt,
+    /// Some cases will fail for it, or say nothing.
+    Problem,
+    /// No run is possible.
+    Fatal,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What it amounts to.
+    pub gravity: Gravity,
+    /// What was found.
+    pub found: String,
+    /// What to do about it; empty when there is nothing to do.
+    pub advice: String,
+}
+
+impl Note {
+    fn new(gravity: Gravity, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            gravity,
+            found: found.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
+impl Replay {
+    /// Tries the target; the notes are in the order in which things were looked at, `now` is this machine's time.
+    pub async fn preflight(&self, selection: &[Selected], now: Timestamp) -> Vec<Note> {
+        let mut notes = self.names();
+        let Some(speaker) = self.reach(&mut notes, now).await else {
+            return notes;
+        };
+        self.templates(&mut notes, &speaker).await;
+        self.clock(&mut notes, &speaker).await;
+        notes.extend(self.not_applicable(selection));
+        notes
+    }
+
+    /// Names in the target file that mean nothing to the suite.
+    fn names(&self) -> Vec<Note> {
+        let world = self.suite.world();
+        let lacks = self
+            .target
+            .lacks
+            .iter()
+            .map(|name| ("feature", name, world.features.keys().collect::<Vec<_>>()));
+        let templates = self
+            .target
+            .templates
+            .keys()
+            .map(|name| ("template", name, world.templates.keys().collect()));
+        let identities = self
+            .target
+            .identities
+            .keys()
+            .map(|name| ("identity", name, world.identities.keys().collect()));
+        let unknown = lacks
+            .chain(templates)
+            .chain(identities)
+            .filter(|(_, name, known)| !known.contains(name));
+        let note = |(kind, name, known): (&str, &String, Vec<&String>)| {
+            let known: Vec<&str> = known.into_iter().map(String::as_str).collect();
+            Note::new(
+                Gravity::Problem,
+                format!("the suite knows no {kind} `{name}`"),
+                expected_one_of(name, &known),
+            )
+        };
+        unknown.map(note).collect()
+    }
+
+    /// Whether the target is there and accepts its identities; the one that asks from here on.
+    async fn reach(&self, notes: &mut Vec<Note>, now: Timestamp) -> Option<String> {
+        let path = format!("/serviceconfigs/{}/sessiontemplates", self.target.scid);
+        let world = self.suite.world();
+        let (mut accepted, mut refused) = (Vec::new(), Vec::new());
+        for name in self.target.identities.keys() {
+            let known = world.identities.get(name);
+            let is_expired = known.is_some_and(|identity| identity.expired);
+            let has_access = known.is_none_or(|identity| world.titles.get(&identity.title) != Some(&false));
+            let response = match self.ask(&path, name, 107, None).await {
+                Ok(response) => response,
+                Err(error) => {
+                    notes.push(unreachable(&self.target.base_url, &error));
+                    return None;
+                }
+            };
+            if accepted.is_empty() && refused.is_empty() {
+                notes.push(Note::new(
+                    Gravity::Fine,
+                    format!("{} answers", self.target.base_url),
+                    "",
+                ));
+                notes.extend(skew(&response, now));
+            }
+            let told = |found: &str, advice: &str| Note::new(Gravity::Problem, format!("`{name}` {found}"), advice);
+            match response.status {
+                401 if is_expired => {}
+                _ if is_expired => notes.push(told(
+                    "is accepted, and its token should have expired",
+                    "give it a token that is out of date, or leave the identity out and declare that `expired-tokens` is lacked",
+                )),
+                401 => refused.push(name.as_str()),
+                403 if has_access => notes.push(told(
+                    "may not use the service config",
+                    "give its title access, or name the service config that its title has in `scid`",
+                )),
+                403 | 404 if !has_access => accepted.push(name),
+                _ if !has_access && response.status < 300 => notes.push(told(
+                    "may use the service config, and its title should have no access",
+                    "give it another title, or leave the identity out and declare that `titles` is lacked",
+                )),
+                404 => {
+                    let advice = format!("is `{}` the right `scid`, and does `baseUrl` end before `/serviceconfigs`?", self.target.scid);
+                    notes.push(Note::new(Gravity::Problem, "the service config is not there (404)", advice));
+                    accepted.push(name);
+                    break;
+                }
+                200 if is_json(&response) => accepted.push(name),
+                200 => {
+                    let advice = "does `baseUrl` lead to an MPSD service?";
+                    notes.push(Note::new(Gravity::Problem, "the list of templates is not JSON", advice));
+                    accepted.push(name);
+                    break;
+                }
+                405 | 501 => {
+                    let advice = "declare that `templates` is lacked";
+                    notes.push(Note::new(Gravity::Doubt, format!("templates cannot be listed ({})", response.status), advice));
+                    accepted.push(name);
+                    break;
+                }
+                status => {
+                    notes.push(told(&format!("is answered {status} to a plain read"), "look into the service's own log"));
+                    accepted.push(name);
+                }
+            }
+        }
+        if self.target.identities.is_empty() {
+            notes.push(Note::new(
+                Gravity::Fatal,
+                "the target file has no identity",
+                "nobody could speak; add `alice` first",
+            ));
+            return None;
+        }
+        let advice = "fetch new tokens, and see whether the sources hold whole `Authorization` values";
+        if !refused.is_empty() {
+            let gravity = if accepted.is_empty() {
+                Gravity::Fatal
+            } else {
+                Gravity::Problem
+            };
+            notes.push(Note::new(
+                gravity,
+                format!("refused as not authenticated (401): {}", refused.join(", ")),
+                advice,
+            ));
+        }
+        if !accepted.is_empty() {
+            let count = self.target.identities.len() - refused.len();
+            notes.push(Note::new(
+                Gravity::Fine,
+                format!(
+                    "{count} of {} identities answered as they should",
+                    self.target.identities.len()
+                ),
+                "",
+            ));
+        }
+        accepted.first().map(|name| (*name).clone())
+    }
+
+    /// Whether the templates are there and say what the suite's say.
+    async fn templates(&self, notes: &mut Vec<Note>, speaker: &str) {
+        if self.target.lacks.contains("templates") {
+            notes.push(Note::new(
+                Gravity::Doubt,
+                "templates cannot be read, and are taken on trust",
+                "",
+            ));
+            return;
+        }
+        let world = self.suite.world();
+        let mut good = 0;
+        for (name, there) in &self.target.templates {
+            let Some(wanted) = world.templates.get(name) else {
+                continue;
+            };
+            let path = format!("/serviceconfigs/{}/sessiontemplates/{there}", self.target.scid);
+            let version = u16::try_from(wanted.contract_version).unwrap_or(107);
+            let response = match self.ask(&path, speaker, version, None).await {
+                Ok(response) => response,
+                Err(error) => {
+                    notes.push(Note::new(Gravity::Problem, format!("template `{there}`: {error}"), ""));
+                    continue;
+                }
+            };
+            let found = serde_json::from_slice(&response.body)
+                .ok()
+                .filter(|_| response.status == 200);
+            let Some(found): Option<Value> = found else {
+                let advice = format!(
+                    "provision it (`mpsd-conformance target needs` prints `{name}`), or leave it out of `templates`"
+                );
+                notes.push(Note::new(
+                    Gravity::Problem,
+                    format!("template `{there}` cannot be read ({})", response.status),
+                    advice,
+                ));
+                continue;
+            };
+            let differences = differences(wanted, &found);
+            good += usize::from(differences.is_empty());
+            for difference in differences {
+                let advice = "provision it as the suite has it, or leave it out of `templates`";
+                notes.push(Note::new(
+                    Gravity::Problem,
+                    format!("template `{there}` is not `{name}`: {difference}"),
+                    advice,
+                ));
+            }
+        }
+        notes.push(Note::new(
+            Gravity::Fine,
+            format!(
+                "{good} of {} templates are as the suite has them",
+                self.target.templates.len()
+            ),
+            "",
+        ));
+    }
+
+    /// Whether the clock moves, where the target says that it does.
+    async fn clock(&self, notes: &mut Vec<Note>, speaker: &str) {
+        let Some(header) = &self.target.advance_header else {
+            if !self.target.lacks.contains("clock") {
+                notes.push(Note::new(
+                    Gravity::Doubt,
+                    "the target's clock cannot be moved: timed cases really wait",
+                    "",
+                ));
+            }
+            return;
+        };
+        let path = format!("/serviceconfigs/{}/sessiontemplates", self.target.scid);
+        let plain = self.ask(&path, speaker, 107, None).await;
+        let moved = self.ask(&path, speaker, 107, Some((header, ADVANCE))).await;
+        let times = plain
+            .ok()
+            .as_ref()
+            .and_then(date)
+            .zip(moved.ok().as_ref().and_then(date));
+        let is_moved =
+            times.is_some_and(|(plain, moved)| moved.duration_since(plain).as_millis() * 2 > i128::from(ADVANCE));
+        notes.push(if is_moved {
+            Note::new(Gravity::Fine, format!("`{header}` moves the clock"), "")
+        } else {
+            let advice = "correct `clock`, or take it out: then timed cases really wait";
+            Note::new(
+                Gravity::Problem,
+                format!("`{header}` does not move the clock: `Date` stays where it is"),
+                advice,
+            )
+        });
+    }
+
+    /// What keeps cases from being judged, and how many.
+    fn not_applicable(&self, selection: &[Selected]) -> Vec<Note> {
+        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+        for selected in selection {
+            if let Some(reason) = self.not_applicable_to(*selected) {
+                *reasons.entry(reason).or_default() += 1;
+            }
+        }
+        let missing: usize = reasons.values().sum();
+        let mut reasons: Vec<(String, usize)> = reasons.into_iter().collect();
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let told = reasons
+            .into_iter()
+            .map(|(reason, count)| Note::new(Gravity::Doubt, format!("{} not applicable: {reason}", cases(count)), ""));
+        let left = selection.len() - missing;
+        let total = Note::new(
+            Gravity::Fine,
+            format!("{left} of {} can be judged", cases(selection.len())),
+            "",
+        );
+        let none = Note::new(
+            Gravity::Problem,
+            "no case can be judged",
+            "see what is not applicable, and why",
+        );
+        told.chain([if left == 0 { none } else { total }]).collect()
+    }
+
+    async fn ask(
+        &self,
+        path: &str,
+        speaker: &str,
+        version: u16,
+        header: Option<(&String, i64)>,
+    ) -> Result<WireResponse, WireError> {
+        let mut headers = vec![("X-Xbl-Contract-Version".to_owned(), version.to_string())];
+        if let Some(identity) = self.target.identities.get(speaker) {
+            headers.push(("Authorization".to_owned(), identity.authorization.reveal().to_owned()));
+        }
+        headers.extend(header.map(|(name, value)| (name.clone(), value.to_string())));
+        let request = WireRequest {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            headers,
+            body: None,
+        };
+        self.client.send(&request).await
+    }
+}
+
+fn cases(count: usize) -> String {
+    if count == 1 {
+        "1 case".to_owned()
+    } else {
+        format!("{count} cases")
+    }
+}
+
+fn unreachable(base_url: &str, error: &WireError) -> Note {
+    let advice = match error {
+        WireError::Connect(_) => "is the service running, and are host, port and scheme of `baseUrl` right?",
+        WireError::Timeout(_) => "the connection stands and nothing comes back: is it the right port?",
+        WireError::Broken(_) => "the answer is not HTTP: do the port and the scheme (http or https) of `baseUrl` fit?",
+        WireError::Unsendable(_) => "is `baseUrl` a URL, and do all tokens fit on one line?",
+    };
+    Note::new(Gravity::Fatal, format!("{base_url} cannot be reached: {error}"), advice)
+}
+
+fn is_json(response: &WireResponse) -> bool {
+    serde_json::from_slice::<Value>(&response.body).is_ok()
+}
+
+/// The time of an answer.
+fn date(response: &WireResponse) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new()
+        .parse_timestamp(response.header("date")?)
+        .ok()
+}
+
+fn skew(response: &WireResponse, now: Timestamp) -> Option<Note> {
+    let Some(there) = date(response) else {
+        return Some(Note::new(
+            Gravity::Doubt,
+            "answers carry no `Date`: the clocks cannot be compared",
+            "",
+        ));
+    };
+    let skew = there.duration_since(now);
+    let advice =
+        "timed cases compare times of the target only with each other, but tokens may be refused: set the clock";
+    (skew.abs() > SKEW).then(|| {
+        Note::new(
+            Gravity::Doubt,
+            format!("the clocks differ by {} s", skew.as_secs()),
+            advice,
+        )
+    })
+}
+
+/// Where a template does not say what the suite's says; what it says beyond that is its own.
+fn differences(wanted: &Template, found: &Value) -> Vec<String> {
+    let mut differences = Vec::new();
+    compare(
+        "/constants",
+        &wanted.constants,
+        found.get("constants"),
+        &mut differences,
+    );
+    compare(
+        "/roleTypes",
+        &wanted.role_types,
+        found.get("roleTypes"),
+        &mut differences,
+    );
+    differences
+}
+
+fn compare(pointer: &str, wanted: &Value, found: Option<&Value>, differences: &mut Vec<String>) {
+    match (wanted, found) {
+        (Value::Null, None | Some(Value::Null)) => {}
+        (Value::Object(members), None) if members.is_empty() => {}
+        (Value::Object(members), Some(Value::Object(others))) => {
+            for (key, member) in members {
+                compare(&format!("{pointer}/{key}"), member, others.get(key), differences);
+            }
+        }
+        (Value::Number(a), Some(Value::Number(b))) if a.as_f64() == b.as_f64() => {}
+        (wanted, Some(found)) if wanted == found => {}
+        (wanted, found) => {
+            let found = found.map_or("nothing".to_owned(), Value::to_string);
+            differences.push(format!("{pointer} is {found}, not {wanted}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_template_may_say_more_but_not_otherwise() {
+        let wanted = Template {
+            about: String::new(),
+            contract_version: 107,
+            constants: json!({ "system": { "maxMembersCount": 4, "visibility": null }, "custom": {} }),
+            role_types: Value::Null,
+        };
+        let good = json!({ "constants": { "system": { "version": 1, "maxMembersCount": 4.0 } }, "name": "open" });
+        assert_eq!(differences(&wanted, &good), [""; 0]);
+        let bad = json!({ "constants": { "system": { "maxMembersCount": 5 } } });
+        assert_eq!(
+            differences(&wanted, &bad),
+            ["/constants/system/maxMembersCount is 5, not 4"]
+        );
+    }
+
+    #[test]
+    fn clocks_are_compared_by_the_date_of_an_answer() {
+        let response = |date: &str| WireResponse {
+            headers: vec![("Date".to_owned(), date.to_owned())],
+            ..WireResponse::default()
+        };
+        let now: Timestamp = "2030-06-15T12:00:00Z".parse().unwrap();
+        assert!(skew(&response("Sat, 15 Jun 2030 12:00:20 GMT"), now).is_none());
+        assert!(
+            skew(&response("Sat, 15 Jun 2030 12:05:00 GMT"), now)
+                .unwrap()
+                .found
+                .contains("300 s")
+        );
+        assert!(skew(&response("soon"), now).is_some());
+    }
+}
