@@ -154,7 +154,9 @@ async fn check(reference: &Reference, schemas: &Schemas, path: &str, writes: &[W
     let read = async || reference.ask("server", "GET", path, None).await;
     // A creation and an update without `me` differ for who is no member, so all are members from the start.
     for who in ["alice", "bob", "carol"] {
-        let joined = reference.ask(who, "PUT", path, Some(&json!({"members": {"me": {}}}))).await;
+        let joined = reference
+            .ask(who, "PUT", path, Some(&json!({"members": {"me": {}}})))
+            .await;
         prop_assert!(joined.status < 300, "{who} cannot join: {}", joined.status);
     }
     for (who, body) in writes {
@@ -189,7 +191,12 @@ async fn check(reference: &Reference, schemas: &Schemas, path: &str, writes: &[W
         }
         let second = reference.ask(who, "PUT", path, Some(body)).await;
         // Who has left by the first may be refused the second.
-        prop_assert!(second.status < 500, "{who} {body}: {} and then {}", first.status, second.status);
+        prop_assert!(
+            second.status < 500,
+            "{who} {body}: {} and then {}",
+            first.status,
+            second.status
+        );
         let again = read().await;
         prop_assert_eq!(
             text(&after),
