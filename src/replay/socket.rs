@@ -18,6 +18,9 @@ use super::matching;
 /// The sub-protocol of the real-time service (RTA-001).
 const PROTOCOL: &str = "rta.xboxlive.com.V2";
 
+/// How long the answer to a goodbye is waited for.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// An open socket.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -167,6 +170,9 @@ impl Socket {
     pub(super) async fn close(mut self) {
         // A socket that is gone already is closed well enough.
         let _ = self.sink.send(Message::Close(None)).await;
+        // The other side answers when it has noticed; one that never does is not waited for.
+        let closed = serde_json::json!({ "closed": { "$anyOf": [{ "$present": true }, null] } });
+        let _ = self.expect(&closed, GOODBYE).await;
         let _ = self.sink.close().await;
     }
 }
