@@ -1,5 +1,6 @@
 //! `serve`: the reference as a service.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::exit::Exit;
 use super::{SuiteSource, embedded, fault, read_file, runtime, write_file};
 use crate::reference::clock::Clock;
-use crate::reference::config::Config;
+use crate::reference::config::{Config, RateLimits};
 use crate::reference::server::Server;
 use crate::target::Target;
 
@@ -104,7 +105,10 @@ fn described(config: &Config, url: &str) -> Target {
         scid,
         templates: templates.unwrap_or_default(),
         identities: identities.collect(),
-        lacks: ["rate-limits".to_owned()].into(),
+        lacks: match config.rate_limits {
+            RateLimits::Off => ["rate-limits".to_owned()].into(),
+            RateLimits::Documented => BTreeSet::default(),
+        },
         advance_header: config.clock_control.then(|| embedded::ADVANCE_HEADER.to_owned()),
         in_flight: None,
         lock: None,

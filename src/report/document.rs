@@ -81,6 +81,28 @@ pub struct Target {
     pub templates: BTreeSet<String>,
     /// The identities it knows.
     pub identities: BTreeSet<String>,
+    /// How its time passed in cases that need some.
+    pub clock: Clock,
+}
+
+/// How a target's time passes where a case says that it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Clock {
+    /// The run moved the target's clock.
+    Moved,
+    /// The run waited in real time.
+    Waited,
+}
+
+impl Clock {
+    /// In the words of a report for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Moved => "its clock was moved",
+            Self::Waited => "time was waited for",
+        }
+    }
 }
 
 /// The counts of a report.
@@ -555,6 +577,7 @@ pub(crate) fn sample(cases: &[SampleCase<'_>]) -> Document {
             lacks: BTreeSet::new(),
             templates: BTreeSet::new(),
             identities: BTreeSet::new(),
+            clock: Clock::Moved,
         },
         strict: false,
         milliseconds: 1.0,

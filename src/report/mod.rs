@@ -105,6 +105,10 @@ impl<'a> Report<'a> {
                 lacks: target.lacks.clone(),
                 templates: target.templates.keys().cloned().collect(),
                 identities: target.identities.keys().cloned().collect(),
+                clock: match target.advance_header {
+                    Some(_) => document::Clock::Moved,
+                    None => document::Clock::Waited,
+                },
             },
             strict: false,
             selectors: Vec::new(),

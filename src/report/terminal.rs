@@ -351,11 +351,12 @@ fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let assertions: usize = report.outcomes.iter().map(|outcome| outcome.assertions).sum();
     writeln!(
         out,
-        "conformance {}, coverage {}, {}; {exchanges} exchanges and {assertions} assertions in {:.2} s against {}",
+        "conformance {}, coverage {}, {}; {exchanges} exchanges and {assertions} assertions in {:.2} s against {}; {}",
         percent(report.conformance()),
         percent(report.coverage()),
         lesser.join(", "),
         report.milliseconds / 1000.0,
-        report.facts.name
+        report.facts.name,
+        report.facts.clock.words()
     )
 }

@@ -1,0 +1,127 @@
+//! What the reference serves, beside a bare handler that answers with bytes of the same size and does nothing else.
+//!
+//! Both are asked over 64 connections by the same client; the ratio of the two is what counts.
+
+#![expect(clippy::expect_used, reason = "a bench that cannot start should say so and stop")]
+
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use futures_util::future::join_all;
+use mpsd_conformance::reference::clock::Clock;
+use mpsd_conformance::reference::config::Config;
+use mpsd_conformance::reference::server::Server;
+use mpsd_conformance::replay::client::{Client, WireRequest};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+const AT_ONCE: usize = 64;
+const EACH: usize = 32;
+const SCID: &str = "7d1f0a52-8a3e-4a57-9c55-2f5d0c9f3b11";
+
+fn body(number: usize) -> Bytes {
+    let custom: serde_json::Map<String, Value> = (0..40)
+        .map(|index| {
+            (
+                format!("key{index}"),
+                json!(format!("a value of some length, {number}")),
+            )
+        })
+        .collect();
+    Bytes::from(json!({ "properties": { "custom": custom }, "members": { "me": {} } }).to_string())
+}
+
+fn request(method: &str, token: &str, connection: usize, body: Option<Bytes>) -> WireRequest {
+    WireRequest {
+        method: method.to_owned(),
+        path: format!("/serviceconfigs/{SCID}/sessiontemplates/t/sessions/s{connection}"),
+        headers: vec![
+            ("Authorization".to_owned(), token.to_owned()),
+            ("X-Xbl-Contract-Version".to_owned(), "107".to_owned()),
+            ("Content-Type".to_owned(), "application/json".to_owned()),
+        ],
+        body,
+    }
+}
+
+/// Sends the same number of requests over each connection.
+async fn load(client: &Client, token: &str, method: &str, is_changing: bool) {
+    let connections = (0..AT_ONCE).map(|connection| {
+        let (client, token, method) = (client.clone(), token.to_owned(), method.to_owned());
+        tokio::spawn(async move {
+            for number in 0..EACH {
+                let body = is_changing.then(|| body(number));
+                let answer = client
+                    .send(&request(&method, &token, connection, body))
+                    .await
+                    .expect("an answer");
+                assert!(answer.status < 300, "{}", answer.status);
+                black_box(answer);
+            }
+        })
+    });
+    for connection in join_all(connections).await {
+        connection.expect("the connection ends");
+    }
+}
+
+fn serve(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime starts");
+    let config = Config::from_value(json!({
+        "serviceConfigs": { SCID: { "templates": { "t": { "constants": { "system": {
+            "version": 1, "inactiveRemovalTimeout": 3_600_000
+        } } } } } },
+        "principals": { "alice": { "xuid": "1", "gamertag": "A", "title": "1" } }
+    }));
+    let config = config.expect("the configuration is sound");
+    let token = config.tokens().remove("alice").expect("a token");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = runtime
+        .block_on(Server::start(&config, Clock::system(), any))
+        .expect("the reference starts");
+    let limit = Duration::from_secs(10);
+    let reference = Client::new(&server.url(), limit).expect("a client");
+    // The sessions are there, and the bare handler answers with a document of their size.
+    let document = runtime.block_on(async {
+        load(&reference, &token, "PUT", true).await;
+        reference
+            .send(&request("GET", &token, 0, None))
+            .await
+            .expect("an answer")
+            .body
+    });
+    let bare = runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(any).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let answer = move || {
+            let document = document.clone();
+            async move { ([(CONTENT_TYPE, "application/json")], document) }
+        };
+        let put = answer.clone();
+        let routes = get(answer).put(move |_: Bytes| put());
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/{*path}", routes)).await });
+        Client::new(&format!("http://{address}"), limit).expect("a client")
+    });
+    for (method, is_changing) in [("GET", false), ("PUT", true)] {
+        let mut group = criterion.benchmark_group(format!("{method} over {AT_ONCE} connections"));
+        group.throughput(Throughput::Elements((AT_ONCE * EACH) as u64));
+        group.sample_size(10);
+        for (name, client) in [("bare handler", &bare), ("reference", &reference)] {
+            group.bench_function(name, |bench| {
+                bench
+                    .to_async(&runtime)
+                    .iter(|| load(client, &token, method, is_changing));
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, serve);
+criterion_main!(benches);
