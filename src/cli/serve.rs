@@ -125,17 +125,7 @@ fn write_target(path: &Path, target: &Target) -> Result<(), Exit> {
         .to_string_lossy()
         .into_owned();
     let identities = target.identities.iter().map(|(name, identity)| {
-        let mut entry = Map::new();
-        for (key, value) in [
-            ("xuid", &identity.xuid),
-            ("gamertag", &identity.gamertag),
-            ("device", &identity.device),
-        ] {
-            if let Some(value) = value {
-                entry.insert(key.to_owned(), value.as_str().into());
-            }
-        }
-        entry.insert("title".to_owned(), identity.title.as_str().into());
+        let mut entry = identity.facts();
         entry.insert("token".to_owned(), json!({ "file": tokens_name, "key": name }));
         (name.clone(), Value::Object(entry))
     });

@@ -64,16 +64,7 @@ fn init(suite: &Suite, file: Option<PathBuf>) -> Result<Exit, Exit> {
         if let Some(known) = world.identities.get(name) {
             entry.insert("about".to_owned(), known.about.as_str().into());
         }
-        for (key, value) in [
-            ("xuid", &identity.xuid),
-            ("gamertag", &identity.gamertag),
-            ("device", &identity.device),
-        ] {
-            if let Some(value) = value {
-                entry.insert(key.to_owned(), value.as_str().into());
-            }
-        }
-        entry.insert("title".to_owned(), identity.title.as_str().into());
+        entry.extend(identity.facts());
         entry.insert(
             "token".to_owned(),
             json!({ "env": format!("MPSD_TOKEN_{}", name.to_uppercase()) }),

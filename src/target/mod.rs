@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
+use serde_json::{Map, Value};
+
 /// An endpoint under test.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -46,6 +48,22 @@ pub struct Identity {
     pub device: Option<String>,
     /// The value of its `Authorization` header.
     pub authorization: Secret,
+}
+
+impl Identity {
+    /// What a target file says of it, but for where its token comes from.
+    pub fn facts(&self) -> Map<String, Value> {
+        let known = [
+            ("xuid", &self.xuid),
+            ("gamertag", &self.gamertag),
+            ("device", &self.device),
+        ];
+        let known = known
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value.as_deref()?)));
+        let all = known.chain([("title", self.title.as_str())]);
+        all.map(|(key, value)| (key.to_owned(), value.into())).collect()
+    }
 }
 
 /// A value that is never printed.
