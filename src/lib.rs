@@ -7,3 +7,4 @@ pub mod report;
 pub mod snapshot;
 pub mod suite;
 pub mod target;
+pub mod traffic;

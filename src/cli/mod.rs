@@ -5,6 +5,7 @@ mod compare;
 pub mod embedded;
 mod exit;
 mod explain;
+mod import;
 mod list;
 mod merge;
 mod reports;
@@ -61,6 +62,8 @@ enum Command {
     Compare(compare::Compare),
     /// Join the JSON reports of several shards into one.
     Merge(merge::Merge),
+    /// Turn captured traffic into drafts of cases.
+    Import(import::Import),
     /// Validate JSON documents against one of the suite's schemas.
     Validate(validate::Validate),
 }
@@ -71,15 +74,21 @@ struct SuiteSource {
     /// Read cases, schemas and snapshots from this folder instead of the ones in the binary.
     #[arg(long, value_name = "DIR", global = true)]
     suite: Option<PathBuf>,
+    /// Add the drafts of this folder, which `import` wrote, as cases `drafts/NAME`.
+    #[arg(long, value_name = "DIR", global = true)]
+    drafts: Option<PathBuf>,
 }
 
 impl SuiteSource {
     /// Reads the suite; its faults are printed.
     fn load(&self) -> Result<Suite, Exit> {
-        let files = match &self.suite {
+        let mut files = match &self.suite {
             None => Files::embedded(),
             Some(root) => Files::load(root).map_err(|error| fault(&anyhow::Error::new(error)))?,
         };
+        if let Some(folder) = &self.drafts {
+            files = files.with(import::drafts(folder)?);
+        }
         Suite::load(files).map_err(|broken| {
             eprintln!("{}", broken.render(true));
             let count = broken.problems.len();
@@ -105,6 +114,7 @@ pub fn main() -> ExitCode {
         Some(Command::Target(command)) => command.execute(),
         Some(Command::Compare(command)) => command.execute(),
         Some(Command::Merge(command)) => command.execute(),
+        Some(Command::Import(command)) => command.execute(),
         Some(Command::Validate(command)) => command.execute(),
     };
     exit.unwrap_or_else(|exit| exit).into()

@@ -85,6 +85,14 @@ impl Files {
         Self { root: None, texts }
     }
 
+    /// The same suite with more files.
+    #[must_use]
+    pub fn with(mut self, texts: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.texts
+            .extend(texts.into_iter().map(|(name, text)| (name, Cow::Owned(text))));
+        self
+    }
+
     /// The ids of the cases, in order.
     pub fn case_ids(&self) -> impl Iterator<Item = &str> {
         self.under("cases/").filter_map(|(name, _)| case_id(name))

@@ -28,6 +28,9 @@ pub struct Operations {
     /// What each request header means.
     #[serde(default)]
     pub request_headers: BTreeMap<String, String>,
+    /// The clauses that say when a status is due, for every operation; by status, the plainest first.
+    #[serde(default)]
+    pub clauses: BTreeMap<u16, Vec<String>>,
     /// The answers that every operation may give: the names of the schemas by status.
     pub responses: BTreeMap<u16, Vec<String>>,
     /// The paths.
@@ -61,6 +64,9 @@ pub struct Method {
     pub query: BTreeMap<String, Parameter>,
     /// The body; `None` if it takes none.
     pub request: Option<Request>,
+    /// The clauses that say when a status is due, by status, the plainest first.
+    #[serde(default)]
+    pub clauses: BTreeMap<u16, Vec<String>>,
     /// The names of the schemas that the body of an answer may follow, by status.
     pub responses: BTreeMap<u16, Vec<String>>,
 }
@@ -90,7 +96,7 @@ pub struct Request {
 pub struct Operation<'a> {
     path: &'a OperationPath,
     method: Option<&'a Method>,
-    common: &'a BTreeMap<u16, Vec<String>>,
+    table: &'a Operations,
 }
 
 impl<'a> Operation<'a> {
@@ -113,7 +119,17 @@ impl<'a> Operation<'a> {
     /// The names of the schemas that the body of this answer may follow; empty if the contract has no such answer.
     pub fn responses(&self, status: u16) -> &'a [String] {
         let own = self.method.and_then(|method| method.responses.get(&status));
-        own.or_else(|| self.common.get(&status))
+        own.or_else(|| self.table.responses.get(&status))
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+}
+
+impl Operation<'_> {
+    /// The clauses that say when this status is due here, the plainest first.
+    pub fn clauses(&self, status: u16) -> &[String] {
+        let own = self.method.and_then(|method| method.clauses.get(&status));
+        own.or_else(|| self.table.clauses.get(&status))
             .map(Vec::as_slice)
             .unwrap_or_default()
     }
@@ -130,28 +146,48 @@ impl Operations {
         Some(Operation {
             path,
             method: path.methods.get(&method.to_ascii_uppercase()),
-            common: &self.responses,
+            table: self,
         })
+    }
+
+    /// Every clause that the table names, with the pointer to its id.
+    pub(in crate::suite) fn clause_ids(&self) -> impl Iterator<Item = (String, &str)> {
+        let common = ids("clauses", String::new(), &self.clauses);
+        let own = self.operations.iter().enumerate().flat_map(|(index, known)| {
+            known.methods.iter().flat_map(move |(name, method)| {
+                ids(
+                    "clauses",
+                    format!("/operations/{index}/methods/{name}"),
+                    &method.clauses,
+                )
+            })
+        });
+        common.chain(own)
     }
 
     /// Every schema that the table names, with the pointer to the name.
     pub(super) fn schema_names(&self) -> impl Iterator<Item = (String, &str)> {
-        let common = responses(String::new(), &self.responses);
+        let common = ids("responses", String::new(), &self.responses);
         let own = self.operations.iter().enumerate().flat_map(|(index, known)| {
             known.methods.iter().flat_map(move |(name, method)| {
                 let here = format!("/operations/{index}/methods/{name}");
                 let request = method.request.as_ref();
                 let request = request.map(|request| (format!("{here}/request/schema"), request.schema.as_str()));
-                request.into_iter().chain(responses(here, &method.responses))
+                request.into_iter().chain(ids("responses", here, &method.responses))
             })
         });
         common.chain(own).filter(|(_, name)| *name != NONE)
     }
 }
 
-fn responses(here: String, by_status: &BTreeMap<u16, Vec<String>>) -> impl Iterator<Item = (String, &str)> {
+/// The ids of a table by status, with the pointer to each.
+fn ids<'a>(
+    key: &'static str,
+    here: String,
+    by_status: &'a BTreeMap<u16, Vec<String>>,
+) -> impl Iterator<Item = (String, &'a str)> {
     by_status.iter().flat_map(move |(status, names)| {
-        let here = format!("{here}/responses/{status}");
+        let here = format!("{here}/{key}/{status}");
         let names = names.iter().enumerate();
         names.map(move |(index, name)| (format!("{here}/{index}"), name.as_str()))
     })

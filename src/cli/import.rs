@@ -1,0 +1,245 @@
+//! `import`: captured traffic to drafts of cases.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use anstream::{eprintln, println};
+use clap::Args;
+use serde_json::Value;
+
+use super::exit::Exit;
+use super::run::load_target;
+use super::{SuiteSource, embedded, fault, style_error, write_file};
+use crate::traffic::draft::{self, Draft};
+use crate::traffic::har::{self, Capture};
+
+/// Turn a HAR file into drafts of cases.
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The capture, a HAR 1.2 file as browsers, Fiddler, mitmproxy and `watch` write it; `-` for standard input.
+    #[arg(value_name = "HAR")]
+    har: PathBuf,
+    /// The folder that the drafts go to.
+    #[arg(long, value_name = "DIR", default_value = "drafts")]
+    out: PathBuf,
+    /// What the drafts are called; the capture's own name when absent.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Make one draft of the whole capture, not one a conversation.
+    #[arg(long)]
+    one: bool,
+    /// The service that was captured: its tokens say who speaks, its templates which of the suite's they are.
+    #[arg(long, value_name = "FILE")]
+    target: Option<PathBuf>,
+    /// Write over drafts that are there already.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    suite: SuiteSource,
+}
+
+impl Import {
+    /// Carries out the command.
+    pub(super) fn execute(self) -> Result<Exit, Exit> {
+        let suite = self.suite.load()?;
+        let target = self.target.as_ref().map(|path| load_target(path)).transpose()?;
+        let capture = self.read(&suite)?;
+        let file = self.har.display();
+        println!("{}", summary(&file.to_string(), &capture));
+        for (place, remark) in &capture.remarks {
+            eprintln!("remark: {file}: /log/entries/{place}: {remark}");
+        }
+        if capture.passed.is_empty() {
+            eprintln!(
+                "{}: nothing in `{file}` is about MPSD: paths below /serviceconfigs/, or /handles with X-Xbl-Contract-Version",
+                style_error("error")
+            );
+            return Ok(Exit::NothingExecuted);
+        }
+        let stem = self.har.file_stem().unwrap_or_default().to_string_lossy();
+        let name = slug(self.name.as_deref().unwrap_or(&stem));
+        let advance = target.as_ref().and_then(|target| target.advance_header.clone());
+        let options = draft::Options {
+            name: &name,
+            is_one: self.one,
+            target: target.as_ref(),
+            advance_header: advance.as_deref().unwrap_or(embedded::ADVANCE_HEADER),
+        };
+        let (drafts, hints) = draft::draft(&suite, capture.passed, &options);
+        for hint in hints {
+            eprintln!("hint: {hint}");
+        }
+        self.write(&drafts)?;
+        let folder = self.out.display();
+        println!("\nmpsd-conformance check --drafts {folder}         what is still missing in them");
+        println!("mpsd-conformance run --drafts {folder} drafts    replay them");
+        Ok(Exit::Conforms)
+    }
+
+    fn read(&self, suite: &crate::suite::Suite) -> Result<Capture, Exit> {
+        use anyhow::Context as _;
+        let input: Box<dyn BufRead> = if self.har.as_os_str() == "-" {
+            Box::new(std::io::stdin().lock())
+        } else {
+            let opened = File::open(&self.har).with_context(|| format!("cannot read `{}`", self.har.display()));
+            Box::new(BufReader::with_capacity(
+                1 << 16,
+                opened.map_err(|error| fault(&error))?,
+            ))
+        };
+        har::read(input, suite.schemas()).map_err(|error| {
+            eprintln!("{}: {}:{error}", style_error("error"), self.har.display());
+            eprintln!("  = {}", error.advice);
+            Exit::Fault
+        })
+    }
+
+    fn write(&self, drafts: &[Draft]) -> Result<(), Exit> {
+        use anyhow::Context as _;
+        let path = |draft: &Draft| self.out.join(format!("{}.json", draft.name));
+        let is_other = |draft: &&Draft| std::fs::read_to_string(path(draft)).is_ok_and(|old| old != text(&draft.case));
+        if let Some(draft) = drafts.iter().find(is_other).filter(|_| !self.force) {
+            eprintln!(
+                "{}: `{}` is there already and is another one; `--force` writes over it, `--name` gives another name",
+                style_error("error"),
+                path(draft).display()
+            );
+            return Err(Exit::Fault);
+        }
+        std::fs::create_dir_all(&self.out)
+            .with_context(|| format!("cannot make `{}`", self.out.display()))
+            .map_err(|error| fault(&error))?;
+        for draft in drafts {
+            write_file(&path(draft), &text(&draft.case))?;
+            println!("{}  {} exchanges", path(draft).display(), draft.exchanges);
+            for hint in &draft.hints {
+                println!("  hint: {hint}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was in the file.
+fn summary(file: &str, capture: &Capture) -> String {
+    let mut text = format!(
+        "{file}: {} of {} entries are about MPSD",
+        capture.passed.len(),
+        capture.entries
+    );
+    for (reason, count) in &capture.skipped {
+        text.push_str(&format!("\n  {count} left out: {reason}"));
+    }
+    text
+}
+
+/// A name in kebab-case.
+fn slug(name: &str) -> String {
+    let kept = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    let text: String = name.chars().map(kept).collect();
+    let parts: Vec<&str> = text.split('-').filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        "capture".to_owned()
+    } else {
+        parts.join("-")
+    }
+}
+
+/// A case as people write it: short objects on one line.
+fn text(case: &Value) -> String {
+    let mut out = String::new();
+    write(case, 0, &mut out);
+    out.push('\n');
+    out
+}
+
+/// The longest line that an object or array is put on.
+const WIDTH: usize = 120;
+
+fn write(value: &Value, indent: usize, out: &mut String) {
+    let flat = flat(value);
+    if indent > 0 && indent + flat.len() <= WIDTH {
+        out.push_str(&flat);
+        return;
+    }
+    let inner = indent + 2;
+    let separate = |is_first: bool, out: &mut String| {
+        out.push_str(if is_first { "\n" } else { ",\n" });
+        out.push_str(&" ".repeat(inner));
+    };
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            out.push('{');
+            for (index, (key, value)) in map.iter().enumerate() {
+                separate(index == 0, out);
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push_str(": ");
+                write(value, inner, out);
+            }
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            out.push('}');
+        }
+        Value::Array(items) if !items.is_empty() => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                separate(index == 0, out);
+                write(item, inner, out);
+            }
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            out.push(']');
+        }
+        _ => out.push_str(&flat),
+    }
+}
+
+/// A value on one line, with blanks where people put them.
+fn flat(value: &Value) -> String {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            let members: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{}: {}", Value::from(key.as_str()), flat(value)))
+                .collect();
+            format!("{{ {} }}", members.join(", "))
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(flat).collect();
+            format!("[{}]", items.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The ids of drafts begin with this.
+pub(super) const CHAPTER: &str = "drafts";
+
+/// Reads the drafts of a folder, by the names that their files would have in a suite.
+pub(super) fn drafts(folder: &Path) -> Result<Vec<(String, String)>, Exit> {
+    use anyhow::Context as _;
+    let context = |path: &Path| format!("cannot read `{}`", path.display());
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| context(folder))
+        .map_err(|error| fault(&error))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry
+            .with_context(|| context(folder))
+            .map_err(|error| fault(&error))?
+            .path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            found.push((format!("cases/{CHAPTER}/{name}"), super::read_file(&path)?));
+        }
+    }
+    found.sort();
+    Ok(found)
+}

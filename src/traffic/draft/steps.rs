@@ -1,0 +1,949 @@
+//! One conversation as a case: its steps in the order of time, with variables, captures and expectations.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::names::{Names, guids, is_guid};
+use super::speakers::Cast;
+use super::suggestions::{SOCKET, Suggestions};
+use super::{Address, Options, address, expectation, frames, json as parse, referred, session_of, strings};
+use crate::suite::Suite;
+use crate::suite::schemas::{Body, Operation, VolatileKind};
+use crate::traffic::Passed;
+
+/// Stands for a clause where none is plain; `check` does not know it, and says so.
+const NO_CLAUSE: &str = "TODO-001";
+/// The most clauses that a draft names as a whole.
+const MANY: usize = 6;
+/// The request headers that mean something to the contract.
+const HEADERS: [&str; 7] = [
+    "if-match",
+    "if-none-match",
+    "x-xbl-onbehalfof-title",
+    "x-xbl-onbehalfof-users",
+    "x-xbl-deny-scope",
+    "content-type",
+    "x-xbl-contract-version",
+];
+
+/// What happened, in the order of time.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// An exchange.
+    Exchange,
+    /// A message on the socket that the entry opened.
+    Message(usize),
+}
+
+struct Writer<'a> {
+    suite: &'a Suite,
+    options: &'a Options<'a>,
+    cast: &'a Cast,
+    suggestions: &'a Suggestions,
+    entries: &'a [(usize, &'a Passed)],
+    names: Names,
+    /// The sessions, in the order in which they appear, with what the case calls them.
+    sessions: Vec<(Address, String)>,
+    /// The suite's names of templates, by those on the wire in lower case.
+    templates: BTreeMap<String, String>,
+    version: u16,
+    /// What each answer gives to later requests: name and source, by place.
+    captures: BTreeMap<usize, Vec<(String, String)>>,
+    /// The latest document of each session, or of a part of one.
+    seen: HashMap<String, Value>,
+    needs: BTreeSet<String>,
+    clauses: Vec<String>,
+    hints: Vec<String>,
+    /// How far the conversation's clock was moved, in ms.
+    advanced: u64,
+}
+
+/// Writes the case, and what whoever finishes it should know.
+pub(super) fn write(
+    suite: &Suite,
+    options: &Options<'_>,
+    cast: &Cast,
+    suggestions: &Suggestions,
+    entries: &[(usize, &Passed)],
+) -> (Value, Vec<String>) {
+    let mut writer = Writer {
+        suite,
+        options,
+        cast,
+        suggestions,
+        entries,
+        names: Names::default(),
+        sessions: Vec::new(),
+        templates: BTreeMap::new(),
+        version: common_version(entries),
+        captures: BTreeMap::new(),
+        seen: HashMap::new(),
+        needs: BTreeSet::new(),
+        clauses: Vec::new(),
+        hints: Vec::new(),
+        advanced: 0,
+    };
+    let events = writer.events();
+    writer.name_people();
+    writer.name_sessions();
+    writer.name_captures(&events);
+    let steps = writer.steps(&events);
+    let case = writer.case(steps);
+    (case, writer.hints)
+}
+
+/// The contract version that most requests name, of those that a case can speak.
+fn common_version(entries: &[(usize, &Passed)]) -> u16 {
+    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
+    for version in entries
+        .iter()
+        .filter_map(|(_, one)| one.version())
+        .filter(|version| [104, 105, 107].contains(version))
+    {
+        *counts.entry(version).or_default() += 1;
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.map_or(107, |(version, _)| version)
+}
+
+impl<'a> Writer<'a> {
+    /// Exchanges and messages, in the order of time: entry by entry where no time is known.
+    fn events(&self) -> Vec<(usize, Event)> {
+        let mut timed: Vec<(Option<Timestamp>, usize, Event)> = Vec::new();
+        for (index, (_, one)) in self.entries.iter().enumerate() {
+            timed.push((one.started, index, Event::Exchange));
+            for (number, message) in one.messages.iter().enumerate() {
+                timed.push((message.at.or(one.started), index, Event::Message(number)));
+            }
+        }
+        if timed.iter().all(|(at, ..)| at.is_some()) {
+            timed.sort_by_key(|(at, ..)| *at);
+        }
+        timed.into_iter().map(|(_, index, event)| (index, event)).collect()
+    }
+
+    fn entry(&self, index: usize) -> Option<&'a Passed> {
+        self.entries.get(index).map(|(_, one)| *one)
+    }
+
+    fn speaker(&self, index: usize) -> &'a str {
+        self.entries
+            .get(index)
+            .map_or("nobody", |(place, _)| self.cast.speaker(*place))
+    }
+
+    fn operation(&self, one: &Passed) -> Option<Operation<'a>> {
+        self.suite.schemas().operation(&one.request.method, &one.request.path)
+    }
+
+    /// Users and their titles.
+    fn name_people(&mut self) {
+        for (xuid, name) in &self.cast.xuids {
+            self.names.add(xuid, format!("{name}.xuid"), 0);
+        }
+        for (tag, name) in &self.cast.gamertags {
+            self.names.add(tag, format!("{name}.gamertag"), 0);
+        }
+        for index in 0..self.entries.len() {
+            let (Some(one), speaker) = (self.entry(index), self.speaker(index)) else {
+                continue;
+            };
+            if crate::suite::world::ANONYMOUS.contains(&speaker) {
+                continue;
+            }
+            for body in [one.request.body.as_deref().and_then(parse), parse(&one.response.body)]
+                .iter()
+                .flatten()
+            {
+                strings(body, "", &mut |key, text| {
+                    let is_title = key.to_ascii_lowercase().ends_with("titleid");
+                    if is_title && text.len() >= 5 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+                        self.names.add(text, format!("{speaker}.title"), 0);
+                    }
+                });
+            }
+        }
+    }
+
+    /// Sessions, their service config and their templates.
+    fn name_sessions(&mut self) {
+        let mut scids: BTreeMap<String, usize> = BTreeMap::new();
+        let mut addresses: Vec<([String; 3], usize)> = Vec::new();
+        for (index, (_, one)) in self.entries.iter().enumerate() {
+            let bodies = [one.request.body.as_deref().and_then(parse), parse(&one.response.body)];
+            let references = bodies
+                .iter()
+                .flatten()
+                .flat_map(|body| ["sessionRef", "originSessionRef", "targetSessionRef"].map(|key| body.get(key)));
+            let named = references
+                .flatten()
+                .filter_map(referred)
+                .map(|parts| parts.map(str::to_owned));
+            let own = session_of(&one.request.path).map(|(parts, _)| parts.map(str::to_owned));
+            for parts in own.into_iter().chain(named) {
+                addresses.push((parts, index));
+            }
+            let mut path = one.request.path.split(['/', '?']).skip(1);
+            if path
+                .next()
+                .is_some_and(|first| first.eq_ignore_ascii_case("serviceconfigs"))
+                && let Some(scid) = path.next()
+            {
+                // One that lets nobody in is not the one that the conversation is about.
+                let weight = if one.response.status < 400 { 1000 } else { 1 };
+                *scids.entry(scid.to_lowercase()).or_default() += weight;
+            }
+        }
+        for ([scid, ..], _) in &addresses {
+            scids.entry(scid.to_lowercase()).or_default();
+        }
+        let scid = scids
+            .iter()
+            .max_by_key(|(_, count)| **count)
+            .map(|(scid, _)| scid.clone());
+        if let Some(scid) = &scid {
+            self.names.add(scid, "scid", 0);
+        }
+        let main = addresses
+            .iter()
+            .map(|(parts, _)| parts)
+            .find(|[own, ..]| Some(own.to_lowercase()) == scid)
+            .cloned();
+        for ([own, template, name], index) in addresses {
+            let key = address([&own, &template, &name]);
+            if Some(own.to_lowercase()) != scid || self.sessions.iter().any(|(known, _)| *known == key) {
+                continue;
+            }
+            self.name_template(&template, index);
+            let variable = if self.sessions.is_empty() {
+                "session".to_owned()
+            } else {
+                format!("session{}", self.sessions.len() + 1)
+            };
+            let is_main = main
+                .as_ref()
+                .is_some_and(|main| address([&main[0], &main[1], &main[2]]) == key);
+            if is_main || is_guid(&name) || !self.is_refused(&key) {
+                self.names.add(&name, format!("{variable}.name"), 0);
+            }
+            self.sessions.push((key, variable));
+        }
+    }
+
+    /// Whether a session was never there.
+    fn is_refused(&self, key: &Address) -> bool {
+        let own = self.entries.iter().map(|(_, one)| *one);
+        let mut own = own.filter(|one| session_of(&one.request.path).is_some_and(|(parts, _)| address(parts) == *key));
+        own.all(|one| one.response.status >= 400)
+    }
+
+    /// Finds the suite's template that plays a template of the capture.
+    fn name_template(&mut self, template: &str, index: usize) {
+        let key = template.to_lowercase();
+        if self.templates.contains_key(&key) {
+            return;
+        }
+        let world = self.suite.world();
+        let of_target = self.options.target.and_then(|target| {
+            let mut known = target.templates.iter();
+            known
+                .find(|(_, theirs)| theirs.eq_ignore_ascii_case(template))
+                .map(|(ours, _)| ours.clone())
+        });
+        let same = world
+            .templates
+            .keys()
+            .find(|name| name.eq_ignore_ascii_case(template))
+            .cloned();
+        let known = of_target.or(same);
+        let name = known.clone().unwrap_or_else(|| {
+            let first = self.entries.iter().skip(index).find_map(|(_, one)| {
+                let (parts, _) = session_of(&one.request.path)?;
+                let document = parse(&one.response.body).filter(|_| one.response.status < 300)?;
+                (parts[1].eq_ignore_ascii_case(template)).then(|| document.pointer("/constants/system").cloned())?
+            });
+            let likely = first.as_ref().map(|constants| self.likeliest(constants));
+            let name = likely.flatten().unwrap_or_else(|| "open".to_owned());
+            self.hints.push(format!(
+                "the suite has no template `{template}`; `{name}` stands in for it: compare the constants (`list templates`)"
+            ));
+            name
+        });
+        self.names.add(template, format!("templates.{name}"), 0);
+        self.templates.insert(key, name);
+    }
+
+    /// The template of the suite that says most of what a session's constants are, and nothing else.
+    fn likeliest(&self, constants: &Value) -> Option<String> {
+        let world = self.suite.world();
+        let fits = world.templates.iter().filter_map(|(name, template)| {
+            let system = template.constants.get("system")?;
+            let said = leaves(system);
+            let holds = said
+                .iter()
+                .all(|(pointer, value)| constants.pointer(pointer) == Some(*value));
+            (holds && template.role_types.is_null()).then_some((said.len(), name))
+        });
+        // Of those that say as much, the plain one.
+        let best = fits.max_by_key(|(count, name)| (*count, name.as_str() == "open", std::cmp::Reverse(name.len())));
+        best.map(|(_, name)| name.clone())
+    }
+
+    /// Values that one answer gives and a later request needs, and GUIDs that clients make up.
+    fn name_captures(&mut self, events: &[(usize, Event)]) {
+        // Value in lower case, with where it was seen first: place, source and label.
+        let mut seen: HashMap<String, (usize, String, String)> = HashMap::new();
+        for (at, (index, event)) in events.iter().enumerate() {
+            let Some(one) = self.entry(*index) else { continue };
+            match event {
+                Event::Exchange => {
+                    for (label, text) in self.said(one) {
+                        self.need(&label, &text, at, &seen);
+                    }
+                    self.give(one, at, &mut seen);
+                }
+                Event::Message(number) => {
+                    let Some(message) = one.messages.get(*number) else {
+                        continue;
+                    };
+                    let Some(frame) = frames::read(message) else { continue };
+                    if message.is_sent {
+                        strings(&frame, "id", &mut |key, text| self.need(key, text, at, &seen));
+                        continue;
+                    }
+                    if let Some(id) = frame.pointer("/4/ConnectionId").and_then(Value::as_str) {
+                        let source = "body /4/ConnectionId".to_owned();
+                        // The answer is part of the step that asked.
+                        let asked = events.iter().take(at).rposition(|(other, event)| {
+                            let sent = |number: usize| one.messages.get(number).filter(|message| message.is_sent);
+                            matches!(event, Event::Message(number) if other == index && sent(*number).and_then(frames::read).is_some_and(|sent| frames::answers(&sent, &frame)))
+                        });
+                        seen.insert(
+                            id.to_lowercase(),
+                            (asked.unwrap_or(at), source, "connection".to_owned()),
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a request says: path, headers and body, each text with what it is called.
+    fn said(&self, one: &Passed) -> Vec<(String, String)> {
+        let mut said = Vec::new();
+        let (path, query) = one.request.path.split_once('?').unwrap_or((&one.request.path, ""));
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        for (index, segment) in segments.iter().enumerate() {
+            let label = match segments.get(index.wrapping_sub(1)) {
+                Some(before) if before.eq_ignore_ascii_case("handles") => "handle",
+                Some(before) if before.eq_ignore_ascii_case("serviceconfigs") => "scid",
+                _ => "id",
+            };
+            said.push((label.to_owned(), (*segment).to_owned()));
+        }
+        for part in query.split('&') {
+            let (key, value) = part.split_once('=').unwrap_or(("id", part));
+            said.push((key.to_owned(), value.to_owned()));
+        }
+        for (name, value) in &one.request.headers {
+            if name.eq_ignore_ascii_case("if-match") || name.eq_ignore_ascii_case("if-none-match") {
+                said.push(("etag".to_owned(), value.clone()));
+            }
+        }
+        if let Some(body) = one.request.body.as_deref().and_then(parse) {
+            strings(&body, "id", &mut |key, text| {
+                said.push((key.to_owned(), text.to_owned()))
+            });
+        }
+        said
+    }
+
+    /// Names what a text needs: a value that was given before becomes a capture, a new GUID is the client's own.
+    fn need(&mut self, label: &str, text: &str, at: usize, seen: &HashMap<String, (usize, String, String)>) {
+        let bare = text.trim_start_matches("W/").trim_matches('"');
+        let quoted = format!("\"{bare}\"");
+        let spelt = [text, bare, quoted.as_str()];
+        let is_tag = label == "etag";
+        for value in spelt.iter().take(if is_tag { 3 } else { 1 }) {
+            let Some((place, source, name)) = seen.get(&value.to_lowercase()) else {
+                continue;
+            };
+            if !self.names.has(value, at) || is_tag && !self.is_from(value, *place, source) {
+                let name = self.capture(*place, source, name);
+                self.names.renew(value, name.clone(), place + 1);
+                if *value != text {
+                    self.names.renew(text, format!("{name}|bare"), place + 1);
+                }
+            }
+            return;
+        }
+        for guid in guids(text) {
+            if self.names.has(guid, at) {
+                continue;
+            }
+            match seen.get(&guid.to_lowercase()) {
+                Some((place, source, name)) => {
+                    let name = self.capture(*place, source, name);
+                    self.names.add(guid, name, place + 1);
+                }
+                None => {
+                    let label: String = label.chars().filter(char::is_ascii_alphanumeric).collect();
+                    let label = if label.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                        label
+                    } else {
+                        "id".to_owned()
+                    };
+                    let name = self.names.fresh(&format!("uuid:{label}"));
+                    self.names.add(guid, name, 0);
+                }
+            }
+        }
+    }
+
+    /// Whether the name of a value comes from this very answer: services may use one ETag for several states.
+    fn is_from(&self, value: &str, place: usize, source: &str) -> bool {
+        let captures = self.captures.get(&place).map(Vec::as_slice).unwrap_or_default();
+        captures.iter().any(|(name, known)| {
+            known == source
+                && self
+                    .names
+                    .whole(value, usize::MAX)
+                    .is_some_and(|whole| whole == format!("{{{name}}}"))
+        })
+    }
+
+    fn capture(&mut self, place: usize, source: &str, label: &str) -> String {
+        let captures = self.captures.entry(place).or_default();
+        if let Some((name, _)) = captures.iter().find(|(_, known)| known == source) {
+            return name.clone();
+        }
+        let mut label: String = label.chars().filter(char::is_ascii_alphanumeric).collect();
+        if !label.starts_with(|c: char| c.is_ascii_alphabetic())
+            || matches!(label.as_str(), "copy" | "version" | "scid" | "template" | "session")
+        {
+            label.insert_str(0, "the");
+        }
+        let name = self.names.fresh(&label);
+        captures.push((name.clone(), source.to_owned()));
+        name
+    }
+
+    /// What an answer gives: its ETag, and the identifiers of its body.
+    fn give(&self, one: &Passed, at: usize, seen: &mut HashMap<String, (usize, String, String)>) {
+        if let Some(tag) = one.response.header("etag") {
+            // The last state that had it is the one that is meant.
+            seen.insert(tag.to_lowercase(), (at, "header ETag".to_owned(), "etag".to_owned()));
+        }
+        let Some(body) = parse(&one.response.body) else { return };
+        let schemas = self.suite.schemas();
+        let judged = self.operation(one).and_then(|operation| {
+            schemas
+                .judge(&operation, one.response.status, self.version, Body::Json(&body))
+                .schema
+        });
+        if let Some(schema) = judged {
+            for volatile in schemas.volatile(&schema, self.version, &body) {
+                let label = match volatile.kind {
+                    VolatileKind::Guid(label) | VolatileKind::Token(label) if !label.is_empty() => label.as_str(),
+                    VolatileKind::Guid(_) | VolatileKind::Token(_) => "id",
+                    _ => continue,
+                };
+                let Some(text) = body.pointer(&volatile.pointer).and_then(Value::as_str) else {
+                    continue;
+                };
+                if text.len() >= 6 {
+                    let source = format!("body {}", volatile.pointer);
+                    seen.entry(text.to_lowercase())
+                        .or_insert((at, source, label.to_owned()));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(&body, &mut String::new(), &mut |pointer, text| {
+            if is_guid(text) {
+                found.push((pointer.to_owned(), text.to_lowercase()));
+            }
+        });
+        for (pointer, text) in found {
+            let label = pointer.rsplit('/').next().unwrap_or("id").to_owned();
+            seen.entry(text).or_insert((at, format!("body {pointer}"), label));
+        }
+    }
+
+    fn steps(&mut self, events: &[(usize, Event)]) -> Vec<Value> {
+        let mut steps = Vec::new();
+        // Answers that belong to the step that asked.
+        let mut taken: BTreeSet<(usize, usize)> = BTreeSet::new();
+        let mut sockets: HashMap<usize, String> = HashMap::new();
+        for (at, (index, event)) in events.iter().enumerate() {
+            let Some(one) = self.entry(*index) else { continue };
+            match event {
+                Event::Exchange if one.is_socket() => {
+                    let speaker = self.speaker(*index);
+                    let count = sockets.values().filter(|name| name.starts_with(speaker)).count();
+                    let name = if count == 0 {
+                        speaker.to_owned()
+                    } else {
+                        format!("{speaker}{}", count + 1)
+                    };
+                    let mut step = json!({ "as": speaker, "open": name, "expect": { "status": 101 } });
+                    if one.request.path != "/connect" {
+                        step["path"] = self.names.text(&one.request.path, at).into();
+                    }
+                    sockets.insert(*index, name);
+                    self.needs.extend(self.suggestions.needs(SOCKET).map(str::to_owned));
+                    steps.push(step);
+                }
+                Event::Exchange => steps.push(self.exchange(*index, one, at)),
+                Event::Message(number) => {
+                    let Some(name) = sockets.get(index) else { continue };
+                    let Some(message) = one.messages.get(*number) else {
+                        continue;
+                    };
+                    let Some(frame) = frames::read(message) else { continue };
+                    if taken.contains(&(*index, *number)) {
+                        continue;
+                    }
+                    if !message.is_sent {
+                        if let Some(matcher) = frames::event(&frame, &self.names, at) {
+                            let mut expect = json!({ "body": matcher });
+                            self.suggest(&mut expect, self.suggestions.event().map(str::to_owned));
+                            steps.push(json!({ "socket": name, "expect": expect }));
+                        }
+                        continue;
+                    }
+                    let later = one.messages.iter().enumerate().skip(number + 1);
+                    let answer = later
+                        .filter(|(_, message)| !message.is_sent)
+                        .find_map(|(place, message)| {
+                            let answer = frames::read(message)?;
+                            frames::answers(&frame, &answer).then_some((place, answer))
+                        });
+                    let mut expect = match answer {
+                        Some((place, answer)) => {
+                            taken.insert((*index, place));
+                            let mut expect = json!({ "body": frames::answer(&answer, &self.names, at) });
+                            self.suggest(&mut expect, self.suggestions.subscribing().map(str::to_owned));
+                            expect
+                        }
+                        // Nothing is known to come of it but that the socket stays open.
+                        None => json!({ "none": { "closed": { "$present": true } } }),
+                    };
+                    if let Some(captures) = self.captures.get(&at) {
+                        expect["capture"] = captured(captures);
+                    }
+                    steps.push(json!({ "socket": name, "send": self.names.json(&frame, at), "expect": expect }));
+                }
+            }
+        }
+        steps
+    }
+
+    /// Names the clause that a step is likely to be about.
+    fn suggest(&mut self, expect: &mut Value, clause: Option<String>) {
+        let Some(id) = clause.and_then(|id| Some(self.suite.clause(&id)?.id.clone())) else {
+            return;
+        };
+        if !self.clauses.contains(&id) {
+            self.clauses.push(id.clone());
+        }
+        expect["clauses"] = json!([id]);
+    }
+
+    fn exchange(&mut self, index: usize, one: &Passed, at: usize) -> Value {
+        let mut step = Map::new();
+        let operation = self.operation(one);
+        if let Some(operation) = &operation {
+            self.needs
+                .extend(self.suggestions.needs(&operation.path().id).map(str::to_owned));
+        }
+        let after = self.passed_time(one);
+        step.insert("as".to_owned(), self.speaker(index).into());
+        let path = self.path(&one.request.path, at);
+        match one.request.method.as_str() {
+            verb @ ("GET" | "PUT" | "POST" | "DELETE" | "PATCH" | "HEAD" | "OPTIONS") => {
+                step.insert(verb.to_lowercase(), path.into());
+            }
+            other => {
+                step.insert("method".to_owned(), other.into());
+                step.insert("path".to_owned(), path.into());
+            }
+        }
+        let headers = self.headers(one, at);
+        if !headers.is_empty() {
+            step.insert("headers".to_owned(), Value::Object(headers));
+        }
+        if let Some(body) = &one.request.body {
+            let (key, value) = self.body(body, at);
+            step.insert(key.to_owned(), value);
+        }
+        if let Some(after) = after {
+            step.insert("after".to_owned(), after.into());
+        }
+        step.insert(
+            "expect".to_owned(),
+            self.expectation(index, one, operation.as_ref(), at),
+        );
+        Value::Object(step)
+    }
+
+    /// How far the request says that its clock is ahead of the last one's.
+    fn passed_time(&mut self, one: &Passed) -> Option<u64> {
+        let told: u64 = one.header(self.options.advance_header)?.trim().parse().ok()?;
+        let after = told.checked_sub(self.advanced).filter(|after| *after > 0)?;
+        self.advanced = told;
+        Some(after)
+    }
+
+    /// A path with variables; the one of a session as the suite spells it is its variable.
+    fn path(&self, path: &str, at: usize) -> String {
+        if let Some((parts, rest)) = session_of(path) {
+            let key = address(parts);
+            let variable = self
+                .sessions
+                .iter()
+                .find(|(known, _)| *known == key)
+                .map(|(_, variable)| variable);
+            let canonical = format!(
+                "/serviceconfigs/{}/sessiontemplates/{}/sessions/{}",
+                parts[0], parts[1], parts[2]
+            );
+            let is_plain = |text: &str| {
+                let whole = self.names.whole(text, at);
+                whole.is_some_and(|whole| !whole.contains('|'))
+            };
+            if let Some(variable) = variable
+                && path.starts_with(&canonical)
+                && parts.iter().all(|part| is_plain(part))
+            {
+                return format!("{{{variable}}}{}", self.pieces(rest, at));
+            }
+        }
+        self.pieces(path, at)
+    }
+
+    fn pieces(&self, path: &str, at: usize) -> String {
+        let mut out = String::new();
+        let mut rest = path;
+        while let Some(end) = rest.find(['/', '?', '&', '=', ',', '~']) {
+            let (piece, tail) = rest.split_at(end);
+            out.push_str(&self.names.text(piece, at));
+            let mut chars = tail.chars();
+            out.extend(chars.next());
+            rest = chars.as_str();
+        }
+        out.push_str(&self.names.text(rest, at));
+        out
+    }
+
+    fn headers(&self, one: &Passed, at: usize) -> Map<String, Value> {
+        let mut headers = Map::new();
+        let mut add = |name: &str, value: Value| match headers.get_mut(name) {
+            None => _ = headers.insert(name.to_owned(), value),
+            Some(Value::Array(values)) => values.push(value),
+            Some(known) => *known = json!([known.take(), value]),
+        };
+        for (name, value) in &one.request.headers {
+            let lower = name.to_ascii_lowercase();
+            let is_wanted = HEADERS.contains(&lower.as_str()) || lower == "accept" && one.response.status == 406;
+            let is_usual = match lower.as_str() {
+                "content-type" => value == "application/json" && one.request.body.is_some(),
+                "x-xbl-contract-version" => value.trim() == self.version.to_string(),
+                _ => false,
+            };
+            // A title or a body that nobody sends means nothing.
+            let is_idle = lower == "content-type" && one.request.body.is_none();
+            if is_wanted && !is_usual && !is_idle {
+                add(name, self.names.text(value, at).into());
+            }
+        }
+        if one.header("x-xbl-contract-version").is_none() {
+            headers.insert("X-Xbl-Contract-Version".to_owned(), Value::Null);
+        }
+        if one.request.body.is_some() && one.header("content-type").is_none() {
+            headers.insert("Content-Type".to_owned(), Value::Null);
+        }
+        headers
+    }
+
+    /// A body as JSON where that says the same, else as text, else as bytes.
+    fn body(&self, body: &[u8], at: usize) -> (&'static str, Value) {
+        use base64::Engine as _;
+        let Ok(text) = std::str::from_utf8(body) else {
+            let packed = base64::engine::general_purpose::STANDARD.encode(body);
+            return ("base64", packed.into());
+        };
+        match crate::suite::json::parse("", text) {
+            Ok(value) if is_same(text, &value) => ("body", self.names.json(&value, at)),
+            _ => ("text", self.names.text(text, at).into()),
+        }
+    }
+
+    fn expectation(&mut self, index: usize, one: &Passed, operation: Option<&Operation<'a>>, at: usize) -> Value {
+        let status = one.response.status;
+        let mut expect = json!({ "status": status });
+        let document = parse(&one.response.body).filter(|_| one.request.method != "HEAD");
+        if let (Some(document), Some(operation)) = (&document, operation) {
+            let schemas = self.suite.schemas();
+            let version = one.version().unwrap_or(self.version);
+            let judged = schemas.judge(operation, status, version, Body::Json(document));
+            let broken = judged
+                .violations
+                .iter()
+                .find(|violation| violation.severity > crate::suite::schemas::Severity::Remark);
+            if let Some(violation) = broken {
+                let place = if violation.pointer.is_empty() {
+                    "the body"
+                } else {
+                    &violation.pointer
+                };
+                self.hints.push(format!(
+                    "the captured answer to {} {} breaks the contract, and so will the draft: {place}: {}",
+                    one.request.method,
+                    operation.path().id,
+                    violation.message
+                ));
+            }
+            if let Some(schema) = judged.schema {
+                let told = expectation::stable(schemas, &schema, version, document, &self.names, at);
+                if let Some(body) = told.and_then(|told| self.told(index, one, operation, document, told)) {
+                    expect["body"] = body;
+                }
+                expect["schema"] = schema.into();
+            }
+        }
+        let is_read = matches!(one.request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+        if (400..500).contains(&status) && !is_read {
+            let own = session_of(&one.request.path).and_then(|(parts, _)| {
+                let key = address(parts);
+                self.sessions.iter().find(|(known, _)| *known == key)
+            });
+            expect["unchanged"] = match own {
+                Some((_, variable)) if variable != "session" => format!("{{{variable}}}").into(),
+                _ => true.into(),
+            };
+        }
+        if let Some(captures) = self.captures.get(&at) {
+            expect["capture"] = captured(captures);
+        }
+        let clause = operation
+            .and_then(|operation| self.suggestions.clause(operation, status))
+            .map(str::to_owned);
+        self.suggest(&mut expect, clause);
+        expect
+    }
+
+    /// The part of a document that is worth saying: what is new in it.
+    fn told(
+        &mut self,
+        index: usize,
+        one: &Passed,
+        operation: &Operation<'_>,
+        document: &Value,
+        told: Value,
+    ) -> Option<Value> {
+        let id = operation.path().id.as_str();
+        if document.get("results").is_some() {
+            let sessions = &self.sessions;
+            return expectation::results(document, &told, |parts| {
+                let key = address(parts);
+                sessions.iter().any(|(known, _)| *known == key)
+            });
+        }
+        // What templates there are is the target's own affair.
+        if id.starts_with("template") {
+            return None;
+        }
+        let path = one.request.path.split('?').next().unwrap_or_default().to_lowercase();
+        let key = if document.pointer("/members/me").is_some() {
+            format!("{path} {}", self.speaker(index))
+        } else {
+            path
+        };
+        let is_session = document.get("membersInfo").is_some();
+        let info = told.get("membersInfo").cloned();
+        let before = self.seen.get(&key);
+        let news = match before {
+            None if is_session => {
+                let sent = one.request.body.as_deref().and_then(parse);
+                Some(expectation::first_sight(told.clone(), sent.as_ref()))
+            }
+            None => Some(told.clone()),
+            Some(before) => expectation::news(before, &told),
+        };
+        // A trial write is not what is read next.
+        if !one.request.path.contains("nocommit") {
+            self.seen.insert(key, told);
+        }
+        match (news, info) {
+            (Some(Value::Object(mut news)), Some(info)) => {
+                news.insert("membersInfo".to_owned(), info);
+                Some(Value::Object(news))
+            }
+            (None, Some(info)) => Some(json!({ "membersInfo": info })),
+            (news, None) => news,
+            (news, Some(_)) => news,
+        }
+        .filter(|news| news != &json!({}))
+    }
+
+    fn case(&mut self, steps: Vec<Value>) -> Value {
+        let mut speakers: Vec<&str> = Vec::new();
+        for index in 0..self.entries.len() {
+            let speaker = self.speaker(index);
+            if !speakers.contains(&speaker) {
+                speakers.push(speaker);
+            }
+        }
+        let mut case = Map::new();
+        case.insert("$schema".to_owned(), "../../schemas/case.schema.json".into());
+        let count = self.entries.len();
+        let requests = if count == 1 {
+            "1 exchange".to_owned()
+        } else {
+            format!("{count} exchanges")
+        };
+        case.insert(
+            "title".to_owned(),
+            format!(
+                "A captured conversation of {}: {requests} go as they went.",
+                joined(&speakers)
+            )
+            .into(),
+        );
+        let mut clauses = self.clauses.clone();
+        clauses.truncate(MANY);
+        if clauses.is_empty() {
+            clauses.push(NO_CLAUSE.to_owned());
+            self.hints.push(format!(
+                "no clause is plain from its operations; put the one that it tests in place of `{NO_CLAUSE}` (`list clauses`)"
+            ));
+        }
+        case.insert("clauses".to_owned(), json!(clauses));
+        if self.version != 107 {
+            case.insert("versions".to_owned(), json!([self.version]));
+        }
+        let template = |address: &Address| {
+            self.templates
+                .get(&address.1)
+                .cloned()
+                .unwrap_or_else(|| "open".to_owned())
+        };
+        let mut sessions = self.sessions.iter();
+        if let Some((main, _)) = sessions.next() {
+            let template = template(main);
+            if template != "open" {
+                case.insert("template".to_owned(), template.into());
+            }
+        }
+        let others: Map<String, Value> = sessions
+            .map(|(address, variable)| (variable.clone(), json!({ "template": template(address) })))
+            .collect();
+        if !others.is_empty() {
+            case.insert("sessions".to_owned(), Value::Object(others));
+        }
+        if !self.needs.is_empty() {
+            case.insert("needs".to_owned(), json!(self.needs));
+        }
+        let known = |speaker: &&str| !crate::suite::world::ANONYMOUS.contains(speaker);
+        if let Some(observer) = speakers.iter().copied().find(known)
+            && speakers.first() != Some(&observer)
+        {
+            case.insert("observer".to_owned(), observer.into());
+        }
+        self.hint_at_beginning();
+        case.insert("steps".to_owned(), Value::Array(steps));
+        Value::Object(case)
+    }
+
+    /// A capture that begins in the middle cannot be replayed as it is.
+    fn hint_at_beginning(&mut self) {
+        for (key, variable) in &self.sessions {
+            let own = self.entries.iter().map(|(_, one)| *one);
+            let mut own =
+                own.filter(|one| session_of(&one.request.path).is_some_and(|(parts, _)| address(parts) == *key));
+            let is_there = own.next().is_some_and(|one| one.response.status == 200);
+            if is_there {
+                self.hints.push(format!(
+                    "`{{{variable}}}` was there before the capture began: add the steps that make it"
+                ));
+            }
+        }
+    }
+}
+
+fn captured(captures: &[(String, String)]) -> Value {
+    let members = captures
+        .iter()
+        .map(|(name, source)| (name.clone(), Value::from(source.as_str())));
+    Value::Object(members.collect::<Map<_, _>>())
+}
+
+/// `alice`, `alice and bob`, `alice, bob and carol`.
+fn joined(names: &[&str]) -> String {
+    match names {
+        [] => "nobody".to_owned(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Whether a text says nothing that its value does not: no number that lost digits.
+fn is_same(text: &str, value: &Value) -> bool {
+    let digits = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    let has_number =
+        |text: &str| text.contains(['e', 'E', '.']) || text.bytes().filter(u8::is_ascii_digit).count() > 15;
+    // Only long numbers, fractions and exponents can come out otherwise than they went in.
+    !has_number(text) || digits(text).len() == digits(&value.to_string()).len() || !loses(value)
+}
+
+fn loses(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_f64(),
+        Value::Array(items) => items.iter().any(loses),
+        Value::Object(map) => map.values().any(loses),
+        _ => false,
+    }
+}
+
+fn leaves(value: &Value) -> Vec<(String, &Value)> {
+    let mut found = Vec::new();
+    fn inside<'v>(value: &'v Value, pointer: String, found: &mut Vec<(String, &'v Value)>) {
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    inside(
+                        value,
+                        format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+                        found,
+                    );
+                }
+            }
+            value => found.push((pointer, value)),
+        }
+    }
+    inside(value, String::new(), &mut found);
+    found
+}
+
+/// Calls `visit` with every string of a value and its pointer.
+fn walk(value: &Value, pointer: &mut String, visit: &mut dyn FnMut(&str, &str)) {
+    let length = pointer.len();
+    let mut inside = |token: &str, value: &Value, pointer: &mut String| {
+        pointer.push('/');
+        pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
+        walk(value, pointer, visit);
+        pointer.truncate(length);
+    };
+    match value {
+        Value::String(text) => visit(pointer, text),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(index, item)| inside(&index.to_string(), item, pointer)),
+        Value::Object(map) => map.iter().for_each(|(key, value)| inside(key, value, pointer)),
+        _ => {}
+    }
+}

@@ -1,0 +1,5 @@
+//! HTTP archives (HAR 1.2): read as tools export them, and written.
+
+mod read;
+
+pub use read::{Capture, HarError, Skipped, read};

@@ -1,0 +1,539 @@
+//! Reading a HAR: entry by entry, so that only what is about MPSD is kept.
+//!
+//! Tools differ in what they leave out, so all that can be done without is optional; what is there must have its type.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::BufRead;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_path_to_error::{Segment, Track};
+use thiserror::Error;
+
+use crate::replay::client::{WireRequest, WireResponse};
+use crate::suite::schemas::Schemas;
+use crate::traffic::{Message, Passed, coding, contract_path, header};
+
+/// The longest body that is kept, in bytes, after it was decompressed.
+const LONGEST: usize = 16 << 20;
+/// How much MPSD traffic is kept of one file, in bytes.
+const MOST: usize = 256 << 20;
+
+/// The MPSD traffic of a file.
+#[derive(Debug, Default)]
+pub struct Capture {
+    /// What is about MPSD, in the order of time.
+    pub passed: Vec<Passed>,
+    /// How many entries the file has.
+    pub entries: usize,
+    /// How many entries were left out, and why.
+    pub skipped: BTreeMap<Skipped, usize>,
+    /// What is odd about entries that were kept, by their place.
+    pub remarks: Vec<(usize, String)>,
+}
+
+/// Why an entry is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Skipped {
+    /// It is about something else.
+    Foreign,
+    /// It opens a tunnel.
+    Tunnel,
+    /// A browser asks whether it may ask.
+    Preflight,
+    /// No answer came.
+    Unanswered,
+    /// The service asked to come back later.
+    Throttled,
+    /// The body of the request was not captured.
+    Bodiless,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Foreign => "not about MPSD",
+            Self::Tunnel => "CONNECT, a tunnel",
+            Self::Preflight => "a browser's preflight",
+            Self::Unanswered => "without an answer",
+            Self::Throttled => "throttled (429 or 503 with Retry-After)",
+            Self::Bodiless => "without the body of the request",
+        })
+    }
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, Error)]
+#[error("{}{message}", self.place())]
+pub struct HarError {
+    line: usize,
+    column: usize,
+    /// A JSON Pointer to what is wrong; empty when the whole file is.
+    pub pointer: String,
+    message: String,
+    /// What to do about it.
+    pub advice: &'static str,
+}
+
+const EXPORT: &str = "export the capture again as HAR 1.2, with its content";
+
+impl HarError {
+    /// Line and column, from 1.
+    pub fn line_column(&self) -> (usize, usize) {
+        (self.line, self.column)
+    }
+
+    fn place(&self) -> String {
+        let pointer = if self.pointer.is_empty() {
+            "the file"
+        } else {
+            &self.pointer
+        };
+        format!("{}:{}: {pointer}: ", self.line, self.column)
+    }
+
+    fn new(message: String, advice: &'static str) -> Self {
+        Self {
+            line: 1,
+            column: 1,
+            pointer: String::new(),
+            message,
+            advice,
+        }
+    }
+}
+
+/// Reads a HAR.
+pub fn read(mut input: impl BufRead, schemas: &Schemas) -> Result<Capture, HarError> {
+    let start = input.fill_buf().map_err(|error| {
+        let message = format!("cannot be read: {error}");
+        HarError::new(message, "name a HAR file")
+    })?;
+    let mark = if start.starts_with(&[0xEF, 0xBB, 0xBF]) { 3 } else { 0 };
+    if start.starts_with(&[0xFF, 0xFE]) || start.starts_with(&[0xFE, 0xFF]) {
+        return Err(HarError::new("this is UTF-16".to_owned(), "save it as UTF-8"));
+    }
+    if start.starts_with(&[0x1F, 0x8B]) || start.starts_with(b"PK") {
+        return Err(HarError::new(
+            "this is a compressed archive".to_owned(),
+            "unpack it first",
+        ));
+    }
+    input.consume(mark);
+    let mut capture = Capture::default();
+    let mut kept = 0;
+    let mut keep = |entry: Entry| -> Result<(), String> {
+        let place = capture.entries;
+        capture.entries += 1;
+        match entry.into_passed(place, schemas, &mut capture.remarks)? {
+            Ok(passed) => {
+                kept += passed.size();
+                if kept > MOST {
+                    return Err(format!("more than {} MiB of MPSD traffic", MOST >> 20));
+                }
+                capture.passed.push(passed);
+            }
+            Err(reason) => *capture.skipped.entry(reason).or_default() += 1,
+        }
+        Ok(())
+    };
+    let mut json = serde_json::Deserializer::from_reader(input);
+    let mut track = Track::new();
+    let read = Root(&mut keep).deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track));
+    let read = read.and_then(|()| json.end());
+    if let Err(error) = read {
+        return Err(explain(&error, &track.path()));
+    }
+    // Tools write entries when they end; a stable order keeps those without a time where they are.
+    if capture.passed.iter().all(|passed| passed.started.is_some()) {
+        capture.passed.sort_by_key(|passed| passed.started);
+    }
+    Ok(capture)
+}
+
+fn explain(error: &serde_json::Error, path: &serde_path_to_error::Path) -> HarError {
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } | Segment::Enum { variant: key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Unknown => {}
+        }
+    }
+    let told = error.to_string();
+    let told = told.split(" at line ").next().unwrap_or_default();
+    // The parser quotes what it found, and a capture holds secrets.
+    let message = match (told.find(": string \""), told.rfind("\", expected ")) {
+        (Some(start), Some(end)) if start < end => {
+            format!("{}: a string, {}", &told[..start], &told[end + 3..])
+        }
+        _ => told.to_owned(),
+    };
+    let advice = if error.is_eof() {
+        "the file is cut off; export the capture again"
+    } else if error.is_syntax() {
+        "this is not JSON; a HAR is what `Save all as HAR` and its like write"
+    } else if message.starts_with("more than") {
+        "filter the capture in the tool that made it, and import the parts"
+    } else {
+        EXPORT
+    };
+    HarError {
+        line: error.line().max(1),
+        column: error.column().max(1),
+        pointer,
+        message,
+        advice,
+    }
+}
+
+/// What is done with each entry.
+type Keep<'k> = dyn FnMut(Entry) -> Result<(), String> + 'k;
+
+/// The root of the file, of which only `log.entries` matters.
+struct Root<'k, 's>(&'s mut Keep<'k>);
+
+impl<'de> DeserializeSeed<'de> for Root<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Root<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with `log`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut is_found = false;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "log" {
+                is_found = true;
+                map.next_value_seed(Log(&mut *self.0))?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        if is_found {
+            Ok(())
+        } else {
+            Err(de::Error::missing_field("log"))
+        }
+    }
+}
+
+struct Log<'k, 's>(&'s mut Keep<'k>);
+
+impl<'de> DeserializeSeed<'de> for Log<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Log<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with `entries`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut is_found = false;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "entries" {
+                is_found = true;
+                map.next_value_seed(Entries(&mut *self.0))?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        if is_found {
+            Ok(())
+        } else {
+            Err(de::Error::missing_field("entries"))
+        }
+    }
+}
+
+struct Entries<'k, 's>(&'s mut Keep<'k>);
+
+impl<'de> DeserializeSeed<'de> for Entries<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of entries")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while let Some(entry) = entries.next_element::<Entry>()? {
+            (self.0)(entry).map_err(de::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    started_date_time: Option<String>,
+    time: Option<f64>,
+    request: Request,
+    response: Option<Response>,
+    #[serde(rename = "_webSocketMessages")]
+    messages: Option<Vec<SocketMessage>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request {
+    method: String,
+    url: String,
+    headers: Option<Vec<Pair>>,
+    post_data: Option<PostData>,
+    body_size: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PostData {
+    text: Option<String>,
+    #[serde(alias = "_encoding")]
+    encoding: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    status: Option<f64>,
+    headers: Option<Vec<Pair>>,
+    content: Option<Content>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Content {
+    text: Option<String>,
+    encoding: Option<String>,
+    mime_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Pair {
+    name: String,
+    value: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SocketMessage {
+    #[serde(rename = "type")]
+    direction: Option<String>,
+    time: Option<f64>,
+    opcode: Option<f64>,
+    data: Option<String>,
+}
+
+impl Entry {
+    /// What is kept of it, or why it is left out; an error ends the reading.
+    fn into_passed(
+        self,
+        place: usize,
+        schemas: &Schemas,
+        remarks: &mut Vec<(usize, String)>,
+    ) -> Result<Result<Passed, Skipped>, String> {
+        let mut remark = |text: String| remarks.push((place, text));
+        let method = self.request.method;
+        if method.eq_ignore_ascii_case("CONNECT") {
+            return Ok(Err(Skipped::Tunnel));
+        }
+        let request_headers = pairs(self.request.headers);
+        let Some((origin, whole)) = split(&self.request.url) else {
+            return Ok(Err(Skipped::Foreign));
+        };
+        let Some(path) = contract_path(schemas, &method, whole, &request_headers) else {
+            return Ok(Err(Skipped::Foreign));
+        };
+        if method == "OPTIONS" && header(&request_headers, "access-control-request-method").is_some() {
+            return Ok(Err(Skipped::Preflight));
+        }
+        let Some(response) = self.response else {
+            return Ok(Err(Skipped::Unanswered));
+        };
+        let status = whole_number(response.status).and_then(|status| u16::try_from(status).ok());
+        let Some(status) = status.filter(|status| (100..600).contains(status)) else {
+            return Ok(Err(Skipped::Unanswered));
+        };
+        let headers = pairs(response.headers);
+        if matches!(status, 429 | 503) && header(&headers, "retry-after").is_some() {
+            return Ok(Err(Skipped::Throttled));
+        }
+        let body = match self.request.post_data {
+            Some(PostData {
+                text: Some(text),
+                encoding,
+            }) => {
+                let coding = header(&request_headers, "content-encoding");
+                unpack(&text, encoding.as_deref(), coding, &mut |told| {
+                    remark(format!("the request's body: {told}"))
+                })
+            }
+            _ if self.request.body_size.is_some_and(|size| size > 0.0) => return Ok(Err(Skipped::Bodiless)),
+            _ => Bytes::new(),
+        };
+        let mut headers = headers;
+        let answer = match response.content {
+            Some(content) => {
+                if let (None, Some(kind)) = (header(&headers, "content-type"), content.mime_type)
+                    && !kind.is_empty()
+                {
+                    headers.push(("Content-Type".to_owned(), kind));
+                }
+                let coding = header(&headers, "content-encoding");
+                let text = content.text.unwrap_or_default();
+                unpack(&text, content.encoding.as_deref(), coding, &mut |told| {
+                    remark(format!("the answer's body: {told}"))
+                })
+            }
+            None => Bytes::new(),
+        };
+        Ok(Ok(Passed {
+            place,
+            started: self.started_date_time.and_then(|text| text.trim().parse().ok()),
+            milliseconds: self.time.unwrap_or_default(),
+            origin: origin.to_owned(),
+            request: WireRequest {
+                path: path.to_owned(),
+                method,
+                headers: request_headers,
+                body: Some(body).filter(|body| !body.is_empty()),
+            },
+            response: WireResponse {
+                status,
+                headers,
+                body: answer,
+            },
+            messages: self
+                .messages
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(SocketMessage::read)
+                .collect(),
+        }))
+    }
+}
+
+impl SocketMessage {
+    fn read(self) -> Option<Message> {
+        let is_text = self.opcode.is_none_or(|opcode| (opcode - 1.0).abs() < f64::EPSILON);
+        Some(Message {
+            is_sent: match self.direction?.as_str() {
+                "send" | "sent" => true,
+                "receive" | "received" => false,
+                _ => return None,
+            },
+            at: self.time.and_then(seconds),
+            text: self.data.filter(|_| is_text),
+        })
+    }
+}
+
+impl Passed {
+    fn size(&self) -> usize {
+        let sent = self.request.body.as_ref().map_or(0, Bytes::len);
+        let messages: usize = self
+            .messages
+            .iter()
+            .filter_map(|message| message.text.as_ref())
+            .map(String::len)
+            .sum();
+        sent + self.response.body.len() + messages + 1024
+    }
+}
+
+/// A point in time given as seconds since 1970, with a fraction.
+fn seconds(seconds: f64) -> Option<Timestamp> {
+    if !seconds.is_finite() || seconds.abs() > 1e11 {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+    let micros = (seconds * 1e6) as i64;
+    Timestamp::from_microsecond(micros).ok()
+}
+
+fn whole_number(number: Option<f64>) -> Option<u32> {
+    let number = number?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range is checked"
+    )]
+    let whole = (number.is_finite() && (0.0..1e6).contains(&number)).then_some(number as u32);
+    whole
+}
+
+/// Names and values; what HTTP/2 calls pseudo headers is said elsewhere.
+fn pairs(headers: Option<Vec<Pair>>) -> Vec<(String, String)> {
+    let pairs = headers.unwrap_or_default().into_iter();
+    pairs
+        .filter(|pair| !pair.name.starts_with(':') && !pair.name.is_empty())
+        .map(|pair| (pair.name, pair.value.unwrap_or_default()))
+        .collect()
+}
+
+/// The bytes of a body: out of base64, and decompressed where the tool did not do it.
+fn unpack(text: &str, encoding: Option<&str>, coding: Option<&str>, remark: &mut dyn FnMut(String)) -> Bytes {
+    let is_packed = encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("base64"));
+    if !is_packed {
+        return Bytes::from(text.to_owned());
+    }
+    let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let bytes = match STANDARD.decode(&compact) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            remark(format!("not base64, though it is said to be ({error}); taken as text"));
+            return Bytes::from(text.to_owned());
+        }
+    };
+    let Some(coding) = coding else { return bytes.into() };
+    match coding::decode(coding, &bytes, LONGEST) {
+        Ok(decoded) => decoded.into(),
+        // Most tools decompress before they write, and leave the header as it was.
+        Err(_) if std::str::from_utf8(&bytes).is_ok() => bytes.into(),
+        Err(reason) => {
+            remark(format!("{reason}; left out"));
+            Bytes::new()
+        }
+    }
+}
+
+/// Splits a URL into its origin and its path with the query, byte for byte.
+fn split(url: &str) -> Option<(&str, &str)> {
+    let scheme = url.find("://")? + 3;
+    let path = url
+        .get(scheme..)?
+        .find(['/', '?', '#'])
+        .map_or(url.len(), |at| at + scheme);
+    let (origin, rest) = url.split_at(path);
+    let rest = rest.split('#').next().unwrap_or_default();
+    Some((origin, rest))
+}
