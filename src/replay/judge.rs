@@ -55,9 +55,12 @@ pub(super) fn judge(
             pointer,
         });
     };
-    let resolve = |matcher| match expectation.is_plain {
-        true => Cow::Borrowed(matcher),
-        false => context.variables.resolve(matcher, context.speaker),
+    let resolve = |matcher| {
+        if expectation.is_plain {
+            Cow::Borrowed(matcher)
+        } else {
+            context.variables.resolve(matcher, context.speaker)
+        }
     };
     let response = &exchange.response;
     if let Some(status) = &expectation.status

@@ -137,20 +137,24 @@ pub fn transform(text: &str, transform: &str) -> Option<String> {
     }
 }
 
-/// Whether any text of a value, keys included, may hold a variable.
+/// Whether no text of a value, keys included, holds a variable; the braces of a regular expression are none.
 pub fn is_plain(value: &Value) -> bool {
     match value {
-        Value::String(text) => !text.contains('{'),
+        Value::String(text) => !has_variable(text),
         Value::Array(values) => values.iter().all(is_plain),
-        Value::Object(map) => map.iter().all(|(key, value)| !key.contains('{') && is_plain(value)),
+        Value::Object(map) => map.iter().all(|(key, value)| !has_variable(key) && is_plain(value)),
         _ => true,
     }
+}
+
+fn has_variable(text: &str) -> bool {
+    text.contains('{') && pieces(text).any(|piece| !matches!(piece, Piece::Text(_)))
 }
 
 /// Replaces the variables in all texts of a value, keys included; borrowed when there are none.
 pub fn resolve<'a>(value: &'a Value, scope: Scope<'_>) -> Cow<'a, Value> {
     match value {
-        Value::String(text) if text.contains('{') => Cow::Owned(substitute(text, scope)),
+        Value::String(text) if has_variable(text) => Cow::Owned(substitute(text, scope)),
         Value::Array(values) => {
             let changed = values
                 .iter()
@@ -167,7 +171,7 @@ pub fn resolve<'a>(value: &'a Value, scope: Scope<'_>) -> Cow<'a, Value> {
         }
         Value::Object(map) => {
             let entry = |(key, value): (&'a String, &'a Value)| {
-                let is_plain = !key.contains('{');
+                let is_plain = !has_variable(key);
                 match (is_plain, resolve(value, scope)) {
                     (true, Cow::Borrowed(_)) => None,
                     (true, Cow::Owned(value)) => Some((key.clone(), value)),
