@@ -7,6 +7,7 @@ use super::roster;
 use super::scope::{Speaker, Variables};
 use super::verdict::Exchange;
 use crate::suite::case::{Content, Expectation};
+use crate::suite::json::escape;
 
 /// Something that did not hold, before it is known which clauses it counts against.
 #[derive(Clone, Debug)]
@@ -203,10 +204,6 @@ fn compare(old: &Value, new: &Value, pointer: &str, report: &mut Report<'_>) {
         _ if matching::equal(old, new) => {}
         _ => report(pointer, Some(old), Some(new)),
     }
-}
-
-fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 fn name(content: Content) -> &'static str {
