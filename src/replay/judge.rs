@@ -9,6 +9,7 @@ use super::roster;
 use super::scope::{Speaker, Variables};
 use super::verdict::Exchange;
 use crate::suite::case::{Content, Expectation};
+use crate::suite::json::escape;
 
 /// Something that did not hold, before it is known which clauses it counts against.
 #[derive(Clone, Debug)]
@@ -234,10 +235,6 @@ fn part<'a>(document: &'a Value, pointer: &str) -> Option<&'a Value> {
             Value::Array(_) => value.pointer(&format!("/{token}")),
             _ => None,
         })
-}
-
-fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 fn name(content: Content) -> &'static str {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use crate::suite::json::kind;
+use crate::suite::json::{escape, kind};
 
 /// A place where a value is not what a matcher says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +145,7 @@ enum Segment<'a> {
 impl<'a> Search<'a> {
     fn wrong(&mut self, expected: impl Into<String>, actual: Option<&Value>) {
         let pointer = self.path.iter().fold(String::new(), |pointer, segment| match segment {
-            Segment::Key(key) => pointer + "/" + &key.replace('~', "~0").replace('/', "~1"),
+            Segment::Key(key) => pointer + "/" + &escape(key),
             Segment::Index(index) => format!("{pointer}/{index}"),
         });
         self.found.push(Mismatch {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::json::{Fields, Item, Report};
+use super::json::{Fields, Item, Report, escape};
 use super::variable::{Scope, resolve};
 
 /// A case file, with its variants.
@@ -199,6 +199,11 @@ impl StatusSet {
         self.0.iter().any(|(low, high)| (*low..=*high).contains(&status))
     }
 
+    /// The number of statuses in it.
+    pub fn width(&self) -> usize {
+        self.0.iter().map(|(low, high)| usize::from(high - low) + 1).sum()
+    }
+
     /// Whether it holds refusals only.
     pub fn is_refusal(&self) -> bool {
         self.0.iter().all(|(low, high)| *low >= 400 && *high < 500)
@@ -263,7 +268,6 @@ impl Expectation {
 
     /// Every matcher of its own with the place below it; those of its readings are theirs.
     pub fn own_matchers(&self) -> Vec<(String, &Value)> {
-        let escape = |key: &str| key.replace('~', "~0").replace('/', "~1");
         let headers = self
             .headers
             .iter()

@@ -8,9 +8,11 @@ pub mod invariant;
 pub mod json;
 mod links;
 pub mod lint;
+pub mod manifest;
 pub mod pattern;
 pub mod problem;
 pub mod schemas;
+pub mod strength;
 pub mod variable;
 pub mod world;
 
