@@ -13,6 +13,7 @@ mod bad_cases;
 mod command_line;
 mod crowd;
 mod made_up_writes;
+mod manifest;
 mod program;
 mod reports;
 mod service;
