@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 
 use super::client::{WireError, WireRequest, WireResponse};
+use super::contract;
 use super::judge::{self, Fault};
 use super::scope::{Speaker, Variables};
 use super::socket::Socket;
@@ -16,7 +17,6 @@ use super::verdict::{Exchange, Finding, Outcome, Verdict};
 use super::{Replay, matching};
 use crate::suite::case::{Action, Body, Case, Expectation, Request, Source, Step, Variant};
 use crate::suite::clause::Weight;
-use crate::suite::schemas;
 use crate::suite::variable;
 
 /// How often a throttled request is sent again.
@@ -416,117 +416,15 @@ impl<'a> Conversation<'a> {
         self.case.needs.iter().any(|need| need == "rate-limits")
     }
 
-    fn record(&mut self, label: String, speaker: &str, mut request: WireRequest, response: WireResponse) {
-        request
-            .headers
-            .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
-        let kind = response.header("content-type").unwrap_or_default();
-        let is_json = kind.contains("json") || matches!(response.body.first(), Some(b'{' | b'['));
-        let json = is_json.then(|| serde_json::from_slice(&response.body).ok()).flatten();
-        let schemas = self.replay.suite.schemas();
-        let operation = schemas.operation(&request.method, &request.path);
-        let text = if json.is_none() {
-            String::from_utf8_lossy(&response.body)
-        } else {
-            Cow::Borrowed("")
-        };
-        let body = match &json {
-            _ if response.body.is_empty() => schemas::Body::Empty,
-            Some(json) => schemas::Body::Json(json),
-            None => schemas::Body::Text(&text),
-        };
-        let judgement =
-            operation.map(|operation| schemas.judge(&operation, response.status, self.variant.version, body));
-        let judgement = judgement.filter(|_| request.method != "HEAD").unwrap_or_default();
-        let (name, request_schema) = match &operation {
-            Some(operation) => (
-                Some(operation.path().id.clone()),
-                operation.request_schema().map(str::to_owned),
-            ),
-            None => (None, None),
-        };
-        drop(text);
-        let exchange = Exchange {
-            label,
-            speaker: speaker.to_owned(),
-            request,
-            response,
-            json,
-            schema: judgement.schema,
-            request_schema,
-        };
-        self.exchanges.push(exchange);
-        let index = self.exchanges.len() - 1;
-        self.assertions += 1;
-        for violation in judgement.violations {
-            let weight = match violation.severity {
-                schemas::Severity::Remark => Weight::Remark,
-                _ => Weight::Failure,
-            };
-            let clauses: Vec<String> = violation.clause.into_iter().collect();
-            let weight = if clauses.is_empty() {
-                weight
-            } else {
-                weight.min(self.weigh(&clauses))
-            };
-            self.findings.push(Finding {
-                weight,
-                clauses,
-                is_setup: false,
-                exchange: index,
-                assertion: format!("schema {}", violation.pointer),
-                expected: violation.message,
-                actual: self
-                    .exchanges
-                    .get(index)
-                    .and_then(|exchange| exchange.json.as_ref())
-                    .map_or_else(
-                        || "no JSON".to_owned(),
-                        |json| matching::show(json.pointer(&violation.pointer)),
-                    ),
-                pointer: String::new(),
-            });
-        }
-        if let Some(operation) = name {
-            self.judge_invariants(&operation, index);
-        }
-    }
-
-    fn judge_invariants(&mut self, operation: &str, index: usize) {
-        let replay = self.replay;
-        let Some(exchange) = self.exchanges.get(index) else {
-            return;
-        };
-        let content = judge::content(exchange);
-        let mut findings = Vec::new();
-        for (place, invariant) in replay.suite.invariants_of(operation) {
-            if !invariant.covers(&exchange.request.method, exchange.response.status, content) {
-                continue;
-            }
-            self.assertions += 1;
-            self.covered.insert(place);
-            let around = judge::Context {
-                variables: &self.variables,
-                speaker: Speaker {
-                    name: &exchange.speaker,
-                    copy: 1,
-                },
-                named: &|_| None,
-            };
-            for fault in judge::judge(&invariant.expect, exchange, around, &mut self.readings) {
-                findings.push(Finding {
-                    weight: self.weigh(&invariant.clauses),
-                    clauses: invariant.clauses.clone(),
-                    is_setup: false,
-                    exchange: index,
-                    assertion: fault.assertion,
-                    expected: fault.expected,
-                    actual: fault.actual,
-                    pointer: String::new(),
-                });
-            }
-        }
-        self.findings.append(&mut findings);
+    fn record(&mut self, label: String, speaker: &str, request: WireRequest, response: WireResponse) {
+        let place = (label, speaker, self.exchanges.len());
+        let suite = &self.replay.suite;
+        let held = contract::hold(suite, &self.variables, self.variant.version, place, request, response);
+        self.exchanges.push(held.exchange);
+        self.findings.extend(held.findings);
+        self.covered.extend(held.covered);
+        self.readings.extend(held.readings);
+        self.assertions += held.assertions;
     }
 
     /// Holds an exchange against an expectation, and keeps what it captures.
@@ -637,7 +535,7 @@ impl<'a> Conversation<'a> {
         let weight = if step.is_setup {
             Weight::Failure
         } else {
-            self.weigh(&clauses)
+            contract::weigh(&self.replay.suite, &clauses)
         };
         self.findings.push(Finding {
             weight,
@@ -649,15 +547,6 @@ impl<'a> Conversation<'a> {
             actual: fault.actual,
             pointer: fault.pointer,
         });
-    }
-
-    /// What a finding against some clauses amounts to.
-    fn weigh(&self, clauses: &[String]) -> Weight {
-        let weights = clauses
-            .iter()
-            .filter_map(|id| self.replay.suite.clause(id))
-            .map(crate::suite::clause::Clause::weight);
-        weights.max().unwrap_or(Weight::Failure)
     }
 
     fn wire_request(&self, request: &Request, speaker: Speaker<'_>) -> WireRequest {

@@ -1,6 +1,7 @@
 //! The conversation: a case's requests, the target's answers, and the verdict.
 
 pub mod client;
+pub mod contract;
 mod conversation;
 mod judge;
 pub mod matching;

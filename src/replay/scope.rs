@@ -75,6 +75,19 @@ impl<'a> Variables<'a> {
         variables
     }
 
+    /// What has names outside of any case: the target's facts alone.
+    pub(super) fn none(target: &'a Target, version: u16) -> Self {
+        Self {
+            target,
+            template: "",
+            version,
+            sessions: Vec::new(),
+            values: HashMap::new(),
+            seed: 0,
+            labels: Mutex::default(),
+        }
+    }
+
     /// Keeps a captured value.
     pub(super) fn set(&mut self, name: &str, value: Value) {
         self.values.insert(name.to_owned(), value);

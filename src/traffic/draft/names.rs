@@ -28,8 +28,8 @@ struct Named {
 /// The values of a conversation that have names.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// By the value in lower case.
-    known: HashMap<String, Named>,
+    /// By the value in lower case; the later a name was given, the further back it stands.
+    known: HashMap<String, Vec<Named>>,
     /// How often each name was given, so that the next one gets a number.
     given: HashMap<String, usize>,
 }
@@ -59,20 +59,29 @@ impl Names {
             variable: variable.into(),
             from,
         };
-        self.known.entry(value.to_lowercase()).or_insert(named);
+        let names = self.known.entry(value.to_lowercase()).or_default();
+        if names.is_empty() {
+            names.push(named);
+        }
     }
 
-    /// Gives a value a new name: later texts mean the later value.
+    /// Gives a value a new name from some place on.
     pub(super) fn renew(&mut self, value: &str, variable: impl Into<String>, from: usize) {
-        self.known.remove(&value.to_lowercase());
-        self.add(value, variable, from);
+        let named = Named {
+            value: value.to_owned(),
+            variable: variable.into(),
+            from,
+        };
+        self.known.entry(value.to_lowercase()).or_default().push(named);
+    }
+
+    fn find(&self, value: &str, at: usize) -> Option<&Named> {
+        self.known.get(value)?.iter().rev().find(|named| named.from <= at)
     }
 
     /// Whether a value has a name at some place.
     pub(super) fn has(&self, value: &str, at: usize) -> bool {
-        self.known
-            .get(&value.to_lowercase())
-            .is_some_and(|named| named.from <= at)
+        self.find(&value.to_lowercase(), at).is_some()
     }
 
     /// A name that is not taken: `etag`, then `etag2`.
@@ -88,7 +97,7 @@ impl Names {
 
     /// The variable of a whole value.
     pub(super) fn whole(&self, text: &str, at: usize) -> Option<String> {
-        let named = self.known.get(&text.to_lowercase()).filter(|named| named.from <= at)?;
+        let named = self.find(&text.to_lowercase(), at)?;
         let name = &named.variable;
         if text == named.value {
             Some(format!("{{{name}}}"))
@@ -148,8 +157,7 @@ impl Names {
 
     /// A number, or the variable of a xuid that is given as one.
     pub(super) fn number(&self, number: &serde_json::Number, at: usize) -> Value {
-        let named = self.known.get(&number.to_string()).filter(|named| named.from <= at);
-        match named.and_then(|named| named.variable.strip_suffix(".xuid")) {
+        match self.find(&number.to_string(), at).and_then(|named| named.variable.strip_suffix(".xuid")) {
             Some(identity) => format!("{{{identity}.xuidNumber}}").into(),
             None => number.clone().into(),
         }

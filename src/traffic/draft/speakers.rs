@@ -99,7 +99,9 @@ impl Cast {
                     .find(|(_, identity)| identity.is_server)
                     .map(|(name, _)| name.clone())
             };
-            let is_server = clue.is_some_and(|clue| clue.is_server && !clue.is_user);
+            // The tokens of services carry no user's hash.
+            let is_bare = hash(token).is_some_and(|hash| matches!(hash.as_str(), "" | "0" | "-" | "*"));
+            let is_server = clue.is_some_and(|clue| !clue.is_user && (clue.is_server || is_bare));
             let name = played
                 .or_else(|| is_server.then(server).flatten())
                 .or_else(|| (!free.is_empty()).then(|| free.remove(0)));

@@ -28,6 +28,19 @@ const HEADERS: [&str; 7] = [
     "x-xbl-contract-version",
 ];
 
+/// A value that an answer gave.
+#[derive(Clone, Debug)]
+struct Given {
+    /// The place of the answer in the conversation.
+    at: usize,
+    /// Where in the answer it stands, as captures say it.
+    source: String,
+    /// What it is called.
+    label: String,
+    /// What the answer was about.
+    path: String,
+}
+
 /// What happened, in the order of time.
 #[derive(Clone, Copy, Debug)]
 enum Event {
@@ -121,7 +134,35 @@ impl<'a> Writer<'a> {
         if timed.iter().all(|(at, ..)| at.is_some()) {
             timed.sort_by_key(|(at, ..)| *at);
         }
-        timed.into_iter().map(|(_, index, event)| (index, event)).collect()
+        let mut events: Vec<(usize, Event)> = timed.into_iter().map(|(_, index, event)| (index, event)).collect();
+        self.settle(&mut events);
+        events
+    }
+
+    /// Puts what happened at the same time into the order in which it took effect, which change numbers tell.
+    fn settle(&self, events: &mut [(usize, Event)]) {
+        let state = |index: usize| {
+            let one = self.entry(index)?;
+            let (parts, _) = session_of(&one.request.path)?;
+            let document = parse(&one.response.body)?;
+            let number = document.get("changeNumber")?.as_u64()?;
+            let start = one.started?.as_microsecond();
+            #[expect(clippy::cast_possible_truncation, reason = "an exchange does not take an age")]
+            let end = start + (one.milliseconds * 1000.0) as i64;
+            Some((address(parts), document.get("branch").cloned(), number, start, end))
+        };
+        let states: Vec<_> = (0..self.entries.len()).map(state).collect();
+        for last in 1..events.len() {
+            for at in (1..=last).rev() {
+                let [(before, Event::Exchange), (after, Event::Exchange)] = events[at - 1..=at] else { break };
+                let (Some(Some(one)), Some(Some(other))) = (states.get(before), states.get(after)) else { break };
+                let is_at_once = other.3 < one.4;
+                if (&one.0, &one.1) != (&other.0, &other.1) || !is_at_once || one.2 <= other.2 {
+                    break;
+                }
+                events.swap(at - 1, at);
+            }
+        }
     }
 
     fn entry(&self, index: usize) -> Option<&'a Passed> {
@@ -172,10 +213,10 @@ impl<'a> Writer<'a> {
         let mut scids: BTreeMap<String, usize> = BTreeMap::new();
         let mut addresses: Vec<([String; 3], usize)> = Vec::new();
         for (index, (_, one)) in self.entries.iter().enumerate() {
-            let bodies = [one.request.body.as_deref().and_then(parse), parse(&one.response.body)];
-            let references = bodies
+            // One that only answers name was made by the service: a name to capture.
+            let body = one.request.body.as_deref().and_then(parse);
+            let references = body
                 .iter()
-                .flatten()
                 .flat_map(|body| ["sessionRef", "originSessionRef", "targetSessionRef"].map(|key| body.get(key)));
             let named = references
                 .flatten()
@@ -294,7 +335,7 @@ impl<'a> Writer<'a> {
     /// Values that one answer gives and a later request needs, and GUIDs that clients make up.
     fn name_captures(&mut self, events: &[(usize, Event)]) {
         // Value in lower case, with where it was seen first: place, source and label.
-        let mut seen: HashMap<String, (usize, String, String)> = HashMap::new();
+        let mut seen: HashMap<String, Given> = HashMap::new();
         for (at, (index, event)) in events.iter().enumerate() {
             let Some(one) = self.entry(*index) else { continue };
             match event {
@@ -320,10 +361,13 @@ impl<'a> Writer<'a> {
                             let sent = |number: usize| one.messages.get(number).filter(|message| message.is_sent);
                             matches!(event, Event::Message(number) if other == index && sent(*number).and_then(frames::read).is_some_and(|sent| frames::answers(&sent, &frame)))
                         });
-                        seen.insert(
-                            id.to_lowercase(),
-                            (asked.unwrap_or(at), source, "connection".to_owned()),
-                        );
+                        let given = Given {
+                            at: asked.unwrap_or(at),
+                            source,
+                            label: "connection".to_owned(),
+                            path: String::new(),
+                        };
+                        seen.insert(id.to_lowercase(), given);
                     }
                 }
             }
@@ -361,20 +405,20 @@ impl<'a> Writer<'a> {
     }
 
     /// Names what a text needs: a value that was given before becomes a capture, a new GUID is the client's own.
-    fn need(&mut self, label: &str, text: &str, at: usize, seen: &HashMap<String, (usize, String, String)>) {
+    fn need(&mut self, label: &str, text: &str, at: usize, seen: &HashMap<String, Given>) {
         let bare = text.trim_start_matches("W/").trim_matches('"');
         let quoted = format!("\"{bare}\"");
         let spelt = [text, bare, quoted.as_str()];
         let is_tag = label == "etag";
         for value in spelt.iter().take(if is_tag { 3 } else { 1 }) {
-            let Some((place, source, name)) = seen.get(&value.to_lowercase()) else {
+            let Some(given) = seen.get(&value.to_lowercase()) else {
                 continue;
             };
-            if !self.names.has(value, at) || is_tag && !self.is_from(value, *place, source) {
-                let name = self.capture(*place, source, name);
-                self.names.renew(value, name.clone(), place + 1);
+            if !self.names.has(value, at) || is_tag && !self.is_from(value, given) {
+                let name = self.capture(given);
+                self.names.renew(value, name.clone(), given.at + 1);
                 if *value != text {
-                    self.names.renew(text, format!("{name}|bare"), place + 1);
+                    self.names.renew(text, format!("{name}|bare"), given.at + 1);
                 }
             }
             return;
@@ -384,9 +428,9 @@ impl<'a> Writer<'a> {
                 continue;
             }
             match seen.get(&guid.to_lowercase()) {
-                Some((place, source, name)) => {
-                    let name = self.capture(*place, source, name);
-                    self.names.add(guid, name, place + 1);
+                Some(given) => {
+                    let name = self.capture(given);
+                    self.names.renew(guid, name, given.at + 1);
                 }
                 None => {
                     let label: String = label.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -403,10 +447,10 @@ impl<'a> Writer<'a> {
     }
 
     /// Whether the name of a value comes from this very answer: services may use one ETag for several states.
-    fn is_from(&self, value: &str, place: usize, source: &str) -> bool {
-        let captures = self.captures.get(&place).map(Vec::as_slice).unwrap_or_default();
+    fn is_from(&self, value: &str, given: &Given) -> bool {
+        let captures = self.captures.get(&given.at).map(Vec::as_slice).unwrap_or_default();
         captures.iter().any(|(name, known)| {
-            known == source
+            *known == given.source
                 && self
                     .names
                     .whole(value, usize::MAX)
@@ -414,27 +458,37 @@ impl<'a> Writer<'a> {
         })
     }
 
-    fn capture(&mut self, place: usize, source: &str, label: &str) -> String {
-        let captures = self.captures.entry(place).or_default();
-        if let Some((name, _)) = captures.iter().find(|(_, known)| known == source) {
+    fn capture(&mut self, given: &Given) -> String {
+        let captures = self.captures.entry(given.at).or_default();
+        if let Some((name, _)) = captures.iter().find(|(_, known)| *known == given.source) {
             return name.clone();
         }
-        let mut label: String = label.chars().filter(char::is_ascii_alphanumeric).collect();
+        let mut label: String = given.label.chars().filter(char::is_ascii_alphanumeric).collect();
         if !label.starts_with(|c: char| c.is_ascii_alphabetic())
             || matches!(label.as_str(), "copy" | "version" | "scid" | "template" | "session")
         {
             label.insert_str(0, "the");
         }
         let name = self.names.fresh(&label);
-        captures.push((name.clone(), source.to_owned()));
+        captures.push((name.clone(), given.source.clone()));
         name
     }
 
     /// What an answer gives: its ETag, and the identifiers of its body.
-    fn give(&self, one: &Passed, at: usize, seen: &mut HashMap<String, (usize, String, String)>) {
+    fn give(&self, one: &Passed, at: usize, seen: &mut HashMap<String, Given>) {
+        let path = one.request.path.split('?').next().unwrap_or_default().to_lowercase();
+        let given = |source: String, label: &str| Given {
+            at,
+            source,
+            label: label.to_owned(),
+            path: path.clone(),
+        };
         if let Some(tag) = one.response.header("etag") {
-            // The last state that had it is the one that is meant.
-            seen.insert(tag.to_lowercase(), (at, "header ETag".to_owned(), "etag".to_owned()));
+            // Services may count up in each session: the last one that had the tag is meant.
+            let known = seen.get(&tag.to_lowercase());
+            if known.is_none_or(|known| known.path != path) {
+                seen.insert(tag.to_lowercase(), given("header ETag".to_owned(), "etag"));
+            }
         }
         let Some(body) = parse(&one.response.body) else { return };
         let schemas = self.suite.schemas();
@@ -456,7 +510,7 @@ impl<'a> Writer<'a> {
                 if text.len() >= 6 {
                     let source = format!("body {}", volatile.pointer);
                     seen.entry(text.to_lowercase())
-                        .or_insert((at, source, label.to_owned()));
+                        .or_insert_with(|| given(source, label));
                 }
             }
         }
@@ -468,7 +522,7 @@ impl<'a> Writer<'a> {
         });
         for (pointer, text) in found {
             let label = pointer.rsplit('/').next().unwrap_or("id").to_owned();
-            seen.entry(text).or_insert((at, format!("body {pointer}"), label));
+            seen.entry(text).or_insert_with(|| given(format!("body {pointer}"), &label));
         }
     }
 

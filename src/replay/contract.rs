@@ -1,0 +1,156 @@
+//! What is held against every answer, whoever asked and whatever for: the schema of its body, and the invariants.
+
+use std::borrow::Cow;
+
+use super::client::{WireRequest, WireResponse};
+use super::judge;
+use super::matching;
+use super::scope::{Speaker, Variables};
+use super::verdict::{Exchange, Finding};
+use crate::suite::Suite;
+use crate::suite::clause::{Clause, Weight};
+use crate::suite::schemas::{self, Judgement, Severity};
+use crate::target::Target;
+
+/// An exchange, and what came of holding the contract against it.
+#[derive(Debug)]
+pub struct Held {
+    /// The exchange, without its authorization.
+    pub exchange: Exchange,
+    /// The operation that it addresses, by its id.
+    pub operation: Option<String>,
+    /// What did not hold; each is about this exchange.
+    pub findings: Vec<Finding>,
+    /// The places of the invariants that it was held against.
+    pub covered: Vec<usize>,
+    /// Ledger entries and the readings that the answer follows.
+    pub readings: Vec<(String, String)>,
+    /// The number of assertions made.
+    pub assertions: usize,
+}
+
+/// Holds the contract against an exchange that is no part of a case.
+pub fn hold_alone(
+    suite: &Suite,
+    target: &Target,
+    version: u16,
+    label: String,
+    request: WireRequest,
+    response: WireResponse,
+) -> Held {
+    let variables = Variables::none(target, version);
+    hold(suite, &variables, version, (label, "", 0), request, response)
+}
+
+/// Holds the contract against an exchange: its step's label, its speaker, and its place among others.
+pub(super) fn hold(
+    suite: &Suite,
+    variables: &Variables<'_>,
+    version: u16,
+    (label, speaker, place): (String, &str, usize),
+    mut request: WireRequest,
+    response: WireResponse,
+) -> Held {
+    request
+        .headers
+        .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+    let kind = response.header("content-type").unwrap_or_default();
+    let is_json = kind.contains("json") || matches!(response.body.first(), Some(b'{' | b'['));
+    let json = is_json.then(|| serde_json::from_slice(&response.body).ok()).flatten();
+    let schemas = suite.schemas();
+    let operation = schemas.operation(&request.method, &request.path);
+    let text = if json.is_none() {
+        String::from_utf8_lossy(&response.body)
+    } else {
+        Cow::Borrowed("")
+    };
+    let body = match &json {
+        _ if response.body.is_empty() => schemas::Body::Empty,
+        Some(json) => schemas::Body::Json(json),
+        None => schemas::Body::Text(&text),
+    };
+    let judgement = operation.map(|operation| schemas.judge(&operation, response.status, version, body));
+    let Judgement { schema, violations, .. } = judgement.filter(|_| request.method != "HEAD").unwrap_or_default();
+    drop(text);
+    let mut held = Held {
+        exchange: Exchange {
+            label,
+            speaker: speaker.to_owned(),
+            request,
+            response,
+            json,
+            schema,
+            request_schema: operation.and_then(|operation| operation.request_schema().map(str::to_owned)),
+        },
+        operation: operation.map(|operation| operation.path().id.clone()),
+        findings: Vec::new(),
+        covered: Vec::new(),
+        readings: Vec::new(),
+        assertions: 1,
+    };
+    for violation in violations {
+        let weight = match violation.severity {
+            Severity::Remark => Weight::Remark,
+            _ => Weight::Failure,
+        };
+        let clauses: Vec<String> = violation.clause.into_iter().collect();
+        let weight = if clauses.is_empty() { weight } else { weight.min(weigh(suite, &clauses)) };
+        let json = held.exchange.json.as_ref();
+        held.findings.push(Finding {
+            weight,
+            clauses,
+            is_setup: false,
+            exchange: place,
+            assertion: format!("schema {}", violation.pointer),
+            expected: violation.message,
+            actual: json.map_or_else(
+                || "no JSON".to_owned(),
+                |json| matching::show(json.pointer(&violation.pointer)),
+            ),
+            pointer: String::new(),
+        });
+    }
+    held.judge_invariants(suite, variables, place);
+    held
+}
+
+impl Held {
+    fn judge_invariants(&mut self, suite: &Suite, variables: &Variables<'_>, place: usize) {
+        let Some(operation) = &self.operation else { return };
+        let exchange = &self.exchange;
+        let content = judge::content(exchange);
+        for (number, invariant) in suite.invariants_of(operation) {
+            if !invariant.covers(&exchange.request.method, exchange.response.status, content) {
+                continue;
+            }
+            self.assertions += 1;
+            self.covered.push(number);
+            let around = judge::Context {
+                variables,
+                speaker: Speaker {
+                    name: &exchange.speaker,
+                    copy: 1,
+                },
+                named: &|_| None,
+            };
+            for fault in judge::judge(&invariant.expect, exchange, around, &mut self.readings) {
+                self.findings.push(Finding {
+                    weight: weigh(suite, &invariant.clauses),
+                    clauses: invariant.clauses.clone(),
+                    is_setup: false,
+                    exchange: place,
+                    assertion: fault.assertion,
+                    expected: fault.expected,
+                    actual: fault.actual,
+                    pointer: String::new(),
+                });
+            }
+        }
+    }
+}
+
+/// What a finding against some clauses amounts to.
+pub fn weigh(suite: &Suite, clauses: &[String]) -> Weight {
+    let weights = clauses.iter().filter_map(|id| suite.clause(id)).map(Clause::weight);
+    weights.max().unwrap_or(Weight::Failure)
+}
