@@ -168,6 +168,8 @@ pub struct Expectation {
     pub unchanged: Option<String>,
     /// The step whose document and `ETag` this answer must have.
     pub same_as: Option<String>,
+    /// Whether its own matchers hold no variable.
+    pub is_plain: bool,
     /// Whether the list of members is walked.
     pub roster: bool,
     /// The schema, where it is another than the operation's.
@@ -781,8 +783,13 @@ pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
     for matcher in [fields.get("body"), fields.get("none")].into_iter().flatten() {
         check_matcher(matcher);
     }
+    let own = ["headers", "body", "at", "none"]
+        .into_iter()
+        .filter_map(|key| fields.get(key));
+    let is_plain = own.map(|item| item.value()).all(super::variable::is_plain);
     Some(Expectation {
         pointer: item.pointer(),
+        is_plain,
         status: fields
             .get("status")
             .map_or(Some(None), |item| read_status(item).map(Some))?,
