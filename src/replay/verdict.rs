@@ -137,6 +137,8 @@ pub struct Outcome {
     pub exchanges: Vec<Exchange>,
     /// The number of exchanges that there were.
     pub exchange_count: usize,
+    /// The number of answers that were successes and documents of the contract.
+    pub documents: usize,
     /// The conversation as canonical text, if it was wanted.
     pub text: Option<String>,
     /// Ledger entries and the readings that the target followed.

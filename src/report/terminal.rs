@@ -1,5 +1,7 @@
 //! The report for people at a terminal.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
@@ -13,6 +15,12 @@ use crate::suite::problem::{Place, Problem};
 const SHOWN: usize = 20;
 /// How much of a body is shown, in bytes.
 const BODY: usize = 1_500;
+/// How many ways to fail are counted.
+const GROUPS: usize = 15;
+/// How much of what is wrong names such a way, in bytes.
+const GROUP: usize = 160;
+/// How many leftovers are named.
+const LEFTOVERS: usize = 10;
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -38,21 +46,22 @@ pub fn render_failure(report: &Report<'_>, outcome: &Outcome) -> String {
 
 fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let broken: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| is_broken(outcome)).collect();
-    for outcome in broken.iter().take(SHOWN) {
+    // What the end of the run cut off is told once, not case by case.
+    let is_cut_off = |outcome: &&&Outcome| {
+        let halted = report.halted.as_ref().map(|halted| &*halted.reason);
+        halted.is_some() && outcome.reason.as_deref() == halted
+    };
+    let told: Vec<&Outcome> = broken.iter().filter(|outcome| !is_cut_off(outcome)).copied().collect();
+    if broken.len() > SHOWN && report.outcomes.iter().all(|outcome| outcome.documents == 0) {
+        return write_stranger(out, report, &broken);
+    }
+    for outcome in told.iter().take(SHOWN) {
         write_failure(out, report, outcome)?;
     }
-    if broken.len() > SHOWN {
-        writeln!(out, "{BAD}and {} more:{BAD:#}", broken.len() - SHOWN)?;
-        for outcome in broken.iter().skip(SHOWN) {
-            let first = outcome.findings.first().map(|finding| finding.assertion.as_str());
-            writeln!(
-                out,
-                "  {} {FAINT}{}{FAINT:#}",
-                outcome.id,
-                outcome.reason.as_deref().or(first).unwrap_or_default()
-            )?;
-        }
-        writeln!(out)?;
+    if let Some(more) = told.get(SHOWN..).filter(|more| !more.is_empty()) {
+        writeln!(out, "{BAD}and {} more:{BAD:#}", more.len())?;
+        write_groups(out, report, more)?;
+        writeln!(out, "  {FAINT}`--report html=PATH` has them all{FAINT:#}\n")?;
     }
     write_chapters(out, report)?;
     write_lesser(out, report, Weight::Warning)?;
@@ -82,10 +91,113 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
             deviation.reason
         )?;
     }
-    for leftover in report.leftovers() {
+    for leftover in report.leftovers().take(LEFTOVERS) {
         writeln!(out, "{DOUBTFUL}left behind:{DOUBTFUL:#} {leftover}")?;
     }
+    if let Some(more @ 1..) = report.leftovers().count().checked_sub(LEFTOVERS) {
+        writeln!(
+            out,
+            "{DOUBTFUL}left behind:{DOUBTFUL:#} {more} more; `--report json=PATH` has them all"
+        )?;
+    }
+    write_halt(out, report)?;
     write_summary(out, report)
+}
+
+/// All that there is to say of a target that answered nothing as the contract would.
+fn write_stranger(out: &mut String, report: &Report<'_>, broken: &[&Outcome]) -> fmt::Result {
+    let exchanges: usize = report.outcomes.iter().map(|outcome| outcome.exchange_count).sum();
+    if exchanges > 0 {
+        writeln!(
+            out,
+            "{BAD}this does not look like an MPSD:{BAD:#} not one of {exchanges} answers was a document of the contract"
+        )?;
+        writeln!(
+            out,
+            "  {FAINT}does `baseUrl` ({}) lead to the right service?{FAINT:#}\n",
+            report.facts.base_url
+        )?;
+    }
+    write_groups(out, report, broken)?;
+    if let Some(outcome) = broken.iter().find(|outcome| outcome.verdict == Verdict::Fail) {
+        writeln!(
+            out,
+            "  {FAINT}`mpsd-conformance run --target FILE {}` shows one in full{FAINT:#}",
+            outcome.id
+        )?;
+    }
+    writeln!(out)?;
+    write_halt(out, report)?;
+    write_summary(out, report)
+}
+
+fn write_halt(out: &mut String, report: &Report<'_>) -> fmt::Result {
+    let Some(halted) = &report.halted else { return Ok(()) };
+    let cut = report
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.reason.as_deref() == Some(&*halted.reason));
+    writeln!(
+        out,
+        "{BAD}{}:{BAD:#} {} cases were not judged for it; this report is partial",
+        halted.reason,
+        cut.count()
+    )
+}
+
+/// Counts what did not pass by what was wrong with it, the commonest first.
+fn write_groups(out: &mut String, report: &Report<'_>, broken: &[&Outcome]) -> fmt::Result {
+    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for outcome in broken {
+        groups.entry(group(report, outcome)).or_default().push(&outcome.id);
+    }
+    let mut groups: Vec<(String, Vec<&str>)> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, ids)| Reverse(ids.len()));
+    for (what, ids) in groups.iter().take(GROUPS) {
+        let first = ids.first().copied().unwrap_or_default();
+        writeln!(out, "{:>6}  {what} {FAINT}{first}{FAINT:#}", ids.len())?;
+    }
+    let rest: usize = groups.iter().skip(GROUPS).map(|(_, ids)| ids.len()).sum();
+    if rest > 0 {
+        writeln!(out, "{rest:>6}  in {} other ways", groups.len() - GROUPS)?;
+    }
+    Ok(())
+}
+
+/// What is wrong with a case, in words that many cases share.
+fn group(report: &Report<'_>, outcome: &Outcome) -> String {
+    let worst = outcome.worst();
+    let findings = || {
+        outcome
+            .findings
+            .iter()
+            .filter(|finding| finding.is_setup || Some(finding.weight) == worst)
+    };
+    // The status says more than what is missing in a body that came with the wrong one.
+    let finding = findings()
+        .find(|finding| finding.assertion == "status")
+        .or_else(|| findings().next());
+    let (None, Some(finding)) = (&outcome.reason, finding) else {
+        let reason = outcome.reason.as_deref().unwrap_or_default();
+        return format!("{}: {}", outcome.verdict.told(), cut_to(reason, GROUP));
+    };
+    let Some(Exchange { request, response, .. }) = outcome.exchanges.get(finding.exchange) else {
+        return finding.assertion.clone();
+    };
+    let operation = report.suite.schemas().operation(&request.method, &request.path);
+    let place = operation.map_or("another path", |operation| operation.path().id.as_str());
+    // The places in a document differ from case to case; what is asserted of them often does not.
+    let assertion = finding.assertion.split(' ').next().unwrap_or_default();
+    let what = match assertion {
+        "status" => format!("expected {}", finding.expected),
+        _ => format!("{assertion}: found {}", finding.actual),
+    };
+    format!(
+        "{} {place} answered {}, {}",
+        request.method,
+        response.status,
+        cut_to(&what, GROUP)
+    )
 }
 
 fn is_broken(outcome: &Outcome) -> bool {
@@ -224,9 +336,13 @@ fn curl(report: &Report<'_>, exchange: &Exchange) -> String {
 }
 
 fn cut(text: &str) -> String {
+    cut_to(text, BODY)
+}
+
+fn cut_to(text: &str, limit: usize) -> String {
     let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.len() > BODY {
-        let end = (0..=BODY)
+    if text.len() > limit {
+        let end = (0..=limit)
             .rev()
             .find(|end| text.is_char_boundary(*end))
             .unwrap_or_default();
