@@ -11,7 +11,7 @@ use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 
-use super::connection::Connector;
+use super::connection::{self, Connector};
 use crate::target::Target;
 
 /// A request as it goes over the wire.
@@ -166,7 +166,11 @@ impl Client {
         }
         let mut built = http::Request::new(Full::new(request.body.clone().unwrap_or_default()));
         (*built.method_mut(), *built.uri_mut(), *built.headers_mut()) = (method, url, headers);
-        let response = self.pool.request(built).await.map_err(|error| failed(&error))?;
+        let response = self
+            .pool
+            .request(built)
+            .await
+            .map_err(|error| failed(&error, &self.connector.address().host))?;
         let (status, headers) = (response.status().as_u16(), texts(response.headers()));
         let mut incoming = response.into_body();
         let mut body = Vec::new();
@@ -194,11 +198,14 @@ fn check_size(length: usize) -> Result<(), WireError> {
 }
 
 /// Why a request has no answer: what the connector said, or what broke on the way.
-fn failed(error: &legacy::Error) -> WireError {
+fn failed(error: &legacy::Error, host: &str) -> WireError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<WireError>() {
             return error.clone();
+        }
+        if let Some(error) = connection::tls_cause(error) {
+            return WireError::Tls(connection::explain_tls(error, host));
         }
         cause = error.source();
     }

@@ -112,13 +112,14 @@ pub(super) async fn speaks(address: &Address, is_tls: bool) -> bool {
     if stream.write_all(hello).await.is_err() {
         return false;
     }
-    let mut answer = [0; 5];
+    let mut answer = [0; 6];
     let is_read = stream.read_exact(&mut answer).await.is_ok();
+    // An alert, or the hello of a server; an echo of the client's is neither.
     is_read
         && if is_tls {
-            matches!(answer, [21 | 22, 3, _, _, _])
+            matches!(answer, [21, 3, ..] | [22, 3, _, _, _, 2])
         } else {
-            answer == *b"HTTP/"
+            answer.starts_with(b"HTTP/")
         }
 }
 
@@ -184,15 +185,22 @@ async fn tunnel(proxy: &Proxy, address: &Address) -> Result<TcpStream, WireError
 
 /// What went wrong in a handshake, and what to do.
 fn explain(error: &io::Error, host: &str) -> String {
-    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    let Some(cause) = cause else {
-        return match error.kind() {
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-                "the connection was closed in the middle of the handshake".to_owned()
-            }
-            _ => error.to_string(),
-        };
-    };
+    match error.kind() {
+        _ if let Some(cause) = tls_cause(error) => explain_tls(cause, host),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+            "the connection was closed in the middle of the handshake".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// What TLS has to do with an error of a connection; a refused certificate may come to light as late as with the answer.
+pub(super) fn tls_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
+}
+
+/// What went wrong in TLS, and what to do.
+pub(super) fn explain_tls(cause: &rustls::Error, host: &str) -> String {
     match cause {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "the issuer of its certificate is not known: name the certificate of its authority in `tls.authorities`, or, for \
@@ -218,7 +226,9 @@ fn explain(error: &io::Error, host: &str) -> String {
         ) => {
             format!("it does not accept the certificate of the suite ({alert:?}): `tls.certificate` and `tls.key` name one that it trusts")
         }
-        rustls::Error::InvalidMessage(_) => "it does not speak TLS".to_owned(),
+        rustls::Error::InvalidMessage(_)
+        | rustls::Error::InappropriateMessage { .. }
+        | rustls::Error::InappropriateHandshakeMessage { .. } => "it does not speak TLS".to_owned(),
         error => error.to_string(),
     }
 }

@@ -468,8 +468,12 @@ impl<'a> Conversation<'a> {
             None => (None, None),
         };
         drop(text);
-        let is_document = json.is_some() && judgement.schema.is_some() && judgement.violations.is_empty();
-        self.documents += usize::from(is_document && (200..300).contains(&response.status));
+        // A session with a defect is still one, and an empty object is a document of everything.
+        let is_document = json.as_ref().and_then(Value::as_object).is_some_and(|members| {
+            members.contains_key("constants") || judgement.violations.is_empty() && !members.is_empty()
+        });
+        self.documents +=
+            usize::from(is_document && judgement.schema.is_some() && (200..300).contains(&response.status));
         let exchange = Exchange {
             label,
             speaker: speaker.to_owned(),

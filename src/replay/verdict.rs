@@ -137,7 +137,7 @@ pub struct Outcome {
     pub exchanges: Vec<Exchange>,
     /// The number of exchanges that there were.
     pub exchange_count: usize,
-    /// The number of answers that were successes and documents of the contract.
+    /// The number of answers that were successes, and documents as only this contract has them.
     pub documents: usize,
     /// The conversation as canonical text, if it was wanted.
     pub text: Option<String>,

@@ -14,6 +14,8 @@ use super::{Secret, Target};
 const REDACTED: &str = "<secret>";
 /// A shorter value is no secret, and would be found everywhere.
 const SHORTEST: usize = 8;
+/// A part of a secret that is so long is one itself.
+const LONG: usize = 16;
 
 /// The secrets of one run, in every spelling in which they could be written.
 ///
@@ -102,10 +104,18 @@ impl Known {
         let bare = secret.rsplit([';', ' ']).next().unwrap_or(secret);
         for value in [secret, bare].into_iter().filter(|value| value.len() >= SHORTEST) {
             for spelling in spell(value) {
-                if !self.spellings.iter().any(|(known, _)| *known == spelling) {
-                    self.spellings.push((spelling, owner.to_owned()));
-                }
+                self.add_spelling(owner, spelling);
             }
+        }
+        // Long runs of letters that no escaping changes, whatever becomes of the rest.
+        for run in bare.split(|c: char| !is_unreserved(c)).filter(|run| run.len() >= LONG) {
+            self.add_spelling(owner, run.to_owned());
+        }
+    }
+
+    fn add_spelling(&mut self, owner: &str, spelling: String) {
+        if !self.spellings.iter().any(|(known, _)| *known == spelling) {
+            self.spellings.push((spelling, owner.to_owned()));
         }
     }
 
@@ -126,7 +136,7 @@ fn spell(value: &str) -> Vec<String> {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;");
-    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let is_unreserved = |byte: u8| is_unreserved(char::from(byte));
     let is_left_alone = |byte: u8| is_unreserved(byte) || b";,/?:@&=+$#!*'()".contains(&byte);
     let is_plain_json = |byte: u8| is_unreserved(byte) || b" !#$%()*,/:;=?@[]^{|}".contains(&byte);
     let percent = |byte| format!("%{byte:02X}");
@@ -161,6 +171,11 @@ fn base64(value: &str) -> Vec<String> {
     };
     let found = [0, 1, 2].into_iter().flat_map(at);
     found.filter(|text| text.len() >= SHORTEST).collect()
+}
+
+/// Whether it stands for itself everywhere.
+fn is_unreserved(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~')
 }
 
 fn escape(value: &str, is_plain: impl Fn(u8) -> bool, escape: impl Fn(u8) -> String) -> String {
