@@ -17,8 +17,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Lets its holder have some identities to itself.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
-    _guards: Vec<OwnedMutexGuard<()>>,
-    _files: Vec<File>,
+    guards: Vec<OwnedMutexGuard<()>>,
+    files: Vec<File>,
 }
 
 impl Replay {
@@ -28,7 +28,7 @@ impl Replay {
         let mut claims = Claims::default();
         // All claim in the order of the names, so that nobody waits in a circle.
         for lock in names.iter().filter_map(|name| self.claims.get(name)) {
-            claims._guards.push(Arc::clone(lock).lock_owned().await);
+            claims.guards.push(Arc::clone(lock).lock_owned().await);
         }
         if self.target.is_disposable {
             return claims;
@@ -41,7 +41,7 @@ impl Replay {
             let Ok(file) = options else { continue };
             loop {
                 match file.try_lock() {
-                    Ok(()) => break claims._files.push(file),
+                    Ok(()) => break claims.files.push(file),
                     Err(TryLockError::WouldBlock) if self.halt.get().is_none() => tokio::time::sleep(PAUSE).await,
                     Err(_) => break,
                 }

@@ -9,10 +9,12 @@ use http::{Method, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde_json::Value;
 use thiserror::Error;
 
 use super::connection::{self, Connector};
 use crate::target::Target;
+use crate::target::secrets::Secrets;
 
 /// A request as it goes over the wire.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,30 @@ impl WireResponse {
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
     }
+
+    /// Takes out secrets that the target sent back, before anybody looks at the answer: a part of one that is shown is
+    /// shown too much.
+    pub(super) fn redact(&mut self, secrets: &Secrets) {
+        for (_, value) in &mut self.headers {
+            secrets.redact_text(value);
+        }
+        if let Some(redacted) = redact_text(&String::from_utf8_lossy(&self.body), secrets) {
+            self.body = redacted.into();
+        }
+    }
+}
+
+/// A body or a frame without its secrets; `None` when it has none.
+pub(super) fn redact_text(text: &str, secrets: &Secrets) -> Option<String> {
+    let redacted = secrets.redact(text);
+    // Any letter may be escaped in JSON; what it says then is only seen in what it stands for.
+    if text.contains("\\u")
+        && let Ok(json) = serde_json::from_str::<Value>(redacted.as_deref().unwrap_or(text))
+        && let Some(redacted) = secrets.redact(&json.to_string())
+    {
+        return Some(redacted);
+    }
+    redacted
 }
 
 /// Why there is no answer.

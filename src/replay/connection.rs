@@ -19,8 +19,8 @@ use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use super::client::WireError;
-use crate::target::Target;
 use crate::target::endpoint::{Address, Proxy};
+use crate::target::{Secret, Target};
 
 /// The longest answer of a proxy to `CONNECT`, in bytes.
 const PROXY_ANSWER: usize = 16 << 10;
@@ -69,7 +69,7 @@ impl Connector {
     /// What each request must say to the proxy, where it is the proxy that reads it.
     pub(super) fn proxy_authorization(&self) -> Option<&str> {
         let proxy = self.0.proxy.as_ref().filter(|_| self.0.tls.is_none())?;
-        proxy.authorization.as_ref().map(|secret| secret.reveal())
+        proxy.authorization.as_ref().map(Secret::reveal)
     }
 
     /// A connection for requests.

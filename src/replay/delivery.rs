@@ -85,12 +85,12 @@ impl Replay {
         loop {
             let permit = self.pacing.admit(speaker).await;
             let result = if is_socket {
-                Socket::open(&self.client, &request.path, &request.headers).await
+                Socket::open(&self.client, &request.path, &request.headers, &self.secrets).await
             } else {
                 self.client.send(request).await.map(|response| (None, response))
             };
             drop(permit);
-            let (socket, response) = match result {
+            let (socket, mut response) = match result {
                 Ok(answered) => answered,
                 Err(error) => {
                     self.note_miss(&error).await;
@@ -110,6 +110,7 @@ impl Replay {
             if patience.expects_throttling || !matches!(response.status, 429 | 503) {
                 self.health.misses.store(0, Ordering::Relaxed);
                 self.health.throttled.store(0, Ordering::Relaxed);
+                response.redact(&self.secrets);
                 return Ok((socket, response));
             }
             let status = response.status;

@@ -243,16 +243,17 @@ impl Replay {
         }
         let advice = "fetch new tokens, and see whether the sources hold whole `Authorization` values";
         if !refused.is_empty() {
-            let gravity = if accepted.is_empty() {
-                Gravity::Fatal
+            let who = refused.join(", ");
+            notes.push(if accepted.is_empty() {
+                let found = format!("{} refuses every identity (401): {who}", self.target.base_url);
+                Note::new(Gravity::Fatal, found, advice)
             } else {
-                Gravity::Problem
-            };
-            notes.push(Note::new(
-                gravity,
-                format!("refused as not authenticated (401): {}", refused.join(", ")),
-                advice,
-            ));
+                Note::new(
+                    Gravity::Problem,
+                    format!("refused as not authenticated (401): {who}"),
+                    advice,
+                )
+            });
         }
         if !accepted.is_empty() {
             let count = self.target.identities.len() - refused.len();

@@ -11,9 +11,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::client::{Client, WireError, WireResponse, texts};
+use super::client::{Client, WireError, WireResponse, redact_text, texts};
 use super::connection::Stream;
 use super::matching;
+use crate::target::secrets::Secrets;
 
 /// The sub-protocol of the real-time service (RTA-001).
 const PROTOCOL: &str = "rta.xboxlive.com.V2";
@@ -45,9 +46,10 @@ impl Socket {
         client: &Client,
         path: &str,
         headers: &[(String, String)],
+        secrets: &Arc<Secrets>,
     ) -> Result<(Option<Self>, WireResponse), WireError> {
         let limit = client.timeout();
-        let attempt = Self::connect(client, path, headers);
+        let attempt = Self::connect(client, path, headers, secrets);
         tokio::time::timeout(limit, attempt)
             .await
             .map_err(|_| WireError::Timeout(limit))?
@@ -57,6 +59,7 @@ impl Socket {
         client: &Client,
         path: &str,
         headers: &[(String, String)],
+        secrets: &Arc<Secrets>,
     ) -> Result<(Option<Self>, WireResponse), WireError> {
         let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
         let stream = client.connector().connect_through().await?;
@@ -90,12 +93,13 @@ impl Socket {
                 let answer = answer(response.status().as_u16(), response.headers(), Vec::new());
                 let (sink, mut frames) = stream.split();
                 let inbox = Arc::new(Inbox::default());
-                let inlet = Arc::clone(&inbox);
+                let (inlet, secrets) = (Arc::clone(&inbox), Arc::clone(secrets));
                 let reader = tokio::spawn(async move {
                     loop {
                         let frame = match frames.next().await {
                             Some(Ok(Message::Text(text))) => {
-                                serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.as_str()))
+                                let text = redact_text(&text, &secrets).unwrap_or_else(|| text.to_string());
+                                serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text))
                             }
                             Some(Ok(Message::Binary(bytes))) => json!({ "binary": bytes.len() }),
                             Some(Ok(Message::Close(close))) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::json::{Fields, Item, Report};
+use super::json::{Fields, Item, Report, escape};
 use super::variable::{Scope, resolve};
 
 /// A case file, with its variants.
@@ -168,6 +168,8 @@ pub struct Expectation {
     pub unchanged: Option<String>,
     /// The step whose document and `ETag` this answer must have.
     pub same_as: Option<String>,
+    /// Whether its own matchers hold no variable.
+    pub is_plain: bool,
     /// Whether the list of members is walked.
     pub roster: bool,
     /// The schema, where it is another than the operation's.
@@ -195,6 +197,11 @@ impl StatusSet {
     /// Whether the set holds a status.
     pub fn contains(&self, status: u16) -> bool {
         self.0.iter().any(|(low, high)| (*low..=*high).contains(&status))
+    }
+
+    /// The number of statuses in it.
+    pub fn width(&self) -> usize {
+        self.0.iter().map(|(low, high)| usize::from(high - low) + 1).sum()
     }
 
     /// Whether it holds refusals only.
@@ -261,7 +268,6 @@ impl Expectation {
 
     /// Every matcher of its own with the place below it; those of its readings are theirs.
     pub fn own_matchers(&self) -> Vec<(String, &Value)> {
-        let escape = |key: &str| key.replace('~', "~0").replace('/', "~1");
         let headers = self
             .headers
             .iter()
@@ -757,8 +763,13 @@ pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
     for matcher in [fields.get("body"), fields.get("none")].into_iter().flatten() {
         check_matcher(matcher);
     }
+    let own = ["headers", "body", "at", "none"]
+        .into_iter()
+        .filter_map(|key| fields.get(key));
+    let is_plain = own.map(|item| item.value()).all(super::variable::is_plain);
     Some(Expectation {
         pointer: item.pointer(),
+        is_plain,
         status: fields
             .get("status")
             .map_or(Some(None), |item| read_status(item).map(Some))?,

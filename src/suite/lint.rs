@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Suite;
 use super::case::{Action, Body, Case, Step, Variant};
 use super::clause::Level;
+use super::manifest::{self, Manifest};
 use super::problem::{Place, Problem};
 use super::variable;
 
@@ -32,6 +33,7 @@ pub fn check(suite: &Suite) -> Vec<Problem> {
         }
     }
     check_snapshots(suite, &mut problems);
+    check_manifest(suite, &mut problems);
     problems
 }
 
@@ -45,13 +47,14 @@ fn check_schemas(suite: &Suite, problems: &mut Vec<Problem>) {
         }));
     }
     let files = suite.files();
-    for (name, text) in files.under("cases/") {
+    let recorded = files.get(manifest::FILE).map(|text| (manifest::FILE, text));
+    for (name, text) in files.under("cases/").chain(recorded) {
         let Ok(root) = super::json::parse(name, text) else {
             continue;
         };
         let path: Vec<&str> = name.split('/').collect();
         let schema = match path.as_slice() {
-            ["cases", file] => file.trim_end_matches(".json"),
+            ["cases" | "snapshots", file] => file.trim_end_matches(".json"),
             ["cases", _, "clauses.json"] => "clauses",
             ["cases", _, "templates.json"] => "templates",
             _ => "case",
@@ -219,7 +222,11 @@ fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
         case.is_none_or(|case| !case.needs.iter().any(|need| need == "rate-limits"))
     };
     let mut recorded = BTreeSet::new();
-    for (name, _) in suite.files().under("snapshots/") {
+    let snapshots = suite
+        .files()
+        .under("snapshots/")
+        .filter(|(name, _)| *name != manifest::FILE);
+    for (name, _) in snapshots {
         let id = name.trim_start_matches("snapshots/").trim_end_matches(".snap");
         recorded.insert(id);
         if !cases.contains(id) {
@@ -236,5 +243,19 @@ fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
             format!("case `{id}` has no snapshot"),
             "`run --snapshots record` writes it",
         );
+    }
+}
+
+/// What was recorded, and is no longer asked.
+fn check_manifest(suite: &Suite, problems: &mut Vec<Problem>) {
+    match Manifest::read(suite.files()) {
+        Ok(Some(manifest)) => problems.extend(manifest.weakened(suite)),
+        Ok(None) => problems.push(Problem {
+            file: manifest::FILE.to_owned(),
+            place: Place::File,
+            message: "what the suite does is not recorded".to_owned(),
+            expected: "`run --snapshots record` writes it".to_owned(),
+        }),
+        Err(wrong) => problems.extend(wrong),
     }
 }

@@ -47,9 +47,17 @@ impl Address {
         if host.is_empty() {
             return Err("it has no host");
         }
-        let port = match (authority.port(), authority.port_u16()) {
-            (Some(_), None) => return Err("its port is none"),
-            (_, port) => port.unwrap_or(if is_tls { 443 } else { 80 }),
+        let is_named = authority.as_str().len() > authority.host().len();
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            None if is_named => return Err("its port is none"),
+            None => {
+                if is_tls {
+                    443
+                } else {
+                    80
+                }
+            }
         };
         let prefix = uri.path().trim_end_matches('/').to_owned();
         Ok(Self {

@@ -153,7 +153,7 @@ fn spell(value: &str) -> Vec<String> {
         escape(value, is_plain_json, |byte| format!("\\u{byte:04X}")),
         escape(value, is_plain_json, |byte| format!("\\u{byte:04X}")).replace('/', "\\/"),
         json.trim_matches('"').replace('/', "\\/"),
-        value.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        escape(value, |_| false, |byte| format!("{byte:02x}")),
     ];
     spellings.extend(base64(value));
     spellings.sort();

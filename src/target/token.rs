@@ -14,7 +14,7 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// A token is replaced this long before it expires, or a tenth of its life before, whichever is less.
 const MARGIN: Duration = Duration::from_secs(30);
 /// A new token that was refused as well says that tokens are not the point; this long nobody asks for another one.
-const DOUBT: Duration = Duration::from_secs(60);
+const DOUBT: Duration = Duration::from_mins(1);
 
 /// Where a secret value comes from; never from the target file itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,7 +256,7 @@ impl Token {
 }
 
 fn due(life: Duration) -> Instant {
-    Instant::now() + (life - MARGIN.min(life / 10))
+    Instant::now() + life.saturating_sub(MARGIN.min(life / 10))
 }
 
 #[cfg(test)]

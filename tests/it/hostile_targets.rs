@@ -181,7 +181,7 @@ fn an_answer_without_end_is_inconclusive() {
     );
     let body = hostile(|_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
-        let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+        let chunk = [b"10000\r\n".as_slice(), &vec![b' '; 0x10000], b"\r\n"].concat();
         drip(stream, &chunk, Duration::ZERO)
     });
     is_unreachable(body, &["longer than 16 MiB", "no answer within", GIVEN_UP]);
@@ -351,7 +351,7 @@ fn a_throttled_clean_up_does_not_wait() {
     });
     let start = Instant::now();
     let (ended, report) = Described::at(&url(address)).run(&["conditional"]);
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
     assert_eq!(ended.code, 1);
     assert!(!report["leftovers"].as_array().unwrap().is_empty());
 }

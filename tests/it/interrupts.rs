@@ -27,7 +27,7 @@ fn signal(child: &Child, name: &str) {
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
+        assert!(start.elapsed() < Duration::from_mins(1), "never: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -106,12 +106,12 @@ fn a_run_that_is_interrupted_twice_ends_at_once() {
             (true, _) => drop(answer(&mut stream, 200, "Content-Type: application/json\r\n", "[]")),
             (_, "DELETE") => {
                 sender.send("taking back").unwrap();
-                std::thread::sleep(Duration::from_secs(60));
+                std::thread::sleep(Duration::from_mins(1));
             }
             (_, "PUT") => drop(answer(&mut stream, 201, "Content-Type: application/json\r\n", "{}")),
             _ => {
                 sender.send("asked").unwrap();
-                std::thread::sleep(Duration::from_secs(60));
+                std::thread::sleep(Duration::from_mins(1));
             }
         }
     });

@@ -15,6 +15,7 @@ mod crowd;
 mod hostile_targets;
 mod interrupts;
 mod made_up_writes;
+mod manifest;
 mod network;
 mod program;
 mod reports;

@@ -84,11 +84,12 @@ fn a_target_that_echoes_tokens_everywhere_gets_none_of_them_written() {
             .collect();
         let mut headers = String::from("Content-Type: application/json\r\nETag: \"1\"\r\n");
         for (index, spelling) in all.iter().enumerate() {
-            headers += &match index % 3 {
+            let line = match index % 3 {
                 0 => format!("X-Echo-{index}: {spelling}\r\n"),
                 1 => format!("Set-Cookie: a{index}={spelling}; Path=/\r\n"),
                 _ => format!("Location: https://elsewhere.example/?token={spelling}\r\n"),
             };
+            headers.push_str(&line);
         }
         let number = all.len();
         let members: serde_json::Map<String, Value> = all

@@ -114,7 +114,7 @@ fn a_source_that_has_no_better_token_is_not_asked_for_every_request() {
     let ended = service.check();
     assert_eq!(ended.code, 4, "{}", ended.stdout);
     assert!(
-        ended.stdout.contains("refused as not authenticated (401): alice"),
+        ended.stdout.contains("refuses every identity (401): alice"),
         "{}",
         ended.stdout
     );
@@ -212,7 +212,7 @@ fn a_run_that_would_take_days_is_not_begun() {
     service.change(|target| target["limits"] = json!({ "perIdentity": { "requestsPerSecond": 0.001 } }));
     let start = Instant::now();
     let ended = service.run("*");
-    assert!(start.elapsed() < Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_mins(1));
     assert_eq!(ended.code, 2, "{}", ended.stderr);
     assert!(
         ended.stderr.contains("h at the declared pace") && ended.stderr.contains("select fewer cases"),
