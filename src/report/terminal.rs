@@ -1,26 +1,28 @@
 //! The report for people at a terminal.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Report, Standing};
+use super::cause::{self, Group};
+use super::{Report, Standing, document, ladder};
 use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
 use crate::suite::clause::{Clause, Weight};
+use crate::suite::plain::{self, Plain};
 use crate::suite::problem::{Place, Problem};
 
-/// How many failures are shown with their conversation.
-const SHOWN: usize = 20;
+/// How many causes of failure are shown with a case's conversation.
+const SHOWN: usize = 10;
+/// How many rungs of the ladder are told.
+const RUNGS: usize = 10;
+/// How many cases that failed alike are named.
+const NAMED: usize = 10;
 /// How much of a body is shown, in bytes.
 const BODY: usize = 1_500;
-/// How many ways to fail are counted.
-const GROUPS: usize = 15;
-/// How much of what is wrong names such a way, in bytes.
-const GROUP: usize = 160;
-/// How many leftovers are named.
-const LEFTOVERS: usize = 10;
+/// How much of a cause names it in a list, in bytes.
+const CAUSE: usize = 160;
+/// So many cases that broke without one document of the contract say something of the target.
+const MANY: usize = 20;
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -36,6 +38,21 @@ pub fn render(report: &Report<'_>) -> String {
     out
 }
 
+/// Renders what to do next, rung by rung, and the counts.
+pub fn render_ladder(report: &Report<'_>) -> String {
+    let rungs = ladder::climb(report);
+    let mut out = if rungs.is_empty() {
+        format!("{GOOD}Nothing is missing{GOOD:#} in the cases that were judged\n")
+    } else {
+        format!("{STRONG}What to do next{STRONG:#}, by the cases that wait for it\n")
+    };
+    out.push_str(&ladder::render(&rungs, RUNGS));
+    out.push('\n');
+    // Writing to a string cannot fail.
+    let _ = write_summary(&mut out, report);
+    out
+}
+
 /// Renders what is known of one case that did not pass, with the exchanges it is about.
 pub fn render_failure(report: &Report<'_>, outcome: &Outcome) -> String {
     let mut out = String::new();
@@ -46,22 +63,26 @@ pub fn render_failure(report: &Report<'_>, outcome: &Outcome) -> String {
 
 fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let broken: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| is_broken(outcome)).collect();
+    if broken.len() >= MANY && report.outcomes.iter().all(|outcome| outcome.documents == 0) {
+        return write_stranger(out, report, broken);
+    }
     // What the end of the run cut off is told once, not case by case.
-    let is_cut_off = |outcome: &&&Outcome| {
-        let halted = report.halted.as_ref().map(|halted| &*halted.reason);
-        halted.is_some() && outcome.reason.as_deref() == halted
-    };
-    let told: Vec<&Outcome> = broken.iter().filter(|outcome| !is_cut_off(outcome)).copied().collect();
-    if broken.len() > SHOWN && report.outcomes.iter().all(|outcome| outcome.documents == 0) {
-        return write_stranger(out, report, &broken);
+    let told = broken.into_iter().filter(|outcome| !is_cut_off(report, outcome));
+    let groups = cause::group(report, told);
+    for group in groups.iter().take(SHOWN) {
+        write_group(out, report, group)?;
     }
-    for outcome in told.iter().take(SHOWN) {
-        write_failure(out, report, outcome)?;
-    }
-    if let Some(more) = told.get(SHOWN..).filter(|more| !more.is_empty()) {
-        writeln!(out, "{BAD}and {} more:{BAD:#}", more.len())?;
-        write_groups(out, report, more)?;
-        writeln!(out, "  {FAINT}`--report html=PATH` has them all{FAINT:#}\n")?;
+    if groups.len() > SHOWN {
+        writeln!(out, "{BAD}and for other causes:{BAD:#}")?;
+        for group in groups.iter().skip(SHOWN) {
+            let cases = match group.outcomes.as_slice() {
+                [one] => one.id.clone(),
+                [first, ..] => format!("{} cases, such as {}", group.outcomes.len(), first.id),
+                [] => String::new(),
+            };
+            writeln!(out, "  {} {FAINT}{}{FAINT:#}", Plain(&cases), Plain(&group.told))?;
+        }
+        writeln!(out)?;
     }
     write_chapters(out, report)?;
     write_lesser(out, report, Weight::Warning)?;
@@ -78,7 +99,12 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
                 .ledger_entry(entry)
                 .map_or("", |entry| entry.topic.as_str());
             let keys: Vec<_> = keys.into_iter().collect();
-            writeln!(out, "  {entry:<10} {:<28} {FAINT}{topic}{FAINT:#}", keys.join(", "))?;
+            writeln!(
+                out,
+                "  {entry:<10} {:<28} {FAINT}{}{FAINT:#}",
+                keys.join(", "),
+                Plain(topic)
+            )?;
         }
         writeln!(out)?;
     }
@@ -87,25 +113,25 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
         writeln!(
             out,
             "{BAD}listed deviation:{BAD:#} {} {state} {FAINT}{}{FAINT:#}",
-            deviation.label(),
-            deviation.reason
+            Plain(&deviation.label()),
+            Plain(&deviation.reason)
         )?;
     }
-    for leftover in report.leftovers().take(LEFTOVERS) {
-        writeln!(out, "{DOUBTFUL}left behind:{DOUBTFUL:#} {leftover}")?;
+    for leftover in report.leftovers().take(NAMED) {
+        writeln!(out, "{DOUBTFUL}left behind:{DOUBTFUL:#} {}", Plain(leftover))?;
     }
-    if let Some(more @ 1..) = report.leftovers().count().checked_sub(LEFTOVERS) {
+    if let Some(more @ 1..) = report.leftovers().count().checked_sub(NAMED) {
         writeln!(
             out,
-            "{DOUBTFUL}left behind:{DOUBTFUL:#} {more} more; `--report json=PATH` has them all"
+            "{DOUBTFUL}left behind:{DOUBTFUL:#} {more} more; `--report html=PATH` has them all"
         )?;
     }
     write_halt(out, report)?;
     write_summary(out, report)
 }
 
-/// All that there is to say of a target that answered nothing as the contract would.
-fn write_stranger(out: &mut String, report: &Report<'_>, broken: &[&Outcome]) -> fmt::Result {
+/// All that there is to say of a target that answered nothing as only an MPSD would: a screen of it.
+fn write_stranger(out: &mut String, report: &Report<'_>, broken: Vec<&Outcome>) -> fmt::Result {
     let exchanges: usize = report.outcomes.iter().map(|outcome| outcome.exchange_count).sum();
     if exchanges > 0 {
         writeln!(
@@ -115,15 +141,25 @@ fn write_stranger(out: &mut String, report: &Report<'_>, broken: &[&Outcome]) ->
         writeln!(
             out,
             "  {FAINT}does `baseUrl` ({}) lead to the right service?{FAINT:#}\n",
-            report.facts.base_url
+            Plain(&report.facts.base_url)
         )?;
     }
-    write_groups(out, report, broken)?;
-    if let Some(outcome) = broken.iter().find(|outcome| outcome.verdict == Verdict::Fail) {
+    let groups = cause::group(report, broken);
+    for Group { told, outcomes } in groups.iter().take(SHOWN) {
+        let first = outcomes.first().map_or("", |outcome| outcome.id.as_str());
         writeln!(
             out,
-            "  {FAINT}`mpsd-conformance run --target FILE {}` shows one in full{FAINT:#}",
-            outcome.id
+            "{:>6}  {} {FAINT}{}{FAINT:#}",
+            outcomes.len(),
+            cut_to(told, CAUSE),
+            Plain(first)
+        )?;
+    }
+    let rest: usize = groups.iter().skip(SHOWN).map(|group| group.outcomes.len()).sum();
+    if rest > 0 {
+        writeln!(
+            out,
+            "{rest:>6}  {FAINT}for other causes; `--report html=PATH` has them all{FAINT:#}"
         )?;
     }
     writeln!(out)?;
@@ -131,73 +167,56 @@ fn write_stranger(out: &mut String, report: &Report<'_>, broken: &[&Outcome]) ->
     write_summary(out, report)
 }
 
+/// Why the run ended before its time, if it did.
 fn write_halt(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let Some(halted) = &report.halted else { return Ok(()) };
-    let cut = report
+    let count = report
         .outcomes
         .iter()
-        .filter(|outcome| outcome.reason.as_deref() == Some(&*halted.reason));
+        .filter(|outcome| is_cut_off(report, outcome))
+        .count();
     writeln!(
         out,
-        "{BAD}{}:{BAD:#} {} cases were not judged for it; this report is partial",
-        halted.reason,
-        cut.count()
+        "{BAD}{}:{BAD:#} {count} cases were not judged for it; this report is partial",
+        Plain(&halted.reason)
     )
 }
 
-/// Counts what did not pass by what was wrong with it, the commonest first.
-fn write_groups(out: &mut String, report: &Report<'_>, broken: &[&Outcome]) -> fmt::Result {
-    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for outcome in broken {
-        groups.entry(group(report, outcome)).or_default().push(&outcome.id);
-    }
-    let mut groups: Vec<(String, Vec<&str>)> = groups.into_iter().collect();
-    groups.sort_by_key(|(_, ids)| Reverse(ids.len()));
-    for (what, ids) in groups.iter().take(GROUPS) {
-        let first = ids.first().copied().unwrap_or_default();
-        writeln!(out, "{:>6}  {what} {FAINT}{first}{FAINT:#}", ids.len())?;
-    }
-    let rest: usize = groups.iter().skip(GROUPS).map(|(_, ids)| ids.len()).sum();
-    if rest > 0 {
-        writeln!(out, "{rest:>6}  in {} other ways", groups.len() - GROUPS)?;
-    }
-    Ok(())
+/// Whether the end of the run left a case without a verdict.
+fn is_cut_off(report: &Report<'_>, outcome: &Outcome) -> bool {
+    let halted = report.halted.as_ref().map(|halted| &*halted.reason);
+    halted.is_some() && outcome.reason.as_deref() == halted
 }
 
-/// What is wrong with a case, in words that many cases share.
-fn group(report: &Report<'_>, outcome: &Outcome) -> String {
-    let worst = outcome.worst();
-    let findings = || {
-        outcome
-            .findings
-            .iter()
-            .filter(|finding| finding.is_setup || Some(finding.weight) == worst)
+/// Cases that failed alike: one of them in full, and the names of the others.
+fn write_group(out: &mut String, report: &Report<'_>, group: &Group<'_>) -> fmt::Result {
+    let Some((first, others)) = group.outcomes.split_first() else {
+        return Ok(());
     };
-    // The status says more than what is missing in a body that came with the wrong one.
-    let finding = findings()
-        .find(|finding| finding.assertion == "status")
-        .or_else(|| findings().next());
-    let (None, Some(finding)) = (&outcome.reason, finding) else {
-        let reason = outcome.reason.as_deref().unwrap_or_default();
-        return format!("{}: {}", outcome.verdict.told(), cut_to(reason, GROUP));
-    };
-    let Some(Exchange { request, response, .. }) = outcome.exchanges.get(finding.exchange) else {
-        return finding.assertion.clone();
-    };
-    let operation = report.suite.schemas().operation(&request.method, &request.path);
-    let place = operation.map_or("another path", |operation| operation.path().id.as_str());
-    // The places in a document differ from case to case; what is asserted of them often does not.
-    let assertion = finding.assertion.split(' ').next().unwrap_or_default();
-    let what = match assertion {
-        "status" => format!("expected {}", finding.expected),
-        _ => format!("{assertion}: found {}", finding.actual),
-    };
-    format!(
-        "{} {place} answered {}, {}",
-        request.method,
-        response.status,
-        cut_to(&what, GROUP)
-    )
+    if !others.is_empty() {
+        writeln!(
+            out,
+            "{BAD}{} cases alike:{BAD:#} {}",
+            group.outcomes.len(),
+            Plain(&group.told)
+        )?;
+    }
+    write_failure(out, report, first)?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  {STRONG}and alike{STRONG:#}")?;
+    for outcome in others.iter().take(NAMED) {
+        writeln!(out, "  {}", Plain(&outcome.id))?;
+    }
+    if others.len() > NAMED {
+        writeln!(
+            out,
+            "  {FAINT}and {} more; `--report html=PATH` has them all{FAINT:#}",
+            others.len() - NAMED
+        )?;
+    }
+    writeln!(out)
 }
 
 fn is_broken(outcome: &Outcome) -> bool {
@@ -215,10 +234,10 @@ fn write_failure(out: &mut String, report: &Report<'_>, outcome: &Outcome) -> fm
         _ => "SUITE FAULT",
     };
     let case = report.suite.cases().iter().find(|case| case.id == outcome.case);
-    writeln!(out, "{BAD}{verdict}{BAD:#} {STRONG}{}{STRONG:#}", outcome.id)?;
-    writeln!(out, "  {}", case.map_or("", |case| case.title.as_str()))?;
+    writeln!(out, "{BAD}{verdict}{BAD:#} {STRONG}{}{STRONG:#}", Plain(&outcome.id))?;
+    writeln!(out, "  {}", Plain(case.map_or("", |case| case.title.as_str())))?;
     if let Some(reason) = &outcome.reason {
-        writeln!(out, "  {reason}")?;
+        writeln!(out, "  {}", Plain(reason))?;
     }
     let mut told: Vec<&str> = Vec::new();
     let ids = outcome
@@ -248,7 +267,7 @@ fn write_failure(out: &mut String, report: &Report<'_>, outcome: &Outcome) -> fm
         write_finding(out, report, finding, &file)?;
     }
     if let Some(exchange) = exchanges.first().and_then(|index| outcome.exchanges.get(*index)) {
-        writeln!(out, "  {FAINT}{}{FAINT:#}", curl(report, exchange))?;
+        writeln!(out, "  {FAINT}{}{FAINT:#}", Plain(&curl(report, exchange)))?;
     }
     writeln!(out)
 }
@@ -258,9 +277,10 @@ fn write_clause(out: &mut String, clause: &Clause) -> fmt::Result {
     writeln!(
         out,
         "  {STRONG}{}{STRONG:#} {level}, {evidence}: {}",
-        clause.id, clause.statement
+        clause.id,
+        Plain(&clause.statement)
     )?;
-    writeln!(out, "    {FAINT}{}{FAINT:#}", clause.source)
+    writeln!(out, "    {FAINT}{}{FAINT:#}", Plain(&clause.source))
 }
 
 fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
@@ -271,7 +291,12 @@ fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
         response,
         ..
     } = exchange;
-    writeln!(out, "  step {label}, {speaker}: {} {}", request.method, request.path)?;
+    writeln!(
+        out,
+        "  step {label}, {speaker}: {} {}",
+        Plain(&request.method),
+        Plain(&request.path)
+    )?;
     if let Some(body) = &request.body {
         writeln!(out, "    sent     {}", cut(&String::from_utf8_lossy(body)))?;
     }
@@ -280,7 +305,8 @@ fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
         out,
         "    answered {} ({kind}) {}",
         response.status,
-        cut(&String::from_utf8_lossy(&response.body))
+        cut(&String::from_utf8_lossy(&response.body)),
+        kind = Plain(kind)
     )
 }
 
@@ -293,7 +319,8 @@ fn write_finding(out: &mut String, report: &Report<'_>, finding: &Finding, file:
         return writeln!(
             out,
             "    {BAD}{}{BAD:#}{setup}: {label} {FAINT}{clauses}{FAINT:#}",
-            finding.assertion
+            Plain(&finding.assertion),
+            label = Plain(&label)
         );
     };
     let problem = Problem {
@@ -340,7 +367,10 @@ fn cut(text: &str) -> String {
 }
 
 fn cut_to(text: &str, limit: usize) -> String {
-    let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut text: String = text
+        .chars()
+        .map(|c| if plain::is_steering(c) { ' ' } else { c })
+        .collect();
     if text.len() > limit {
         let end = (0..=limit)
             .rev()
@@ -392,7 +422,7 @@ fn write_chapters(out: &mut String, report: &Report<'_>) -> fmt::Result {
             out,
             "{:<width$}  {held:>13}  {fail_style}{failed:>5}{fail_style:#}  {open:>10}  {untestable:>10}  {passed:>12}  \
              {case_style}{failing:>5}{case_style:#}  {other:>5}",
-            chapter.name
+            Plain(&chapter.name)
         )?;
     }
     writeln!(out)
@@ -428,8 +458,11 @@ fn write_lesser(out: &mut String, report: &Report<'_>, wanted: Weight) -> fmt::R
         } = finding;
         writeln!(
             out,
-            "  {}: {assertion}: expected {expected}, found {actual} {FAINT}{}{FAINT:#}",
-            outcome.id,
+            "  {}: {}: expected {}, found {} {FAINT}{}{FAINT:#}",
+            Plain(&outcome.id),
+            Plain(assertion),
+            Plain(expected),
+            Plain(actual),
             clauses.join(", ")
         )?;
     }
@@ -437,13 +470,6 @@ fn write_lesser(out: &mut String, report: &Report<'_>, wanted: Weight) -> fmt::R
 }
 
 fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
-    let counts = Verdict::ALL
-        .into_iter()
-        .map(|verdict| (verdict.told(), report.count(verdict)));
-    let counts: Vec<_> = counts
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| format!("{count} {name}"))
-        .collect();
     let is_good = !report.outcomes.iter().any(is_broken) && report.stale().next().is_none();
     let style = if is_good { GOOD } else { BAD };
     let percent = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1} %"));
@@ -456,7 +482,7 @@ fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
     writeln!(
         out,
         "{style}{}{style:#} of {} cases{partial}",
-        counts.join(", "),
+        document::told(|verdict| report.count(verdict)),
         report.outcomes.len()
     )?;
     let lesser = [(Weight::Warning, "warnings"), (Weight::Remark, "remarks")];
@@ -472,7 +498,7 @@ fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
         percent(report.coverage()),
         lesser.join(", "),
         report.milliseconds / 1000.0,
-        report.facts.name,
+        Plain(&report.facts.name),
         report.facts.clock.words()
     )
 }
