@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::run::load_target;
 use super::{SuiteSource, embedded, fault, style_error, write_file};
+use crate::suite::case::DRAFTS;
 use crate::traffic::draft::{self, Draft};
 use crate::traffic::har::{self, Capture};
 
@@ -219,9 +220,6 @@ fn flat(value: &Value) -> String {
     }
 }
 
-/// The ids of drafts begin with this.
-pub(super) const CHAPTER: &str = "drafts";
-
 /// Reads the drafts of a folder, by the names that their files would have in a suite.
 pub(super) fn drafts(folder: &Path) -> Result<Vec<(String, String)>, Exit> {
     use anyhow::Context as _;
@@ -237,7 +235,7 @@ pub(super) fn drafts(folder: &Path) -> Result<Vec<(String, String)>, Exit> {
             .path();
         if path.extension().is_some_and(|extension| extension == "json") {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            found.push((format!("cases/{CHAPTER}/{name}"), super::read_file(&path)?));
+            found.push((format!("cases/{DRAFTS}/{name}"), super::read_file(&path)?));
         }
     }
     found.sort();

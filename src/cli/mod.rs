@@ -15,6 +15,7 @@ mod serve;
 mod shard;
 mod target;
 mod validate;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -64,6 +65,8 @@ enum Command {
     Merge(merge::Merge),
     /// Turn captured traffic into drafts of cases.
     Import(import::Import),
+    /// Stand in front of a live endpoint, and judge what passes.
+    Watch(watch::Watch),
     /// Validate JSON documents against one of the suite's schemas.
     Validate(validate::Validate),
 }
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Some(Command::Compare(command)) => command.execute(),
         Some(Command::Merge(command)) => command.execute(),
         Some(Command::Import(command)) => command.execute(),
+        Some(Command::Watch(command)) => command.execute(),
         Some(Command::Validate(command)) => command.execute(),
     };
     exit.unwrap_or_else(|exit| exit).into()

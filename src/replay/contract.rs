@@ -94,7 +94,11 @@ pub(super) fn hold(
             _ => Weight::Failure,
         };
         let clauses: Vec<String> = violation.clause.into_iter().collect();
-        let weight = if clauses.is_empty() { weight } else { weight.min(weigh(suite, &clauses)) };
+        let weight = if clauses.is_empty() {
+            weight
+        } else {
+            weight.min(weigh(suite, &clauses))
+        };
         let json = held.exchange.json.as_ref();
         held.findings.push(Finding {
             weight,
@@ -115,6 +119,21 @@ pub(super) fn hold(
 }
 
 impl Held {
+    /// Whether the answer is a document of the contract: one with a defect is still one, and an empty object is a document
+    /// of everything.
+    pub fn is_document(&self) -> bool {
+        let members = self.exchange.json.as_ref().and_then(serde_json::Value::as_object);
+        let is_sound = || {
+            !self
+                .findings
+                .iter()
+                .any(|finding| finding.assertion.starts_with("schema "))
+        };
+        let is_some =
+            members.is_some_and(|members| members.contains_key("constants") || !members.is_empty() && is_sound());
+        is_some && self.exchange.schema.is_some() && (200..300).contains(&self.exchange.response.status)
+    }
+
     fn judge_invariants(&mut self, suite: &Suite, variables: &Variables<'_>, place: usize) {
         let Some(operation) = &self.operation else { return };
         let exchange = &self.exchange;

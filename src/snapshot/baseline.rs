@@ -66,6 +66,7 @@ impl Baseline {
             let case = told.case.id.clone();
             let recorded = match self.recorded(suite, &case) {
                 Ok(Some(recorded)) => recorded,
+                Ok(None) if told.case.is_draft() => return None,
                 Ok(None) => return Some(Change::Missing(case)),
                 Err(error) => return Some(Change::Unreadable(format!("{error:#}"))),
             };

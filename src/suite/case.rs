@@ -22,6 +22,21 @@ pub struct Case {
     pub variants: Vec<Variant>,
 }
 
+/// The folder, and so the first part of the ids, of drafts: cases that are no part of the suite yet.
+pub const DRAFTS: &str = "drafts";
+
+impl Case {
+    /// Whether it is a draft: nothing was recorded of it.
+    pub fn is_draft(&self) -> bool {
+        is_draft(&self.id)
+    }
+}
+
+/// Whether this is the id of a draft.
+pub fn is_draft(id: &str) -> bool {
+    id.split('/').next() == Some(DRAFTS)
+}
+
 /// One way of running a case.
 #[derive(Clone, Debug)]
 pub struct Variant {

@@ -206,7 +206,7 @@ fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
     let cases: BTreeSet<&str> = suite.cases().iter().map(|case| case.id.as_str()).collect();
     // Snapshots are recorded where no rates are limited, and of what is a part of the suite.
     let is_recorded = |id: &str| {
-        if id.starts_with("drafts/") {
+        if super::case::is_draft(id) {
             return false;
         }
         let case = suite.cases().iter().find(|case| case.id == id);

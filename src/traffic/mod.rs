@@ -5,7 +5,10 @@
 pub mod coding;
 pub mod draft;
 pub mod har;
+pub mod proxy;
 pub mod redaction;
+mod sockets;
+pub mod watcher;
 
 use jiff::Timestamp;
 

@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 use super::sockets::Tap;
 use super::{Message, Passed};
-use crate::replay::client::{WireError, WireRequest, WireResponse};
+use crate::replay::client::{WireError, WireRequest, WireResponse, failed as failed_to_answer};
 use crate::replay::connection::Connector;
 use crate::target::Target;
 
@@ -87,8 +87,8 @@ pub struct Proxy {
 
 struct Shared {
     client: legacy::Client<Connector, Tee<Incoming>>,
-    origin: String,
     base: String,
+    host: String,
     copies: mpsc::Sender<Seen>,
     kept: Arc<AtomicUsize>,
     missed: Arc<AtomicUsize>,
@@ -134,10 +134,13 @@ impl Copy {
 
 impl Proxy {
     /// A proxy in front of a target, which ends when `stop` says so; `clock` tells when things passed.
-    pub fn new(target: &Target, clock: fn() -> Timestamp, stop: watch::Receiver<bool>) -> Result<(Self, Outlet), WireError> {
+    pub fn new(
+        target: &Target,
+        clock: fn() -> Timestamp,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(Self, Outlet), WireError> {
         let connector = Connector::new(target)?;
-        let address = connector.address();
-        let origin = format!("{}://{}", if address.is_tls { "https" } else { "http" }, address.authority);
+        let host = connector.address().host.clone();
         let base = target.base_url.trim_end_matches('/').to_owned();
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -153,8 +156,8 @@ impl Proxy {
         };
         let shared = Shared {
             client,
-            origin,
             base,
+            host,
             copies: sender,
             kept,
             missed,
@@ -178,7 +181,12 @@ impl Proxy {
                 Ok((stream, peer)) => {
                     // A connection that cannot be set so works all the same.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(serve(Arc::clone(&self.shared), TokioIo::new(stream), peer, self.stop.clone()));
+                    connections.spawn(serve(
+                        Arc::clone(&self.shared),
+                        TokioIo::new(stream),
+                        peer,
+                        self.stop.clone(),
+                    ));
                 }
                 // Too many open files, most likely: those that are open end some time.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -190,13 +198,22 @@ impl Proxy {
     }
 }
 
-async fn serve(shared: Arc<Shared>, stream: TokioIo<tokio::net::TcpStream>, _peer: SocketAddr, mut stop: watch::Receiver<bool>) {
+async fn serve(
+    shared: Arc<Shared>,
+    stream: TokioIo<tokio::net::TcpStream>,
+    _peer: SocketAddr,
+    mut stop: watch::Receiver<bool>,
+) {
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(pass(shared, request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().preserve_header_case(true).auto_date_header(false).half_close(true);
+    builder
+        .http1()
+        .preserve_header_case(true)
+        .auto_date_header(false)
+        .half_close(true);
     builder.http2().auto_date_header(false);
     let connection = builder.serve_connection_with_upgrades(stream, service);
     tokio::pin!(connection);
@@ -212,10 +229,14 @@ async fn serve(shared: Arc<Shared>, stream: TokioIo<tokio::net::TcpStream>, _pee
 async fn pass(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<Boxed> {
     let started = (shared.clock)();
     let start = Instant::now();
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .to_owned();
     let mut copy = Copy::default();
     copy.passed.started = Some(started);
-    copy.passed.origin.clone_from(&shared.origin);
+    copy.passed.origin.clone_from(&shared.base);
     copy.passed.request = WireRequest {
         method: request.method().as_str().to_owned(),
         path: path.clone(),
@@ -229,7 +250,9 @@ async fn pass(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<B
     parts.headers.remove(header::HOST);
     parts.version = Version::HTTP_11;
     if let Some(protocol) = &upgrade {
-        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        parts
+            .headers
+            .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         parts.headers.insert(header::UPGRADE, protocol.clone());
     }
     let failed = |mut copy: Copy, reason: String| {
@@ -238,11 +261,16 @@ async fn pass(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<B
         copy.failure = Some(reason.clone());
         shared.send(copy);
         let text = format!("mpsd-conformance watch: the target gave no answer: {reason}\n");
-        let mut response = Response::new(Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync());
+        let mut response = Response::new(
+            Full::new(Bytes::from(text))
+                .map_err(|never| match never {})
+                .boxed_unsync(),
+        );
         *response.status_mut() = StatusCode::BAD_GATEWAY;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
         response
     };
     parts.uri = match format!("{}{path}", shared.base).parse::<Uri>() {
@@ -256,7 +284,7 @@ async fn pass(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<B
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
             sent.into_request(&mut copy);
-            let reason = crate::replay::client::failed(&error, &shared.base);
+            let reason = failed_to_answer(&error, &shared.host);
             return failed(copy, reason.to_string());
         }
         Err(_) => {
@@ -392,7 +420,9 @@ async fn relay(
 /// The protocol that a request wants to go on with.
 fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
     let wants = headers.get_all(header::CONNECTION).iter().any(|value| {
-        value.to_str().is_ok_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case("upgrade")))
+        value
+            .to_str()
+            .is_ok_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case("upgrade")))
     });
     headers.get(header::UPGRADE).filter(|_| wants).cloned()
 }
@@ -406,8 +436,15 @@ fn strip(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    let fixed = [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::TE];
-    let fixed = fixed.into_iter().chain(["keep-alive", "proxy-connection"].map(HeaderName::from_static));
+    let fixed = [
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::TE,
+    ];
+    let fixed = fixed
+        .into_iter()
+        .chain(["keep-alive", "proxy-connection"].map(HeaderName::from_static));
     for name in fixed.chain(named) {
         headers.remove(name);
     }
@@ -415,7 +452,10 @@ fn strip(headers: &mut HeaderMap) {
 
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+        .collect()
 }
 
 /// The copy of a body.
@@ -507,7 +547,10 @@ impl Body for Tee<Incoming> {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {

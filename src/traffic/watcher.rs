@@ -64,6 +64,7 @@ pub struct Watcher<'a> {
 #[derive(Debug, Default)]
 struct Kind {
     exchanges: usize,
+    documents: usize,
     assertions: usize,
     milliseconds: f64,
     clauses: Vec<String>,
@@ -127,7 +128,10 @@ impl<'a> Watcher<'a> {
             return Vec::new();
         };
         self.counts.judged += 1;
-        let version = passed.version().filter(|version| [104, 105, 107].contains(version)).unwrap_or(VERSION);
+        let version = passed
+            .version()
+            .filter(|version| [104, 105, 107].contains(version))
+            .unwrap_or(VERSION);
         let status = passed.response.status;
         let accepted = (200..300).contains(&status);
         let request = WireRequest {
@@ -151,15 +155,26 @@ impl<'a> Watcher<'a> {
     }
 
     /// What is wrong with a request; one that was refused for it is only worth a remark.
-    fn judge_request(&self, kind: &str, schema: Option<&str>, version: u16, copy: &Copy, accepted: bool) -> Vec<Finding> {
+    fn judge_request(
+        &self,
+        kind: &str,
+        schema: Option<&str>,
+        version: u16,
+        copy: &Copy,
+        accepted: bool,
+    ) -> Vec<Finding> {
         let Some(schema) = schema else { return Vec::new() };
         let passed = &copy.passed;
         let coding = header(&passed.request.headers, "content-encoding").unwrap_or_default();
         let body = passed.request.body.as_deref().unwrap_or_default();
         let body = coding::decode(coding, body, LONGEST).unwrap_or_default();
-        let Ok(body) = serde_json::from_slice(&body) else { return Vec::new() };
+        let Ok(body) = serde_json::from_slice(&body) else {
+            return Vec::new();
+        };
         let violations = self.suite.schemas().validate(schema, version, &body);
-        let violations = violations.into_iter().filter(|violation| violation.severity == Severity::Violation);
+        let violations = violations
+            .into_iter()
+            .filter(|violation| violation.severity == Severity::Violation);
         let told = violations.map(|violation| Finding {
             weight: if accepted { Weight::Warning } else { Weight::Remark },
             clauses: violation.clause.into_iter().collect(),
@@ -241,6 +256,7 @@ impl<'a> Watcher<'a> {
     fn keep(&mut self, name: &str, status: u16, held: Held, sent: Vec<Finding>, milliseconds: f64) -> Vec<News> {
         let kind = self.kinds.entry(name.to_owned()).or_default();
         kind.exchanges += 1;
+        kind.documents += usize::from(held.is_document());
         kind.assertions += held.assertions;
         kind.milliseconds += milliseconds;
         for place in held.covered {
@@ -255,7 +271,11 @@ impl<'a> Watcher<'a> {
         }
         let mut news = Vec::new();
         for mut finding in held.findings.into_iter().chain(sent) {
-            let told = if status == 0 { name.to_owned() } else { format!("{name} {status}") };
+            let told = if status == 0 {
+                name.to_owned()
+            } else {
+                format!("{name} {status}")
+            };
             let key = (told.clone(), general(&finding.assertion), finding.clauses.join(" "));
             let count = self.known.entry(key).or_default();
             *count += 1;
@@ -307,11 +327,15 @@ impl<'a> Watcher<'a> {
                 findings: kind.findings,
                 exchanges: kind.kept,
                 exchange_count: kind.exchanges,
+                documents: kind.documents,
                 readings: kind.readings,
                 judged,
                 assertions: kind.assertions,
                 milliseconds: kind.milliseconds,
-                ..Outcome::default()
+                reason: None,
+                text: None,
+                known: Vec::new(),
+                leftovers: Vec::new(),
             }
         };
         self.kinds.into_iter().map(outcome).collect()
@@ -333,7 +357,13 @@ mod tests {
 
     #[test]
     fn the_same_defect_of_two_members_is_one() {
-        assert_eq!(general("schema /members/12/joinTime"), general("schema /members/3/joinTime"));
-        assert_ne!(general("schema /members/12/joinTime"), general("schema /members/12/next"));
+        assert_eq!(
+            general("schema /members/12/joinTime"),
+            general("schema /members/3/joinTime")
+        );
+        assert_ne!(
+            general("schema /members/12/joinTime"),
+            general("schema /members/12/next")
+        );
     }
 }

@@ -157,7 +157,10 @@ impl Names {
 
     /// A number, or the variable of a xuid that is given as one.
     pub(super) fn number(&self, number: &serde_json::Number, at: usize) -> Value {
-        match self.find(&number.to_string(), at).and_then(|named| named.variable.strip_suffix(".xuid")) {
+        match self
+            .find(&number.to_string(), at)
+            .and_then(|named| named.variable.strip_suffix(".xuid"))
+        {
             Some(identity) => format!("{{{identity}.xuidNumber}}").into(),
             None => number.clone().into(),
         }

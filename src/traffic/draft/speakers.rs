@@ -195,7 +195,7 @@ fn told(world: &World, target: Option<&Target>, token: &str) -> Option<String> {
         return Some(name.to_owned());
     }
     let mut identities = target?.identities.iter();
-    let found = identities.find(|(_, identity)| identity.authorization.reveal() == token);
+    let found = identities.find(|(_, identity)| &*identity.token.reveal() == token);
     found.map(|(name, _)| name.clone())
 }
 

@@ -154,8 +154,12 @@ impl<'a> Writer<'a> {
         let states: Vec<_> = (0..self.entries.len()).map(state).collect();
         for last in 1..events.len() {
             for at in (1..=last).rev() {
-                let [(before, Event::Exchange), (after, Event::Exchange)] = events[at - 1..=at] else { break };
-                let (Some(Some(one)), Some(Some(other))) = (states.get(before), states.get(after)) else { break };
+                let [(before, Event::Exchange), (after, Event::Exchange)] = events[at - 1..=at] else {
+                    break;
+                };
+                let (Some(Some(one)), Some(Some(other))) = (states.get(before), states.get(after)) else {
+                    break;
+                };
                 let is_at_once = other.3 < one.4;
                 if (&one.0, &one.1) != (&other.0, &other.1) || !is_at_once || one.2 <= other.2 {
                     break;
@@ -509,8 +513,7 @@ impl<'a> Writer<'a> {
                 };
                 if text.len() >= 6 {
                     let source = format!("body {}", volatile.pointer);
-                    seen.entry(text.to_lowercase())
-                        .or_insert_with(|| given(source, label));
+                    seen.entry(text.to_lowercase()).or_insert_with(|| given(source, label));
                 }
             }
         }
@@ -522,7 +525,8 @@ impl<'a> Writer<'a> {
         });
         for (pointer, text) in found {
             let label = pointer.rsplit('/').next().unwrap_or("id").to_owned();
-            seen.entry(text).or_insert_with(|| given(format!("body {pointer}"), &label));
+            seen.entry(text)
+                .or_insert_with(|| given(format!("body {pointer}"), &label));
         }
     }
 

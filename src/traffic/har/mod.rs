@@ -1,5 +1,7 @@
 //! HTTP archives (HAR 1.2): read as tools export them, and written.
 
 mod read;
+mod write;
 
 pub use read::{Capture, HarError, Skipped, read};
+pub use write::Writer;

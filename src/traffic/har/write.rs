@@ -67,8 +67,15 @@ fn entry(copy: &Copy, redaction: Option<&mut Redaction>) -> Value {
         ("the answer's body", copy.response_gap),
         ("the socket", copy.messages_gap),
     ];
-    notes.extend(gaps.iter().filter_map(|(what, gap)| Some(format!("{what}: {}", (*gap)?))));
-    notes.extend(copy.failure.iter().map(|reason| format!("the target gave no answer: {reason}")));
+    notes.extend(
+        gaps.iter()
+            .filter_map(|(what, gap)| Some(format!("{what}: {}", (*gap)?))),
+    );
+    notes.extend(
+        copy.failure
+            .iter()
+            .map(|reason| format!("the target gave no answer: {reason}")),
+    );
     let wire = passed.response.body.len();
     if let Some(coding) = header(&passed.response.headers, "content-encoding")
         && let Ok(body) = coding::decode(coding, &passed.response.body, LONGEST)
@@ -85,7 +92,9 @@ fn entry(copy: &Copy, redaction: Option<&mut Redaction>) -> Value {
         origin,
         ..
     } = &passed;
-    let started = passed.started.map_or_else(String::new, |started| format!("{started:.6}"));
+    let started = passed
+        .started
+        .map_or_else(String::new, |started| format!("{started:.6}"));
     let query = request.path.split_once('?').map_or("", |(_, query)| query);
     let query = query.split('&').filter(|part| !part.is_empty()).map(|part| {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -147,7 +156,10 @@ fn redact(passed: &mut Passed, redaction: &mut Redaction) {
 }
 
 fn pairs(headers: &[(String, String)]) -> Vec<Value> {
-    headers.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+    headers
+        .iter()
+        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .collect()
 }
 
 fn content(body: &[u8], kind: Option<&str>) -> Value {

@@ -1,0 +1,254 @@
+//! `watch`: a proxy in front of a live endpoint that judges what passes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anstream::eprintln;
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+
+use super::exit::Exit;
+use super::reports::{self, Reports};
+use super::run::load_target;
+use super::{SuiteSource, fault, now, print, runtime, style_error};
+use crate::replay::verdict::Verdict;
+use crate::report::Report;
+use crate::report::document::Document;
+use crate::suite::Suite;
+use crate::suite::clause::Weight;
+use crate::target::Target;
+use crate::traffic::har::Writer;
+use crate::traffic::proxy::{Outlet, Proxy, Seen};
+use crate::traffic::redaction::Redaction;
+use crate::traffic::watcher::{Counts, News, Watcher};
+
+/// Stand in front of a live endpoint, pass everything on as it is, and judge what passes.
+#[derive(Debug, Args)]
+pub(super) struct Watch {
+    /// The endpoint's base URL, such as `https://sessiondirectory.xboxlive.com`.
+    #[arg(
+        long,
+        value_name = "URL",
+        required_unless_present = "target",
+        conflicts_with = "target"
+    )]
+    to: Option<String>,
+    /// The endpoint's description; its tokens say who speaks in the HAR.
+    #[arg(long, value_name = "FILE")]
+    target: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8732")]
+    listen: SocketAddr,
+    /// Write what passes to a HAR file, which `import` makes cases of; secrets are left out.
+    #[arg(long, value_name = "PATH")]
+    har: Option<PathBuf>,
+    /// Write tokens, cookies and signatures to the HAR as they are.
+    #[arg(long, requires = "har")]
+    keep_secrets: bool,
+    #[command(flatten)]
+    reports: Reports,
+    /// Turn warnings into failures.
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    suite: SuiteSource,
+}
+
+impl Watch {
+    /// Carries out the command.
+    pub(super) fn execute(self) -> Result<Exit, Exit> {
+        let suite = self.suite.load()?;
+        let target = match (&self.target, &self.to) {
+            (Some(path), _) => load_target(path)?,
+            (None, url) => Target::at(url.as_deref().unwrap_or_default().trim_end_matches('/')),
+        };
+        let har = match &self.har {
+            Some(path) => Some(Writer::create(path).map_err(|error| unwritable(path, error))?),
+            None => None,
+        };
+        runtime()?.block_on(self.watch(&suite, &target, har))
+    }
+
+    async fn watch(&self, suite: &Suite, target: &Target, mut har: Option<Writer>) -> Result<Exit, Exit> {
+        use anyhow::Context as _;
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let made = Proxy::new(target, now, stopped).with_context(|| format!("cannot watch `{}`", target.base_url));
+        let (proxy, mut outlet) = made.map_err(|error| fault(&error))?;
+        let bound = tokio::net::TcpListener::bind(self.listen).await;
+        let listener = bound
+            .with_context(|| format!("cannot listen on {}", self.listen))
+            .map_err(|error| fault(&error))?;
+        let address = listener.local_addr().map_or(self.listen, |address| address);
+        eprintln!("watching {} on http://{address}; stop with Ctrl-C", target.base_url);
+        let start = Instant::now();
+        let running = tokio::spawn(proxy.run(listener));
+        tokio::spawn(async move {
+            stop_signal().await;
+            // The proxy is gone only when it has ended already.
+            let _ = stop.send(true);
+        });
+        let mut redaction = Redaction::default();
+        for (name, identity) in &target.identities {
+            redaction.name(&identity.token.reveal(), name);
+        }
+        let mut watcher = Watcher::new(suite, target, self.strict);
+        while let Some(seen) = outlet.next().await {
+            match seen {
+                Seen::Exchange(copy) => {
+                    if let Some(reason) = &copy.failure {
+                        let request = &copy.passed.request;
+                        let path = redaction.path(&request.path);
+                        eprintln!(
+                            "{} {} {path}: the target gave no answer: {reason}",
+                            style_error("502"),
+                            request.method
+                        );
+                    }
+                    for news in watcher.see(&copy, &mut redaction) {
+                        print(&line(suite, &news));
+                    }
+                    if let (Some(writer), Some(path)) = (&mut har, &self.har) {
+                        let hidden = (!self.keep_secrets).then_some(&mut redaction);
+                        writer.add(&copy, hidden).map_err(|error| unwritable(path, error))?;
+                    }
+                }
+                Seen::Frame { path, message } => {
+                    for news in watcher.hear(&path, &message, &redaction) {
+                        print(&line(suite, &news));
+                    }
+                }
+            }
+        }
+        let _ = running.await;
+        self.sum_up(suite, target, watcher, &outlet, har.as_ref(), start)
+    }
+
+    fn sum_up(
+        &self,
+        suite: &Suite,
+        target: &Target,
+        watcher: Watcher<'_>,
+        outlet: &Outlet,
+        har: Option<&Writer>,
+        start: Instant,
+    ) -> Result<Exit, Exit> {
+        let counts = watcher.counts();
+        let found: Vec<String> = watcher
+            .tally()
+            .map(|(kind, assertion, clauses, times)| format!("  {times:>5}  {kind}: {assertion}  {clauses}"))
+            .collect();
+        let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
+        let mut report = Report::new(suite, target, watcher.into_outcomes(), milliseconds);
+        report.strict = self.strict;
+        report.is_partial = true;
+        let judged = |verdict| {
+            move |standing: &&(&crate::suite::clause::Clause, crate::report::Standing)| {
+                standing.1 == crate::report::Standing::Judged(verdict)
+            }
+        };
+        let held = report.standings.iter().filter(judged(Verdict::Pass)).count();
+        let failed: Vec<&str> = report
+            .standings
+            .iter()
+            .filter(judged(Verdict::Fail))
+            .map(|(clause, _)| clause.id.as_str())
+            .collect();
+        let mut text = String::new();
+        if !found.is_empty() {
+            text.push_str("\nWhat was found, and how often\n");
+            text.push_str(&found.join("\n"));
+            text.push('\n');
+        }
+        text.push_str(&format!("\n{}\n", told(&counts, outlet.missed())));
+        text.push_str(&format!(
+            "clauses that were judged: {held} hold, {} do not",
+            failed.len()
+        ));
+        if !failed.is_empty() {
+            text.push_str(&format!(" ({})", failed.join(", ")));
+        }
+        if let (Some(writer), Some(path)) = (har, &self.har) {
+            let (count, path) = (writer.count(), path.display());
+            text.push_str(&format!(
+                "\n{count} exchanges in {path}; `mpsd-conformance import {path}` makes drafts of cases"
+            ));
+        }
+        print(&text);
+        let document = Document::new(&report);
+        self.reports.write(&document, None)?;
+        Ok(match reports::exit(&document) {
+            Exit::NothingExecuted if counts.failed > 0 => Exit::Unreachable,
+            Exit::Conforms if counts.failed + counts.unread + outlet.missed() > 0 => Exit::Inconclusive,
+            exit => exit,
+        })
+    }
+}
+
+/// Ctrl-C, or what asks a process to end.
+async fn stop_signal() {
+    #[cfg(unix)]
+    if let Ok(mut ended) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = ended.recv() => {}
+        }
+        return;
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn unwritable(path: &std::path::Path, error: std::io::Error) -> Exit {
+    fault(&anyhow::Error::new(error).context(format!("cannot write `{}`", path.display())))
+}
+
+/// A finding on one line.
+fn line(suite: &Suite, news: &News) -> String {
+    let finding = &news.finding;
+    let (word, colour) = match finding.weight {
+        Weight::Failure => ("error", AnsiColor::Red),
+        Weight::Warning => ("warning", AnsiColor::Yellow),
+        Weight::Remark => ("remark", AnsiColor::Cyan),
+    };
+    let style: Style = colour.on_default().bold();
+    let clauses: Vec<String> = finding
+        .clauses
+        .iter()
+        .map(|id| match suite.clause(id) {
+            Some(clause) => format!("{} {}", clause.id, clause.level.name()),
+            None => id.clone(),
+        })
+        .collect();
+    let clauses = if clauses.is_empty() {
+        String::new()
+    } else {
+        format!(" [{}]", clauses.join(", "))
+    };
+    format!(
+        "{style}{word}{style:#} {}, exchange {}: {}: expected {}, found {}{clauses}",
+        news.kind, news.number, finding.assertion, finding.expected, finding.actual
+    )
+    .replace("expected expected ", "expected ")
+}
+
+fn told(counts: &Counts, missed: usize) -> String {
+    let Counts {
+        exchanges,
+        judged,
+        messages,
+        foreign,
+        unread,
+        failed,
+    } = counts;
+    let mut text = format!("{exchanges} exchanges passed, {judged} were judged, and {messages} messages on sockets");
+    let more = [
+        (*foreign, "not of the contract"),
+        (*unread, "not readable (too long, cut off, or in an unknown coding)"),
+        (*failed, "without an answer of the target"),
+        (missed, "too fast to be kept"),
+    ];
+    for (count, what) in more.iter().filter(|(count, _)| *count > 0) {
+        text.push_str(&format!("; {count} {what}"));
+    }
+    text
+}
