@@ -39,8 +39,8 @@ use crate::target::Target;
 const LONGEST: usize = 16 << 20;
 /// How much is kept of all that passes at one time, in bytes.
 const MOST: usize = 256 << 20;
-/// How many exchanges may wait to be looked at.
-const WAITING: usize = 4096;
+/// What an exchange weighs besides its bodies, in bytes.
+const WEIGHT: usize = 2 << 10;
 /// How many messages of one socket are kept.
 const MESSAGES: usize = 100_000;
 /// How long connections may take to end when the proxy stops.
@@ -89,7 +89,7 @@ struct Shared {
     client: legacy::Client<Connector, Tee<Incoming>>,
     base: String,
     host: String,
-    copies: mpsc::Sender<Seen>,
+    copies: mpsc::UnboundedSender<Seen>,
     kept: Arc<AtomicUsize>,
     missed: Arc<AtomicUsize>,
     stop: watch::Receiver<bool>,
@@ -105,7 +105,7 @@ impl std::fmt::Debug for Proxy {
 /// What comes out of a running proxy.
 #[derive(Debug)]
 pub struct Outlet {
-    copies: mpsc::Receiver<Seen>,
+    copies: mpsc::UnboundedReceiver<Seen>,
     kept: Arc<AtomicUsize>,
     missed: Arc<AtomicUsize>,
 }
@@ -114,9 +114,7 @@ impl Outlet {
     /// The next that passed; `None` when the proxy has ended.
     pub async fn next(&mut self) -> Option<Seen> {
         let seen = self.copies.recv().await?;
-        if let Seen::Exchange(copy) = &seen {
-            self.kept.fetch_sub(copy.size(), Ordering::Relaxed);
-        }
+        self.kept.fetch_sub(seen.weight(), Ordering::Relaxed);
         Some(seen)
     }
 
@@ -126,9 +124,20 @@ impl Outlet {
     }
 }
 
-impl Copy {
-    fn size(&self) -> usize {
-        self.passed.response.body.len() + self.passed.request.body.as_ref().map_or(0, Bytes::len)
+impl Seen {
+    /// What it holds, in bytes.
+    fn weight(&self) -> usize {
+        WEIGHT + self.bodies()
+    }
+
+    fn bodies(&self) -> usize {
+        match self {
+            Self::Exchange(copy) => {
+                let passed = &copy.passed;
+                passed.response.body.len() + passed.request.body.as_ref().map_or(0, Bytes::len)
+            }
+            Self::Frame { .. } => 0,
+        }
     }
 }
 
@@ -147,7 +156,7 @@ impl Proxy {
             .pool_idle_timeout(Duration::from_secs(4))
             .http1_preserve_header_case(true)
             .build(connector);
-        let (sender, receiver) = mpsc::channel(WAITING);
+        let (sender, receiver) = mpsc::unbounded_channel();
         let (kept, missed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let outlet = Outlet {
             copies: receiver,
@@ -322,9 +331,15 @@ async fn pass(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<B
 
 impl Shared {
     fn send(&self, copy: Copy) {
-        let size = copy.size();
-        if self.copies.try_send(Seen::Exchange(Box::new(copy))).is_err() {
-            self.kept.fetch_sub(size, Ordering::Relaxed);
+        self.tell(Seen::Exchange(Box::new(copy)));
+    }
+
+    /// Hands on what was seen, unless more waits than may be kept; its bodies are counted already.
+    fn tell(&self, seen: Seen) {
+        let bodies = seen.bodies();
+        let waiting = self.kept.fetch_add(WEIGHT, Ordering::Relaxed);
+        if waiting > MOST || self.copies.send(seen).is_err() {
+            self.kept.fetch_sub(WEIGHT + bodies, Ordering::Relaxed);
             self.missed.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -358,9 +373,7 @@ async fn relay(
                 path: path.clone(),
                 message: message.clone(),
             };
-            if shared.copies.try_send(seen).is_err() {
-                shared.missed.fetch_add(1, Ordering::Relaxed);
-            }
+            shared.tell(seen);
             if kept.0.len() < MESSAGES {
                 kept.0.push(message);
             } else {

@@ -282,13 +282,18 @@ impl<'a> Watcher<'a> {
             if *count > 1 {
                 continue;
             }
-            for clause in &finding.clauses {
+            finding.exchange = kind.kept.len();
+            let mut kept = finding.clone();
+            if finding.assertion.starts_with("request ") {
+                // What a client does wrong says nothing about how the target keeps the clause.
+                kept.clauses.clear();
+            }
+            for clause in &kept.clauses {
                 if !kind.clauses.contains(clause) {
                     kind.clauses.push(clause.clone());
                 }
             }
-            finding.exchange = kind.kept.len();
-            kind.findings.push(finding.clone());
+            kind.findings.push(kept);
             news.push(News {
                 kind: told,
                 number: self.counts.exchanges,

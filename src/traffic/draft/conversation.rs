@@ -17,6 +17,11 @@ pub(super) fn split(passed: &[Passed], cast: &Cast) -> Vec<Vec<usize>> {
             ties.tie(&keys[0], key);
         }
     }
+    for (one, other) in replaced(passed, cast) {
+        if let (Some(one), Some(other)) = (keys[one].first(), keys[other].first()) {
+            ties.tie(one, other);
+        }
+    }
     let mut groups: Vec<(Option<usize>, Vec<usize>)> = Vec::new();
     // Where each speaker was last heard.
     let mut last: HashMap<&str, usize> = HashMap::new();
@@ -46,6 +51,37 @@ pub(super) fn split(passed: &[Passed], cast: &Cast) -> Vec<Vec<usize>> {
         last.insert(speaker, at);
     }
     groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// Activities that somebody gave up for another one, and that were asked for afterwards: the places of both.
+fn replaced(passed: &[Passed], cast: &Cast) -> Vec<(usize, usize)> {
+    let handle = |path: &str| path.split(['/', '?']).nth(2).map(str::to_lowercase);
+    let is_lost = |one: &&Passed| one.response.status == 404 && one.request.path.starts_with("/handles/");
+    let lost: Vec<String> = passed
+        .iter()
+        .filter(is_lost)
+        .filter_map(|one| handle(&one.request.path))
+        .collect();
+    let mut current: HashMap<&str, (usize, String)> = HashMap::new();
+    let mut found = Vec::new();
+    for (place, one) in passed
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| one.request.method == "POST")
+    {
+        let Some(body) = json(&one.response.body).filter(|_| one.response.status < 300) else {
+            continue;
+        };
+        let is_activity = body.get("type").and_then(Value::as_str) == Some("activity");
+        let Some(id) = body.get("id").and_then(Value::as_str).filter(|_| is_activity) else {
+            continue;
+        };
+        let before = current.insert(cast.speaker(place), (place, id.to_lowercase()));
+        if let Some((before, _)) = before.filter(|(_, id)| lost.contains(id)) {
+            found.push((before, place));
+        }
+    }
+    found
 }
 
 /// What an entry is about: sessions, handles and connections.

@@ -63,10 +63,12 @@ pub(super) fn event(frame: &Value, names: &Names, at: usize) -> Option<Value> {
 fn tap(tap: &Value, names: &Names, at: usize) -> Value {
     let mut told = Map::new();
     for key in ["subscription", "resource"] {
-        let text = tap.get(key).and_then(Value::as_str);
-        if let Some(text) = text.and_then(|text| names.settled(text, at)) {
+        let text = tap.get(key).and_then(Value::as_str).unwrap_or_default();
+        // A resource is the parts of an address.
+        let parts: Option<Vec<String>> = text.split('~').map(|part| names.settled(part, at)).collect();
+        if let Some(parts) = parts.filter(|_| !text.is_empty()) {
             // Their case has no meaning.
-            told.insert(key.to_owned(), json!({ "$ignoreCase": text }));
+            told.insert(key.to_owned(), json!({ "$ignoreCase": parts.join("~") }));
         }
     }
     if let Some(number) = tap.get("changeNumber").and_then(Value::as_u64) {

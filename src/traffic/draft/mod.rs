@@ -54,6 +54,11 @@ pub fn draft(suite: &Suite, mut passed: Vec<Passed>, options: &Options<'_>) -> (
     } else {
         conversation::split(&passed, &cast)
     };
+    let script = steps::Script {
+        target: options.target,
+        advance_header: options.advance_header,
+        scid: steps::service_config(passed.iter()),
+    };
     let suggestions = suggestions::Suggestions::of(suite);
     let width = groups.len().to_string().len();
     let is_alone = groups.len() == 1;
@@ -62,7 +67,7 @@ pub fn draft(suite: &Suite, mut passed: Vec<Passed>, options: &Options<'_>) -> (
             .iter()
             .filter_map(|place| Some((*place, passed.get(*place)?)))
             .collect();
-        let (case, hints) = steps::write(suite, options, &cast, &suggestions, &entries);
+        let (case, hints) = steps::write(suite, &script, &cast, &suggestions, &entries);
         Draft {
             name: if is_alone {
                 options.name.to_owned()

@@ -8,13 +8,18 @@ use serde_json::{Map, Value, json};
 use super::names::{Names, guids, is_guid};
 use super::speakers::Cast;
 use super::suggestions::{SOCKET, Suggestions};
-use super::{Address, Options, address, expectation, frames, json as parse, referred, session_of, strings};
+use super::{Address, address, expectation, frames, json as parse, referred, session_of, strings};
 use crate::suite::Suite;
 use crate::suite::schemas::{Body, Operation, VolatileKind};
+use crate::target::Target;
 use crate::traffic::Passed;
 
 /// Stands for a clause where none is plain; `check` does not know it, and says so.
 const NO_CLAUSE: &str = "TODO-001";
+/// How often a read is repeated until it is taken for waiting.
+const POLLED: usize = 3;
+/// How long is waited at least for what was waited for, in ms.
+const PATIENCE: u64 = 5_000;
 /// The most clauses that a draft names as a whole.
 const MANY: usize = 6;
 /// The request headers that mean something to the contract.
@@ -27,6 +32,17 @@ const HEADERS: [&str; 7] = [
     "content-type",
     "x-xbl-contract-version",
 ];
+
+/// What is known of the whole capture.
+#[derive(Debug)]
+pub(super) struct Script<'a> {
+    /// The service that was captured, if it is described.
+    pub(super) target: Option<&'a Target>,
+    /// The request header that moves a conversation's clock ahead, in ms.
+    pub(super) advance_header: &'a str,
+    /// The service config that most of the capture is about.
+    pub(super) scid: Option<String>,
+}
 
 /// A value that an answer gave.
 #[derive(Clone, Debug)]
@@ -48,11 +64,13 @@ enum Event {
     Exchange,
     /// A message on the socket that the entry opened.
     Message(usize),
+    /// The end of the socket that the entry opened.
+    Close,
 }
 
 struct Writer<'a> {
     suite: &'a Suite,
-    options: &'a Options<'a>,
+    options: &'a Script<'a>,
     cast: &'a Cast,
     suggestions: &'a Suggestions,
     entries: &'a [(usize, &'a Passed)],
@@ -76,7 +94,7 @@ struct Writer<'a> {
 /// Writes the case, and what whoever finishes it should know.
 pub(super) fn write(
     suite: &Suite,
-    options: &Options<'_>,
+    options: &Script<'_>,
     cast: &Cast,
     suggestions: &Suggestions,
     entries: &[(usize, &Passed)],
@@ -130,6 +148,9 @@ impl<'a> Writer<'a> {
             for (number, message) in one.messages.iter().enumerate() {
                 timed.push((message.at.or(one.started), index, Event::Message(number)));
             }
+            if one.is_socket() && one.milliseconds > 0.0 {
+                timed.push((ended(one), index, Event::Close));
+            }
         }
         if timed.iter().all(|(at, ..)| at.is_some()) {
             timed.sort_by_key(|(at, ..)| *at);
@@ -139,17 +160,30 @@ impl<'a> Writer<'a> {
         events
     }
 
-    /// Puts what happened at the same time into the order in which it took effect, which change numbers tell.
+    /// Puts what happened at the same time into the order in which it took effect: change numbers tell, and what was
+    /// refused came too late.
     fn settle(&self, events: &mut [(usize, Event)]) {
+        struct State {
+            address: Address,
+            branch: Option<Value>,
+            number: Option<u64>,
+            is_refused: bool,
+            start: Timestamp,
+            end: Timestamp,
+        }
         let state = |index: usize| {
             let one = self.entry(index)?;
             let (parts, _) = session_of(&one.request.path)?;
-            let document = parse(&one.response.body)?;
-            let number = document.get("changeNumber")?.as_u64()?;
-            let start = one.started?.as_microsecond();
-            #[expect(clippy::cast_possible_truncation, reason = "an exchange does not take an age")]
-            let end = start + (one.milliseconds * 1000.0) as i64;
-            Some((address(parts), document.get("branch").cloned(), number, start, end))
+            let document = parse(&one.response.body).filter(|_| one.response.status < 300);
+            let document = document.as_ref();
+            Some(State {
+                address: address(parts),
+                branch: document.and_then(|document| document.get("branch").cloned()),
+                number: document.and_then(|document| document.get("changeNumber")?.as_u64()),
+                is_refused: one.response.status >= 400 && one.request.method != "GET",
+                start: one.started?,
+                end: ended(one)?,
+            })
         };
         let states: Vec<_> = (0..self.entries.len()).map(state).collect();
         for last in 1..events.len() {
@@ -160,8 +194,12 @@ impl<'a> Writer<'a> {
                 let (Some(Some(one)), Some(Some(other))) = (states.get(before), states.get(after)) else {
                     break;
                 };
-                let is_at_once = other.3 < one.4;
-                if (&one.0, &one.1) != (&other.0, &other.1) || !is_at_once || one.2 <= other.2 {
+                let is_later = match (one.number, other.number) {
+                    (Some(one_number), Some(number)) => one.branch == other.branch && one_number > number,
+                    (None, Some(_)) => one.is_refused,
+                    (_, None) => false,
+                };
+                if one.address != other.address || other.start >= one.end || !is_later {
                     break;
                 }
                 events.swap(at - 1, at);
@@ -214,7 +252,6 @@ impl<'a> Writer<'a> {
 
     /// Sessions, their service config and their templates.
     fn name_sessions(&mut self) {
-        let mut scids: BTreeMap<String, usize> = BTreeMap::new();
         let mut addresses: Vec<([String; 3], usize)> = Vec::new();
         for (index, (_, one)) in self.entries.iter().enumerate() {
             // One that only answers name was made by the service: a name to capture.
@@ -230,24 +267,9 @@ impl<'a> Writer<'a> {
             for parts in own.into_iter().chain(named) {
                 addresses.push((parts, index));
             }
-            let mut path = one.request.path.split(['/', '?']).skip(1);
-            if path
-                .next()
-                .is_some_and(|first| first.eq_ignore_ascii_case("serviceconfigs"))
-                && let Some(scid) = path.next()
-            {
-                // One that lets nobody in is not the one that the conversation is about.
-                let weight = if one.response.status < 400 { 1000 } else { 1 };
-                *scids.entry(scid.to_lowercase()).or_default() += weight;
-            }
         }
-        for ([scid, ..], _) in &addresses {
-            scids.entry(scid.to_lowercase()).or_default();
-        }
-        let scid = scids
-            .iter()
-            .max_by_key(|(_, count)| **count)
-            .map(|(scid, _)| scid.clone());
+        let own = service_config(self.entries.iter().map(|(_, one)| *one));
+        let scid = own.or_else(|| self.options.scid.clone());
         if let Some(scid) = &scid {
             self.names.add(scid, "scid", 0);
         }
@@ -287,7 +309,13 @@ impl<'a> Writer<'a> {
     /// Finds the suite's template that plays a template of the capture.
     fn name_template(&mut self, template: &str, index: usize) {
         let key = template.to_lowercase();
-        if self.templates.contains_key(&key) {
+        let is_it = |one: &Passed| {
+            session_of(&one.request.path).is_some_and(|(parts, _)| parts[1].eq_ignore_ascii_case(template))
+        };
+        let is_missing = |one: &Passed| is_it(one) && one.response.status != 404;
+        let is_asked = self.entries.iter().any(|(_, one)| is_it(one));
+        // One that the service does not know plays no part.
+        if self.templates.contains_key(&key) || is_asked && !self.entries.iter().any(|(_, one)| is_missing(one)) {
             return;
         }
         let world = self.suite.world();
@@ -349,6 +377,7 @@ impl<'a> Writer<'a> {
                     }
                     self.give(one, at, &mut seen);
                 }
+                Event::Close => {}
                 Event::Message(number) => {
                     let Some(message) = one.messages.get(*number) else {
                         continue;
@@ -410,6 +439,9 @@ impl<'a> Writer<'a> {
 
     /// Names what a text needs: a value that was given before becomes a capture, a new GUID is the client's own.
     fn need(&mut self, label: &str, text: &str, at: usize, seen: &HashMap<String, Given>) {
+        if label != "etag" && self.names.has(text, at) {
+            return;
+        }
         let bare = text.trim_start_matches("W/").trim_matches('"');
         let quoted = format!("\"{bare}\"");
         let spelt = [text, bare, quoted.as_str()];
@@ -535,9 +567,12 @@ impl<'a> Writer<'a> {
         // Answers that belong to the step that asked.
         let mut taken: BTreeSet<(usize, usize)> = BTreeSet::new();
         let mut sockets: HashMap<usize, String> = HashMap::new();
+        let polls = self.polls(events);
         for (at, (index, event)) in events.iter().enumerate() {
             let Some(one) = self.entry(*index) else { continue };
             match event {
+                // What was asked again and again is asked until it is so.
+                Event::Exchange if polls.get(&at) == Some(&None) => {}
                 Event::Exchange if one.is_socket() => {
                     let speaker = self.speaker(*index);
                     let count = sockets.values().filter(|name| name.starts_with(speaker)).count();
@@ -554,7 +589,19 @@ impl<'a> Writer<'a> {
                     self.needs.extend(self.suggestions.needs(SOCKET).map(str::to_owned));
                     steps.push(step);
                 }
-                Event::Exchange => steps.push(self.exchange(*index, one, at)),
+                Event::Exchange => {
+                    let mut step = self.exchange(*index, one, at);
+                    if let Some(Some(within)) = polls.get(&at) {
+                        step["within"] = (*within).into();
+                    }
+                    steps.push(step);
+                }
+                Event::Close if at + 1 < events.len() => {
+                    if let Some(name) = sockets.get(index) {
+                        steps.push(json!({ "socket": name, "close": true }));
+                    }
+                }
+                Event::Close => {}
                 Event::Message(number) => {
                     let Some(name) = sockets.get(index) else { continue };
                     let Some(message) = one.messages.get(*number) else {
@@ -597,6 +644,52 @@ impl<'a> Writer<'a> {
             }
         }
         steps
+    }
+
+    /// Reads that were repeated until the answer was another one: `None` for those to leave out, and how long the last one may
+    /// take, in ms.
+    fn polls(&self, events: &[(usize, Event)]) -> HashMap<usize, Option<u64>> {
+        let read = |at: usize| match events.get(at)? {
+            (index, Event::Exchange) => self
+                .entry(*index)
+                .filter(|one| one.request.method == "GET")
+                .map(|one| (*index, one)),
+            _ => None,
+        };
+        let is_same = |one: usize, other: usize| match (read(one), read(other)) {
+            (Some((index, one)), Some((next, other))) => {
+                let asks = |one: &Passed| (one.request.path.clone(), self.headers(one, usize::MAX));
+                self.speaker(index) == self.speaker(next) && asks(one) == asks(other)
+            }
+            _ => false,
+        };
+        let mut polls = HashMap::new();
+        let mut start = 0;
+        while start < events.len() {
+            let mut end = start;
+            while end + 1 < events.len() && is_same(start, end + 1) {
+                end += 1;
+            }
+            let captures = (start..end).any(|at| self.captures.contains_key(&at));
+            if end >= start + POLLED && !captures {
+                let told = |at: usize| {
+                    let (_, one) = read(at)?;
+                    one.header(self.options.advance_header)?.trim().parse::<u64>().ok()
+                };
+                let moved = told(end)
+                    .unwrap_or_default()
+                    .saturating_sub(told(start).unwrap_or_default());
+                let times = read(start)
+                    .and_then(|(_, one)| one.started)
+                    .zip(read(end).and_then(|(_, one)| one.started));
+                let waited = times.map_or(0, |(start, end)| end.as_millisecond() - start.as_millisecond());
+                let waited = u64::try_from(waited).unwrap_or_default().max(moved);
+                polls.extend((start..end).map(|at| (at, None)));
+                polls.insert(end, Some((waited * 2).max(PATIENCE)));
+            }
+            start = end + 1;
+        }
+        polls
     }
 
     /// Names the clause that a step is likely to be about.
@@ -930,6 +1023,34 @@ impl<'a> Writer<'a> {
             }
         }
     }
+}
+
+/// The service config that most of what succeeded is about, in lower case.
+pub(super) fn service_config<'p>(entries: impl Iterator<Item = &'p Passed>) -> Option<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for one in entries.filter(|one| one.response.status < 400) {
+        let body = one.request.body.as_deref().and_then(parse);
+        let named = body
+            .as_ref()
+            .and_then(|body| referred(body.get("sessionRef")?))
+            .map(|[scid, ..]| scid);
+        let mut path = one.request.path.split(['/', '?']).skip(1);
+        let is_below = path
+            .next()
+            .is_some_and(|first| first.eq_ignore_ascii_case("serviceconfigs"));
+        for scid in named.into_iter().chain(path.next().filter(|_| is_below)) {
+            *counts.entry(scid.to_lowercase()).or_default() += 1;
+        }
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.map(|(scid, _)| scid)
+}
+
+/// When an exchange, or a socket, was over.
+fn ended(one: &Passed) -> Option<Timestamp> {
+    #[expect(clippy::cast_possible_truncation, reason = "an exchange does not take an age")]
+    let micros = (one.milliseconds * 1000.0) as i64;
+    Timestamp::from_microsecond(one.started?.as_microsecond().checked_add(micros)?).ok()
 }
 
 fn captured(captures: &[(String, String)]) -> Value {
