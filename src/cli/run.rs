@@ -185,6 +185,14 @@ impl Run {
             Ok(outcomes)
         })?;
         drop(service);
+        if outcomes.len() < total {
+            let lost = total - outcomes.len();
+            eprintln!(
+                "{}: {lost} cases came to no end; that is a defect of this program",
+                style_error("error")
+            );
+            return Ok(Exit::Fault);
+        }
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
         let mut report = Report::new(&suite, &target, outcomes, milliseconds);
         report.strict = options.strict;
@@ -266,7 +274,9 @@ impl Run {
             }
             _ => {
                 let failed = failed.iter().map(|outcome| outcome.id.as_str()).collect();
-                let short = recorded.map(|recorded| recorded.fallen_short(&ran, &failed, !report.is_partial));
+                let short = recorded.map(|recorded| {
+                    recorded.fallen_short(&ran, &failed, !report.is_partial && report.halted.is_none())
+                });
                 Ok(short.unwrap_or_default())
             }
         }

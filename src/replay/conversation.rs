@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::client::{WireError, WireRequest, WireResponse};
@@ -385,6 +385,11 @@ impl<'a> Conversation<'a> {
                 let limit = Duration::from_millis(step.within.unwrap_or(FRAME_LIMIT));
                 match socket.expect(&matcher, limit).await {
                     Ok(frame) => received = Some(frame),
+                    // A connection that breaks with the whole target says nothing of frames.
+                    Err(frames) if frames.contains(&json!({ "closed": null })) && !self.replay.is_there().await => {
+                        let reason = "the socket broke, and the target is not there any more";
+                        return Err(Stop::Inconclusive(reason.to_owned()));
+                    }
                     Err(frames) => {
                         fault = Some(Fault {
                             assertion: "frame".to_owned(),
