@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -784,14 +785,16 @@ impl<'a> Conversation<'a> {
                     .map(|speaker| request(speaker, format!("{path}/members/me"))),
             );
         }
-        let halted = self.replay.halted();
-        let limit = match &halted {
-            // Nobody is there to be asked.
-            Some(halted) if !halted.is_interrupt => Duration::ZERO,
-            Some(_) => FAREWELL,
-            None => self.replay.options.exchange_limit + self.replay.pace_of(requests.len()),
-        };
-        let deadline = tokio::time::Instant::now() + limit;
+        let replay = self.replay;
+        let limit = replay.options.exchange_limit + replay.pace_of(requests.len());
+        let mut end = pin!(async {
+            match tokio::time::timeout(limit, replay.halt.reached()).await {
+                Ok(halted) if halted.is_interrupt => tokio::time::sleep(FAREWELL).await,
+                // Time is up, or nobody is there to be asked.
+                _ => {}
+            }
+        });
+        let mut is_over = false;
         let patience = Patience {
             expects_throttling: false,
             pauses: Duration::ZERO,
@@ -804,18 +807,24 @@ impl<'a> Conversation<'a> {
             };
             let mut wire = self.wire_request(&request, speaker);
             let path = wire.path.clone();
-            let delivery = async {
-                if limit.is_zero() {
-                    return Some("not tried".to_owned());
-                }
-                match self.replay.deliver(&request.speaker, &mut wire, patience).await {
-                    Ok(response) if response.status < 500 => None,
-                    Ok(response) => Some(response.status.to_string()),
-                    Err(error) => Some(error.to_string()),
+            let delivery = replay.deliver(&request.speaker, &mut wire, patience);
+            let why = if is_over {
+                Some("not tried".to_owned())
+            } else {
+                tokio::select! {
+                    biased;
+                    () = &mut end => {
+                        is_over = true;
+                        Some("no time was left".to_owned())
+                    }
+                    delivered = delivery => match delivered {
+                        Ok(response) if response.status < 500 => None,
+                        Ok(response) => Some(response.status.to_string()),
+                        Err(error) => Some(error.to_string()),
+                    },
                 }
             };
-            let why = tokio::time::timeout_at(deadline, delivery).await;
-            if let Some(why) = why.unwrap_or(Some("no time was left".to_owned())) {
+            if let Some(why) = why {
                 leftovers.push(format!("{path} ({why})"));
             }
         }
