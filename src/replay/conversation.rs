@@ -174,7 +174,7 @@ impl<'a> Conversation<'a> {
     /// Lets the target's time pass: by its clock where that can be moved, else by waiting.
     async fn pass_time(&mut self, milliseconds: u64) {
         if self.replay.target.advance_header.is_some() {
-            self.advance += milliseconds;
+            self.advance = self.advance.saturating_add(milliseconds);
         } else {
             self.turn = None;
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
