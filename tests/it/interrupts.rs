@@ -114,7 +114,8 @@ fn a_run_that_is_interrupted_twice_ends_at_once() {
     });
     serving.change(|target| target["baseUrl"] = format!("http://{address}").into());
     let limit = ["--exchange-limit", "100", "--case-limit", "100"];
-    let arguments = ["run", "--target", text(&serving.target()), "conditional"];
+    let target = serving.target();
+    let arguments = ["run", "--target", text(&target), "conditional"];
     let mut command = command(arguments.iter().chain(&limit));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     receiver.recv().unwrap();
