@@ -1,5 +1,6 @@
 //! `import`: captured traffic to drafts of cases.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -130,7 +131,7 @@ fn summary(file: &str, capture: &Capture) -> String {
         capture.entries
     );
     for (reason, count) in &capture.skipped {
-        text.push_str(&format!("\n  {count} left out: {reason}"));
+        let _ = write!(text, "\n  {count} left out: {reason}");
     }
     text
 }

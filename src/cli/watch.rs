@@ -1,5 +1,6 @@
 //! `watch`: a proxy in front of a live endpoint that judges what passes.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -160,19 +161,17 @@ impl Watch {
             text.push_str(&found.join("\n"));
             text.push('\n');
         }
-        text.push_str(&format!("\n{}\n", told(&counts, outlet.missed())));
-        text.push_str(&format!(
-            "clauses that were judged: {held} hold, {} do not",
-            failed.len()
-        ));
+        let _ = write!(text, "\n{}\n", told(&counts, outlet.missed()));
+        let _ = write!(text, "clauses that were judged: {held} hold, {} do not", failed.len());
         if !failed.is_empty() {
-            text.push_str(&format!(" ({})", failed.join(", ")));
+            let _ = write!(text, " ({})", failed.join(", "));
         }
         if let (Some(writer), Some(path)) = (har, &self.har) {
             let (count, path) = (writer.count(), path.display());
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "\n{count} exchanges in {path}; `mpsd-conformance import {path}` makes drafts of cases"
-            ));
+            );
         }
         print(&text);
         let document = Document::new(&report);
@@ -248,7 +247,7 @@ fn told(counts: &Counts, missed: usize) -> String {
         (missed, "too fast to be kept"),
     ];
     for (count, what) in more.iter().filter(|(count, _)| *count > 0) {
-        text.push_str(&format!("; {count} {what}"));
+        let _ = write!(text, "; {count} {what}");
     }
     text
 }

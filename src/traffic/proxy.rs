@@ -46,7 +46,7 @@ const MESSAGES: usize = 100_000;
 /// How long connections may take to end when the proxy stops.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// How long the head of an answer is waited for: longer than clients do.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 type Boxed = UnsyncBoxBody<Bytes, hyper::Error>;
 

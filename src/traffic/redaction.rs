@@ -42,6 +42,8 @@ const HARMLESS: [&str; 3] = ["devicetoken", "hostdevicetoken", "continuationtoke
 #[derive(Default)]
 pub struct Redaction {
     names: BTreeMap<String, String>,
+    /// How many of them have a number for a name.
+    count: usize,
     search: Option<AhoCorasick>,
     marks: Vec<String>,
 }
@@ -62,7 +64,7 @@ pub fn is_secret_name(name: &str) -> bool {
 impl Redaction {
     /// Learns a secret and whose it is.
     pub fn name(&mut self, value: &str, owner: &str) {
-        self.add(value, format!("<secret:{owner}>"));
+        self.add(value, &format!("<secret:{owner}>"));
     }
 
     /// Learns the secrets among the headers of a message.
@@ -89,17 +91,12 @@ impl Redaction {
     fn number(&mut self, value: &str) {
         let is_mark = value.starts_with('<') && value.ends_with('>');
         if value.len() >= SHORTEST && !is_mark && !self.names.contains_key(value) {
-            let number = self
-                .names
-                .values()
-                .filter(|name| name.ends_with(|c: char| c == '>'))
-                .count()
-                + 1;
-            self.add(value, format!("<secret:{number}>"));
+            self.count += 1;
+            self.add(value, &format!("<secret:{}>", self.count));
         }
     }
 
-    fn add(&mut self, value: &str, mark: String) {
+    fn add(&mut self, value: &str, mark: &str) {
         if value.len() < SHORTEST {
             return;
         }
@@ -108,7 +105,7 @@ impl Redaction {
         for part in [value, bare].into_iter().filter(|part| part.len() >= SHORTEST) {
             let json = Value::from(part).to_string();
             for spelling in [part, json.trim_matches('"')] {
-                self.names.entry(spelling.to_owned()).or_insert_with(|| mark.clone());
+                self.names.entry(spelling.to_owned()).or_insert_with(|| mark.to_owned());
             }
         }
         self.marks = self.names.values().cloned().collect();

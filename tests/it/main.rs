@@ -29,5 +29,6 @@ mod service;
 mod small_suite;
 mod targets;
 mod tokens;
+mod traffic;
 mod wrong_service;
 mod wrong_targets;

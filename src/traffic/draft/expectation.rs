@@ -62,13 +62,13 @@ impl Sieve<'_> {
                 let kept = items
                     .iter()
                     .enumerate()
-                    .map(|(index, item)| self.inside(pointer, &index.to_string(), |pointer| self.keep(item, pointer)));
+                    .map(|(index, item)| inside(pointer, &index.to_string(), |pointer| self.keep(item, pointer)));
                 kept.collect::<Option<Vec<_>>>().map(Value::Array)
             }
             Value::Object(map) => {
                 // It would be read as a rule.
                 if map.keys().any(|key| key.starts_with('$')) {
-                    return None;
+                    return Some(json!({ "$equals": self.names.json(value, self.at) }));
                 }
                 let mut kept = Map::new();
                 for (key, value) in map {
@@ -76,7 +76,7 @@ impl Sieve<'_> {
                         continue;
                     };
                     let token = key.replace('~', "~0").replace('/', "~1");
-                    if let Some(value) = self.inside(pointer, &token, |pointer| self.keep(value, pointer)) {
+                    if let Some(value) = inside(pointer, &token, |pointer| self.keep(value, pointer)) {
                         kept.insert(name, value);
                     }
                 }
@@ -85,15 +85,15 @@ impl Sieve<'_> {
             other => Some(other.clone()),
         }
     }
+}
 
-    fn inside<T>(&self, pointer: &mut String, token: &str, keep: impl FnOnce(&mut String) -> T) -> T {
-        let length = pointer.len();
-        pointer.push('/');
-        pointer.push_str(token);
-        let kept = keep(pointer);
-        pointer.truncate(length);
-        kept
-    }
+fn inside<T>(pointer: &mut String, token: &str, keep: impl FnOnce(&mut String) -> T) -> T {
+    let length = pointer.len();
+    pointer.push('/');
+    pointer.push_str(token);
+    let kept = keep(pointer);
+    pointer.truncate(length);
+    kept
 }
 
 /// What an answer says that the one before it did not; `None` if nothing.

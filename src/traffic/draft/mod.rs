@@ -67,14 +67,14 @@ pub fn draft(suite: &Suite, mut passed: Vec<Passed>, options: &Options<'_>) -> (
             .iter()
             .filter_map(|place| Some((*place, passed.get(*place)?)))
             .collect();
-        let (case, hints) = steps::write(suite, &script, &cast, &suggestions, &entries);
+        let (written, hints) = steps::write(suite, &script, &cast, &suggestions, &entries);
         Draft {
             name: if is_alone {
                 options.name.to_owned()
             } else {
                 format!("{}-{:0width$}", options.name, number + 1)
             },
-            case,
+            case: written,
             exchanges: entries.len(),
             hints,
         }

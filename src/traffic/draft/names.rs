@@ -59,9 +59,9 @@ impl Names {
             variable: variable.into(),
             from,
         };
-        let names = self.known.entry(value.to_lowercase()).or_default();
-        if names.is_empty() {
-            names.push(named);
+        let given = self.known.entry(value.to_lowercase()).or_default();
+        if given.is_empty() {
+            given.push(named);
         }
     }
 

@@ -312,7 +312,9 @@ fn clues<'p>(passed: &'p [Passed], tokens: &[&'p str]) -> HashMap<&'p str, Clues
             if let [only] = new.as_slice() {
                 certain(only);
             } else if now.len() == 1 {
-                now.iter().for_each(|only| certain(only));
+                for only in &now {
+                    certain(only);
+                }
             }
             let possible = clue.possible.take().unwrap_or_else(|| now.clone());
             clue.possible = Some(possible.intersection(&now).cloned().collect());

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::names::{Names, guids, is_guid};
 use super::speakers::Cast;
-use super::suggestions::{SOCKET, Suggestions};
+use super::suggestions::{self, SOCKET, Suggestions};
 use super::{Address, address, expectation, frames, json as parse, referred, session_of, strings};
 use crate::suite::Suite;
 use crate::suite::schemas::{Body, Operation, VolatileKind};
@@ -121,8 +121,8 @@ pub(super) fn write(
     writer.name_sessions();
     writer.name_captures(&events);
     let steps = writer.steps(&events);
-    let case = writer.case(steps);
-    (case, writer.hints)
+    let written = writer.case(steps);
+    (written, writer.hints)
 }
 
 /// The contract version that most requests name, of those that a case can speak.
@@ -372,7 +372,7 @@ impl<'a> Writer<'a> {
             let Some(one) = self.entry(*index) else { continue };
             match event {
                 Event::Exchange => {
-                    for (label, text) in self.said(one) {
+                    for (label, text) in Self::said(one) {
                         self.need(&label, &text, at, &seen);
                     }
                     self.give(one, at, &mut seen);
@@ -408,7 +408,7 @@ impl<'a> Writer<'a> {
     }
 
     /// What a request says: path, headers and body, each text with what it is called.
-    fn said(&self, one: &Passed) -> Vec<(String, String)> {
+    fn said(one: &Passed) -> Vec<(String, String)> {
         let mut said = Vec::new();
         let (path, query) = one.request.path.split_once('?').unwrap_or((&one.request.path, ""));
         let segments: Vec<&str> = path.split('/').skip(1).collect();
@@ -431,7 +431,7 @@ impl<'a> Writer<'a> {
         }
         if let Some(body) = one.request.body.as_deref().and_then(parse) {
             strings(&body, "id", &mut |key, text| {
-                said.push((key.to_owned(), text.to_owned()))
+                said.push((key.to_owned(), text.to_owned()));
             });
         }
         said
@@ -482,7 +482,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Whether the name of a value comes from this very answer: services may use one ETag for several states.
+    /// Whether the name of a value comes from this very answer: services may use one tag for several states.
     fn is_from(&self, value: &str, given: &Given) -> bool {
         let captures = self.captures.get(&given.at).map(Vec::as_slice).unwrap_or_default();
         captures.iter().any(|(name, known)| {
@@ -510,7 +510,7 @@ impl<'a> Writer<'a> {
         name
     }
 
-    /// What an answer gives: its ETag, and the identifiers of its body.
+    /// What an answer gives: its entity tag, and the identifiers of its body.
     fn give(&self, one: &Passed, at: usize, seen: &mut HashMap<String, Given>) {
         let path = one.request.path.split('?').next().unwrap_or_default().to_lowercase();
         let given = |source: String, label: &str| Given {
@@ -880,7 +880,7 @@ impl<'a> Writer<'a> {
             expect["capture"] = captured(captures);
         }
         let clause = operation
-            .and_then(|operation| self.suggestions.clause(operation, status))
+            .and_then(|operation| suggestions::clause(operation, status))
             .map(str::to_owned);
         self.suggest(&mut expect, clause);
         expect
@@ -934,8 +934,7 @@ impl<'a> Writer<'a> {
                 Some(Value::Object(news))
             }
             (None, Some(info)) => Some(json!({ "membersInfo": info })),
-            (news, None) => news,
-            (news, Some(_)) => news,
+            (news, _) => news,
         }
         .filter(|news| news != &json!({}))
     }
@@ -1088,7 +1087,6 @@ fn loses(value: &Value) -> bool {
 }
 
 fn leaves(value: &Value) -> Vec<(String, &Value)> {
-    let mut found = Vec::new();
     fn inside<'v>(value: &'v Value, pointer: String, found: &mut Vec<(String, &'v Value)>) {
         match value {
             Value::Object(map) => {
@@ -1103,6 +1101,7 @@ fn leaves(value: &Value) -> Vec<(String, &Value)> {
             value => found.push((pointer, value)),
         }
     }
+    let mut found = Vec::new();
     inside(value, String::new(), &mut found);
     found
 }

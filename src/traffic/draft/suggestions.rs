@@ -58,11 +58,6 @@ impl Suggestions {
         self.needs.get(operation).into_iter().flatten().map(String::as_str)
     }
 
-    /// The clause that a step of an operation, answered so, is likely to be about.
-    pub(super) fn clause<'o>(&self, operation: &'o Operation<'_>, status: u16) -> Option<&'o str> {
-        operation.clauses(status).first().map(String::as_str)
-    }
-
     /// The clause that answers to subscribing come from.
     pub(super) fn subscribing(&self) -> Option<&str> {
         self.subscribing.as_deref()
@@ -72,6 +67,11 @@ impl Suggestions {
     pub(super) fn event(&self) -> Option<&str> {
         self.event.as_deref()
     }
+}
+
+/// The clause that a step of an operation, answered so, is likely to be about.
+pub(super) fn clause<'o>(operation: &'o Operation<'_>, status: u16) -> Option<&'o str> {
+    operation.clauses(status).first().map(String::as_str)
 }
 
 fn operations(suite: &Suite, step: &Step, session: &dyn Fn(&str) -> Option<Value>) -> Vec<String> {

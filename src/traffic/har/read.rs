@@ -3,7 +3,7 @@
 //! Tools differ in what they leave out, so all that can be done without is optional; what is there must have its type.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::BufRead;
 
 use base64::Engine as _;
@@ -130,7 +130,7 @@ pub fn read(mut input: impl BufRead, schemas: &Schemas) -> Result<Capture, HarEr
     let mut keep = |entry: Entry| -> Result<(), String> {
         let place = capture.entries;
         capture.entries += 1;
-        match entry.into_passed(place, schemas, &mut capture.remarks)? {
+        match entry.into_passed(place, schemas, &mut capture.remarks) {
             Ok(passed) => {
                 kept += passed.size();
                 if kept > MOST {
@@ -160,7 +160,7 @@ fn explain(error: &serde_json::Error, path: &serde_path_to_error::Path) -> HarEr
     let mut pointer = String::new();
     for segment in path {
         match segment {
-            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Seq { index } => _ = write!(pointer, "/{index}"),
             Segment::Map { key } | Segment::Enum { variant: key } => {
                 pointer.push('/');
                 pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
@@ -354,38 +354,38 @@ struct SocketMessage {
 }
 
 impl Entry {
-    /// What is kept of it, or why it is left out; an error ends the reading.
+    /// What is kept of it, or why it is left out.
     fn into_passed(
         self,
         place: usize,
         schemas: &Schemas,
         remarks: &mut Vec<(usize, String)>,
-    ) -> Result<Result<Passed, Skipped>, String> {
+    ) -> Result<Passed, Skipped> {
         let mut remark = |text: String| remarks.push((place, text));
         let method = self.request.method;
         if method.eq_ignore_ascii_case("CONNECT") {
-            return Ok(Err(Skipped::Tunnel));
+            return Err(Skipped::Tunnel);
         }
         let request_headers = pairs(self.request.headers);
         let Some((origin, whole)) = split(&self.request.url) else {
-            return Ok(Err(Skipped::Foreign));
+            return Err(Skipped::Foreign);
         };
         let Some(path) = contract_path(schemas, &method, whole, &request_headers) else {
-            return Ok(Err(Skipped::Foreign));
+            return Err(Skipped::Foreign);
         };
         if method == "OPTIONS" && header(&request_headers, "access-control-request-method").is_some() {
-            return Ok(Err(Skipped::Preflight));
+            return Err(Skipped::Preflight);
         }
         let Some(response) = self.response else {
-            return Ok(Err(Skipped::Unanswered));
+            return Err(Skipped::Unanswered);
         };
         let status = whole_number(response.status).and_then(|status| u16::try_from(status).ok());
         let Some(status) = status.filter(|status| (100..600).contains(status)) else {
-            return Ok(Err(Skipped::Unanswered));
+            return Err(Skipped::Unanswered);
         };
         let headers = pairs(response.headers);
         if matches!(status, 429 | 503) && header(&headers, "retry-after").is_some() {
-            return Ok(Err(Skipped::Throttled));
+            return Err(Skipped::Throttled);
         }
         let body = match self.request.post_data {
             Some(PostData {
@@ -394,10 +394,10 @@ impl Entry {
             }) => {
                 let coding = header(&request_headers, "content-encoding");
                 unpack(&text, encoding.as_deref(), coding, &mut |told| {
-                    remark(format!("the request's body: {told}"))
+                    remark(format!("the request's body: {told}"));
                 })
             }
-            _ if self.request.body_size.is_some_and(|size| size > 0.0) => return Ok(Err(Skipped::Bodiless)),
+            _ if self.request.body_size.is_some_and(|size| size > 0.0) => return Err(Skipped::Bodiless),
             _ => Bytes::new(),
         };
         let mut headers = headers;
@@ -411,12 +411,12 @@ impl Entry {
                 let coding = header(&headers, "content-encoding");
                 let text = content.text.unwrap_or_default();
                 unpack(&text, content.encoding.as_deref(), coding, &mut |told| {
-                    remark(format!("the answer's body: {told}"))
+                    remark(format!("the answer's body: {told}"));
                 })
             }
             None => Bytes::new(),
         };
-        Ok(Ok(Passed {
+        Ok(Passed {
             place,
             started: self.started_date_time.and_then(|text| text.trim().parse().ok()),
             milliseconds: self.time.unwrap_or_default(),
@@ -438,7 +438,7 @@ impl Entry {
                 .into_iter()
                 .filter_map(SocketMessage::read)
                 .collect(),
-        }))
+        })
     }
 }
 

@@ -1,0 +1,480 @@
+//! Captured traffic: from a client through `watch` into a HAR, by `import` into drafts, and back to a service.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::program::{Ended, Serving, command, program, program_fed, text};
+
+/// `watch` in a process of its own.
+struct Watching {
+    child: Child,
+    address: SocketAddr,
+    stderr: BufReader<std::process::ChildStderr>,
+}
+
+impl Watching {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = command(["watch", "--listen", "127.0.0.1:0"]);
+        let command = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        let address = line.split("http://").last().unwrap().split(';').next().unwrap();
+        let address = address.parse().unwrap_or_else(|_| panic!("no address in {line:?}"));
+        Self { child, address, stderr }
+    }
+
+    /// Ends it as Ctrl-C does; exit code, output and errors.
+    fn stop(mut self) -> (i32, String, String) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        let (mut out, mut err) = (String::new(), String::new());
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        self.stderr.read_to_string(&mut err).unwrap();
+        (self.child.wait().unwrap().code().unwrap(), out, err)
+    }
+}
+
+/// A server that answers each connection with the same bytes, and hands on what it was sent.
+fn echo(answer: &'static [u8]) -> (SocketAddr, std::sync::mpsc::Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut got = Vec::new();
+            let mut buffer = [0; 4096];
+            while !is_whole(&got) {
+                match stream.read(&mut buffer) {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => got.extend(&buffer[..count]),
+                }
+            }
+            let _ = stream.write_all(answer);
+            let _ = sender.send(got);
+        }
+    });
+    (address, receiver)
+}
+
+/// Whether a request has come with its body.
+fn is_whole(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes).to_lowercase();
+    let Some((head, _)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.trim().parse().ok());
+    bytes.len() >= head.len() + 4 + length.unwrap_or(0)
+}
+
+/// What comes back for some bytes.
+fn send(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    answer
+}
+
+fn through(serving: &Serving, watching: &Watching) {
+    serving.change(|target| target["baseUrl"] = format!("http://{}", watching.address).into());
+}
+
+fn har(entries: &Value) -> Value {
+    json!({ "log": { "version": "1.2", "creator": { "name": "test", "version": "1" }, "entries": entries } })
+}
+
+fn pairs(headers: &[(&str, &str)]) -> Value {
+    headers
+        .iter()
+        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .collect()
+}
+
+/// An entry with a token, and an answer in JSON.
+fn entry(method: &str, url: &str, token: &str, body: Option<&Value>, status: u16, answer: &Value) -> Value {
+    let headers = [
+        ("Authorization", token),
+        ("X-Xbl-Contract-Version", "107"),
+        ("Content-Type", "application/json"),
+    ];
+    let mut entry = json!({
+        "request": { "method": method, "url": url, "headers": pairs(&headers) },
+        "response": { "status": status, "headers": pairs(&[("Content-Type", "application/json"), ("ETag", "\"a\"")]),
+            "content": { "text": answer.to_string() } },
+    });
+    if let Some(body) = body {
+        entry["request"]["postData"] = json!({ "mimeType": "application/json", "text": body.to_string() });
+    }
+    entry
+}
+
+struct Imported {
+    folder: TempDir,
+    ended: Ended,
+}
+
+impl Imported {
+    fn new(har: &[u8], arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("my Capture.har");
+        fs::write(&path, har).unwrap();
+        let out = folder.path().join("drafts");
+        let mut all = vec!["import", text(&path), "--out", text(&out)];
+        all.extend(arguments);
+        let ended = program(all);
+        Self { folder, ended }
+    }
+
+    fn drafts(&self) -> PathBuf {
+        self.folder.path().join("drafts")
+    }
+
+    fn case(&self, name: &str) -> Value {
+        read(&self.drafts().join(format!("{name}.json")))
+    }
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+const SESSION: &str = "https://sessiondirectory.xboxlive.com/serviceconfigs/8d050174-412b-4d51-a29b-d55a34edfdb7/\
+                       sessiontemplates/LobbySession/sessions/2d4e01a5-3b0c-4f65-9d07-6a8f3f1c7e55";
+const TOKEN: &str = "XBL3.0 x=1234567890;c2VjcmV0LXRva2VuLW9mLWEtcGxheWVy";
+
+/// A session as a service might show it.
+fn session(change: u64, properties: &Value) -> Value {
+    json!({
+        "contractVersion": 107, "branch": "6f2c3a11-0d4e-4b8a-9c57-7e1d2f3a4b5c", "changeNumber": change,
+        "correlationId": "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9", "startTime": "2026-01-02T03:04:05.0060070Z",
+        "nextTimer": "2026-01-02T03:04:06Z",
+        "constants": { "system": { "version": 1, "visibility": "open" }, "custom": {} },
+        "properties": { "system": { "turn": [] }, "custom": properties },
+        "members": { "0": { "next": 1, "joinTime": "2026-01-02T03:04:05Z", "gamertag": "SomeBody12",
+            "constants": { "system": { "xuid": "2535400000000001", "index": 0 }, "custom": {} },
+            "properties": { "system": {}, "custom": {} } } },
+        "membersInfo": { "first": 0, "next": 1, "count": 1, "accepted": 1, "active": 0 }, "servers": {},
+    })
+}
+
+fn small() -> Vec<u8> {
+    let join = json!({ "members": { "me": {} } });
+    let map = json!({ "properties": { "custom": { "map": "mill" } } });
+    let mut write = entry(
+        "PUT",
+        SESSION,
+        TOKEN,
+        Some(&map),
+        200,
+        &session(2, &json!({ "map": "mill" })),
+    );
+    write["request"]["headers"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "name": "If-Match", "value": "\"a\"" }));
+    let entries = json!([
+        entry("PUT", SESSION, TOKEN, Some(&join), 201, &session(1, &json!({}))),
+        write
+    ]);
+    har(&entries).to_string().into_bytes()
+}
+
+#[test]
+fn what_passed_the_proxy_comes_back_as_drafts_that_pass() {
+    let serving = Serving::start();
+    let (file, original) = (serving.path("seen.har"), serving.path("original.json"));
+    fs::copy(serving.target(), &original).unwrap();
+    let watching = Watching::start(&["--target", text(&original), "--har", text(&file)]);
+    through(&serving, &watching);
+    let cases = ["conditional", "realtime/a-join-through-a-handle-may-subscribe"];
+    let target = serving.target();
+    let run = program(["run", "--target", text(&target)].iter().chain(&cases));
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let (code, out, err) = watching.stop();
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(
+        out.contains("clauses that were judged") && out.contains(", 0 do not"),
+        "{out}"
+    );
+
+    let written = fs::read_to_string(&file).unwrap();
+    assert!(
+        serving.tokens().iter().all(|token| !written.contains(token)),
+        "a token is in the HAR"
+    );
+
+    let drafts = serving.path("drafts");
+    let imported = program(["import", text(&file), "--out", text(&drafts)]);
+    assert_eq!(imported.code, 0, "{}{}", imported.stdout, imported.stderr);
+    let check = program(["check", "--drafts", text(&drafts)]);
+    assert_eq!(check.code, 0, "{}{}", check.stdout, check.stderr);
+    let run = program(["run", "--drafts", text(&drafts), "drafts"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(fs::read_dir(&drafts).unwrap().count() > 20);
+}
+
+#[test]
+fn one_draft_of_the_whole_capture_is_made_when_asked_for() {
+    let imported = Imported::new(&small(), &["--one", "--name", "Evening at Home"]);
+    assert_eq!(imported.ended.code, 0, "{}", imported.ended.stderr);
+    assert_eq!(imported.case("evening-at-home")["steps"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_draft_names_what_belongs_to_one_run_and_hides_what_belongs_to_one_person() {
+    let imported = Imported::new(&small(), &[]);
+    let case = imported.case("my-capture");
+    let step = &case["steps"][1];
+    assert_eq!((&step["as"], &step["put"]), (&json!("alice"), &json!("{session}")));
+    assert_eq!(case["steps"][0]["expect"]["capture"], json!({ "etag": "header ETag" }));
+    assert_eq!(step["headers"], json!({ "If-Match": "{etag}" }));
+    assert_eq!(step["expect"]["status"], 200);
+    assert_eq!(
+        step["expect"]["body"]["properties"],
+        json!({ "custom": { "map": "mill" } })
+    );
+    assert_eq!(case["clauses"], json!(["SES-CREATE-001", "PROTO-001"]));
+    let written = case.to_string();
+    for own in [
+        "2535400000000001",
+        "SomeBody12",
+        "c2VjcmV0",
+        "8d050174",
+        "2d4e01a5",
+        "6f2c3a11",
+        "joinTime",
+    ] {
+        assert!(!written.contains(own), "{own} is in {written}");
+    }
+    let check = program(["check", "--drafts", text(&imported.drafts())]);
+    assert_eq!(check.code, 0, "{}", check.stderr);
+}
+
+#[test]
+fn whatever_tools_leave_out_or_add_is_borne() {
+    let mut bytes = vec![0xEF, 0xBB, 0xBF];
+    let mut capture: Value = serde_json::from_slice(&small()).unwrap();
+    let entries = capture["log"]["entries"].as_array_mut().unwrap();
+    // HTTP/2 as browsers tell it, with a compressed body in base64.
+    let gzip = {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder
+            .write_all(session(3, &json!({})).to_string().as_bytes())
+            .unwrap();
+        encoder.finish().unwrap()
+    };
+    let packed = base64::engine::general_purpose::STANDARD.encode(gzip);
+    entries.push(json!({
+        "comment": "x", "cache": null, "_initiator": { "type": "script" },
+        "request": { "method": "GET", "url": SESSION, "httpVersion": "h2", "headers": pairs(&[(":authority", "sessiondirectory.xboxlive.com"),
+            (":method", "GET"), ("authorization", TOKEN), ("x-xbl-contract-version", "107")]) },
+        "response": { "status": 200.0, "headers": pairs(&[("content-encoding", "gzip"), ("content-type", "application/json")]),
+            "content": { "text": packed, "encoding": "base64", "mimeType": "application/json" } },
+    }));
+    entries.push(json!({ "request": { "method": "CONNECT", "url": "sessiondirectory.xboxlive.com:443" }, "response": { "status": 200 } }));
+    entries.push(json!({ "request": { "method": "GET", "url": "https://example.com/handles/1", "headers": [] }, "response": { "status": 200 } }));
+    entries.push(json!({ "request": { "method": "GET", "url": SESSION, "headers": [] }, "response": { "status": 0 } }));
+    entries.push(json!({ "request": { "method": "PUT", "url": SESSION, "headers": [], "bodySize": 5 }, "response": { "status": 200 } }));
+    bytes.extend(capture.to_string().into_bytes());
+    let imported = Imported::new(&bytes, &[]);
+    let out = &imported.ended.stdout;
+    assert_eq!(imported.ended.code, 0, "{out}{}", imported.ended.stderr);
+    assert!(out.contains("3 of 7 entries are about MPSD"), "{out}");
+    for line in [
+        "1 left out: CONNECT",
+        "1 left out: not about MPSD",
+        "1 left out: without an answer",
+        "1 left out: without the body",
+    ] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    let case = imported.case("my-capture");
+    assert_eq!(case["steps"][2]["expect"]["body"]["changeNumber"], 3);
+}
+
+#[test]
+fn a_faulty_capture_is_told_with_its_place_and_what_to_do() {
+    let faulty = [
+        (
+            "{\"log\": {\"entries\": [{}]}}",
+            "1:23: /log/entries/0: missing field `request`",
+            "export the capture again",
+        ),
+        (
+            "{\n \"log\": {\"entries\": 7}}",
+            "2:22: /log/entries: invalid type: integer `7`, expected an array of entries",
+            "HAR 1.2",
+        ),
+        ("{\"log\": {\"entries\": [", "1:21: /log/entries: EOF", "cut off"),
+        ("<html>", "1:1: the file: expected value", "not JSON"),
+        ("{}", "1:2: the file: missing field `log`", "HAR 1.2"),
+        ("[]", "1:1: the file: invalid type: sequence", "HAR 1.2"),
+    ];
+    for (har, told, advice) in faulty {
+        let imported = Imported::new(har.as_bytes(), &[]);
+        let err = &imported.ended.stderr;
+        assert_eq!(imported.ended.code, 2, "{har}: {err}");
+        assert!(err.contains(told) && err.contains(advice), "{har}: {err}");
+        assert!(!imported.drafts().exists());
+    }
+}
+
+#[test]
+fn a_fault_in_a_capture_does_not_show_the_secret_beside_it() {
+    let har = json!({ "log": { "entries": [{ "request": { "method": "GET", "url": SESSION, "headers": TOKEN } }] } });
+    let imported = Imported::new(har.to_string().as_bytes(), &[]);
+    assert_eq!(imported.ended.code, 2);
+    assert!(
+        imported
+            .ended
+            .stderr
+            .contains("/log/entries/0/request/headers: invalid type: a string, expected"),
+        "{}",
+        imported.ended.stderr
+    );
+    assert!(!imported.ended.stderr.contains("c2VjcmV0"), "{}", imported.ended.stderr);
+}
+
+#[test]
+fn a_capture_of_something_else_makes_no_draft() {
+    let other = entry("GET", "https://example.com/", "x", None, 200, &json!({}));
+    let imported = Imported::new(har(&json!([other])).to_string().as_bytes(), &[]);
+    assert_eq!(imported.ended.code, 3, "{}", imported.ended.stderr);
+}
+
+#[test]
+fn a_draft_that_was_worked_on_is_not_written_over() {
+    let imported = Imported::new(&small(), &[]);
+    let path = imported.drafts().join("my-capture.json");
+    fs::write(&path, "{}").unwrap();
+    let source = imported.folder.path().join("my Capture.har");
+    let again = program(["import", text(&source), "--out", text(&imported.drafts())]);
+    assert_eq!(again.code, 2);
+    assert!(again.stderr.contains("--force"), "{}", again.stderr);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{}");
+}
+
+#[test]
+fn a_capture_may_come_from_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = String::from_utf8(small()).unwrap();
+    let ended = program_fed(
+        &["import", "-", "--name", "piped", "--out", text(folder.path())],
+        &capture,
+    );
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(folder.path().join("piped.json").exists());
+}
+
+#[test]
+fn nothing_that_passes_the_proxy_is_changed() {
+    let (upstream, requests) = echo(
+        b"HTTP/1.1 418 Odd\r\nX-Odd: a\r\nX-Odd: b\r\nconnection: close\r\nX-Bytes: \xE9\r\nContent-Length: 3\r\n\r\n\x00\xFFz",
+    );
+    let watching = Watching::start(&["--to", &format!("http://{upstream}")]);
+    let request =
+        b"PUT /a/../%7Eb//c;d?x='y'&{z} HTTP/1.1\r\nHost: elsewhere\r\nX-MiXed: 1\r\nx-twice: 1\r\nx-twice: 2\r\n\
+        Content-Length: 0\r\nConnection: close\r\n\r\n";
+    let answer = send(watching.address, request);
+    let (_, passed) = (
+        watching,
+        String::from_utf8_lossy(&requests.recv().unwrap()).into_owned(),
+    );
+    assert!(
+        passed.starts_with("PUT /a/../%7Eb//c;d?x='y'&{z} HTTP/1.1\r\n"),
+        "{passed}"
+    );
+    for line in [
+        "X-MiXed: 1\r\n",
+        "x-twice: 1\r\nx-twice: 2\r\n",
+        "Content-Length: 0\r\n",
+        &format!("ost: {upstream}\r\n"),
+    ] {
+        assert!(passed.contains(line), "{line:?} is not in {passed}");
+    }
+    let told = String::from_utf8_lossy(&answer);
+    assert!(told.starts_with("HTTP/1.1 418 "), "{told}");
+    assert!(
+        told.contains("X-Odd: a\r\nX-Odd: b\r\n") && !told.to_lowercase().contains("\r\ndate:"),
+        "{told}"
+    );
+    assert!(
+        answer.windows(11).any(|bytes| bytes == b"X-Bytes: \xE9\r")
+            || answer.windows(10).any(|bytes| bytes == b"X-Bytes: \xE9")
+    );
+    assert!(answer.ends_with(b"\x00\xFFz"));
+}
+
+#[test]
+fn a_target_that_is_not_there_is_told_as_the_targets_fault() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let watching = Watching::start(&["--to", &format!("http://{closed}")]);
+    let answer = send(
+        watching.address,
+        b"GET /handles/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    );
+    let told = String::from_utf8_lossy(&answer).into_owned();
+    assert!(
+        told.starts_with("HTTP/1.1 502 ") && told.contains("the target gave no answer"),
+        "{told}"
+    );
+    let (code, out, err) = watching.stop();
+    assert_eq!(code, 4, "{out}{err}");
+    assert!(err.contains("502 GET /handles/1: the target gave no answer"), "{err}");
+}
+
+#[test]
+fn an_answer_that_breaks_the_contract_is_told_once_and_counted() {
+    let body = br#"{"contractVersion":107,"branch":"not a guid"}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
+        body.len(),
+        String::from_utf8_lossy(body)
+    );
+    let (upstream, _requests) = echo(answer.leak().as_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.json");
+    let watching = Watching::start(&[
+        "--to",
+        &format!("http://{upstream}"),
+        "--report",
+        &format!("json={}", text(&report)),
+    ]);
+    for _ in 0..2 {
+        let path = SESSION.split(".com").last().unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-Xbl-Contract-Version: 107\r\nConnection: close\r\n\r\n");
+        send(watching.address, request.as_bytes());
+    }
+    let (code, out, err) = watching.stop();
+    assert_eq!(code, 1, "{out}{err}");
+    let told = out
+        .lines()
+        .filter(|line| line.starts_with("error GET session 200, exchange 1: schema /branch:"))
+        .count();
+    assert_eq!(told, 1, "{out}");
+    assert!(out.contains("      2  GET session 200: schema /branch"), "{out}");
+    let report = read(&report);
+    assert_eq!(report["summary"]["fail"], 1);
+    assert_eq!(report["cases"][0]["id"], "watched/get-session");
+    let failed = report["clauses"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|clause| clause["verdict"] == "fail")
+        .count();
+    assert!(failed > 0);
+}
