@@ -61,6 +61,9 @@ pub(super) struct Options {
     /// The folder of recorded conversations; the suite's own when absent.
     #[arg(long, value_name = "DIR")]
     snapshot_dir: Option<PathBuf>,
+    /// Instead of each failure, tell which missing behaviours stand in the way of the most cases.
+    #[arg(long)]
+    next: bool,
     /// Turn warnings into failures.
     #[arg(long)]
     strict: bool,
@@ -184,7 +187,11 @@ impl Run {
         } else {
             Vec::new()
         };
-        let mut text = report::terminal::render(&report);
+        let mut text = if options.next {
+            report::terminal::render_ladder(&report)
+        } else {
+            report::terminal::render(&report)
+        };
         for change in &changes {
             text.push('\n');
             text.push_str(&change.to_string());

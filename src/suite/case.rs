@@ -361,6 +361,26 @@ impl Expectation {
     }
 }
 
+impl Request {
+    /// A path of the same shape, with something in the place of every variable.
+    pub fn sample_path(&self) -> String {
+        let value = |name: &str| {
+            let is_session = self.path.strip_prefix('{').is_some_and(|path| path.starts_with(name));
+            let text = if is_session {
+                "/serviceconfigs/s/sessiontemplates/t/sessions/n"
+            } else {
+                "x"
+            };
+            Some(text.into())
+        };
+        let scope = Scope {
+            value: &value,
+            is_last: true,
+        };
+        super::variable::substitute_text(&self.path, scope)
+    }
+}
+
 impl Step {
     /// The requests it makes itself.
     pub fn requests(&self) -> &[Request] {

@@ -156,14 +156,7 @@ fn check_step(
         .as_ref()
         .is_some_and(super::case::StatusSet::is_success);
     for request in requests.iter().filter(|_| is_accepted) {
-        let path = variable::substitute_text(
-            &request.path,
-            variable::Scope {
-                value: &placeholder,
-                is_last: true,
-            },
-        );
-        let operation = suite.schemas().operation(&request.method, &path);
+        let operation = suite.schemas().operation(&request.method, &request.sample_path());
         let schema = operation.and_then(|operation| operation.request_schema());
         let (Some(schema), Body::Json(body)) = (schema, &request.body) else {
             continue;
@@ -191,21 +184,6 @@ fn follows_unchanged(script: &Script, step: &Step) -> bool {
     later
         .flat_map(Step::expectations)
         .any(|expectation| expectation.same_as.is_some())
-}
-
-/// What stands for a variable when only the shape of a path matters.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "a scope may leave a name as it stands; this one never does"
-)]
-fn placeholder(name: &str) -> Option<serde_json::Value> {
-    let is_session = !name.contains('.') && !matches!(name, "scid" | "template");
-    let text = if is_session {
-        "/serviceconfigs/s/sessiontemplates/t/sessions/n"
-    } else {
-        "x"
-    };
-    Some(text.into())
 }
 
 /// Snapshots without a case, and cases without a snapshot.

@@ -10,6 +10,7 @@ mod links;
 pub mod lint;
 pub mod manifest;
 pub mod pattern;
+pub mod plain;
 pub mod problem;
 pub mod schemas;
 pub mod strength;

@@ -12,6 +12,8 @@ mod access_model;
 mod bad_cases;
 mod command_line;
 mod crowd;
+mod failures;
+mod ladder;
 mod made_up_writes;
 mod manifest;
 mod program;
