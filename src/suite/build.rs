@@ -17,7 +17,7 @@ fn main() -> io::Result<()> {
     let mut packed = Vec::new();
     for name in names {
         let path = root.join(&name);
-        if name.ends_with(".snap") {
+        if path.extension().is_some_and(|extension| extension == "snap") {
             let start = packed.len();
             packed.extend(lz4_flex::block::compress_prepend_size(&fs::read(path)?));
             let _ = writeln!(snapshots, "    ({name:?}, {start}, {}),", packed.len());

@@ -377,7 +377,7 @@ impl Request {
             value: &value,
             is_last: true,
         };
-        super::variable::substitute_text(&self.path, scope)
+        variable::substitute_text(&self.path, scope)
     }
 }
 

@@ -12,6 +12,7 @@ use thiserror::Error;
 /// at build time.
 static TEXTS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/texts.rs"));
 /// Name of every snapshot, with the place of its text among the packed ones.
+#[expect(clippy::unreadable_literal, reason = "nobody reads what the build script writes")]
 static SNAPSHOTS: &[(&str, usize, usize)] = include!(concat!(env!("OUT_DIR"), "/snapshots.rs"));
 /// The texts of the snapshots, each compressed by itself: they are many, alike, and seldom needed.
 static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/snapshots.lz4"));
@@ -114,7 +115,7 @@ impl Files {
                     .unwrap_or(&path)
                     .to_string_lossy()
                     .replace('\\', "/");
-                if name.ends_with(".snap") {
+                if path.extension().is_some_and(|extension| extension == "snap") {
                     self.snapshots.insert(name, Snapshot::File(path));
                 } else {
                     let text = fs::read_to_string(&path).map_err(at(&path))?;
