@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::client::{WireError, WireRequest, WireResponse};
+use super::delivery::Patience;
 use super::judge::{self, Fault};
 use super::scope::{Speaker, Variables};
 use super::socket::Socket;
@@ -19,12 +22,12 @@ use crate::suite::clause::Weight;
 use crate::suite::schemas;
 use crate::suite::variable;
 
-/// How often a throttled request is sent again.
-const MAX_THROTTLED: usize = 8;
 /// How long a frame is waited for when the step does not say, in ms.
 const FRAME_LIMIT: u64 = 5_000;
 /// How long `within` waits between two attempts, in ms.
 const POLL: u64 = 250;
+/// How long a run that was interrupted goes on to take back what a conversation made.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Why a conversation ended early.
 enum Stop {
@@ -52,17 +55,22 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, scri
         named: HashMap::new(),
         sockets: HashMap::new(),
         advance: 0,
+        turn: None,
+        documents: 0,
     };
-    let stop = match replay.missing(case, variant, script) {
-        Some(reason) => {
-            return conversation.into_outcome(Verdict::NotApplicable, Some(reason), start, Vec::new());
-        }
-        None => tokio::time::timeout(replay.options.case_limit, conversation.run()).await,
+    if let Some(reason) = replay.missing(case, variant, script) {
+        return conversation.into_outcome(Verdict::NotApplicable, Some(reason), start, Vec::new());
+    }
+    let limit = replay.limit(script);
+    let stop = tokio::select! {
+        biased;
+        halted = replay.halt.reached() => Ok(Err(Stop::Inconclusive(halted.reason.to_string()))),
+        stop = tokio::time::timeout(limit, conversation.run()) => stop,
     };
     let (verdict, reason) = match stop {
         Err(_) => (
             Verdict::Inconclusive,
-            Some(format!("not done within {} s", replay.options.case_limit.as_secs())),
+            Some(format!("not done within {} s", limit.as_secs_f32())),
         ),
         Ok(Err(Stop::Inconclusive(reason))) => (Verdict::Inconclusive, Some(reason)),
         Ok(Ok(()) | Err(Stop::Failed)) => {
@@ -109,6 +117,10 @@ struct Conversation<'a> {
     sockets: HashMap<&'a str, Socket>,
     /// How far the conversation's clock is ahead of the target's, in ms.
     advance: u64,
+    /// Its turn to speak, where the target has a pace; whoever waits for time to pass lets another one speak.
+    turn: Option<OwnedSemaphorePermit>,
+    /// Answers that were successes and documents of the contract.
+    documents: usize,
 }
 
 impl<'a> Conversation<'a> {
@@ -127,6 +139,7 @@ impl<'a> Conversation<'a> {
             known: self.variables.known(),
             findings: self.findings,
             exchange_count: self.exchanges.len(),
+            documents: self.documents,
             exchanges: self.exchanges,
             text: None,
             readings: self.readings,
@@ -138,6 +151,10 @@ impl<'a> Conversation<'a> {
     }
 
     async fn run(&mut self) -> Result<(), Stop> {
+        if let Some(turns) = &self.replay.turns {
+            // It is never closed.
+            self.turn = Arc::clone(turns).acquire_owned().await.ok();
+        }
         for (index, step) in self.script.steps().enumerate() {
             if let Some(milliseconds) = step.after {
                 self.pass_time(milliseconds).await;
@@ -160,6 +177,7 @@ impl<'a> Conversation<'a> {
         if self.replay.target.advance_header.is_some() {
             self.advance += milliseconds;
         } else {
+            self.turn = None;
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         }
     }
@@ -293,14 +311,17 @@ impl<'a> Conversation<'a> {
             name: &request.speaker,
             copy: 1,
         };
-        let wire = self.wire_request(request, speaker);
-        let response = self.replay.deliver(&wire, self.expects_throttling()).await?;
+        let mut wire = self.wire_request(request, speaker);
+        let response = self
+            .replay
+            .deliver(&request.speaker, &mut wire, self.patience())
+            .await?;
         self.record(label, &request.speaker, wire, response);
         Ok(self.exchanges.len() - 1)
     }
 
     async fn send_together(&mut self, requests: &[Request], label: &str) -> Result<(), Stop> {
-        let wires: Vec<_> = requests
+        let mut wires: Vec<_> = requests
             .iter()
             .enumerate()
             .map(|(index, request)| {
@@ -311,8 +332,12 @@ impl<'a> Conversation<'a> {
                 self.wire_request(request, speaker)
             })
             .collect();
-        let expects_throttling = self.expects_throttling();
-        let responses = join_all(wires.iter().map(|wire| self.replay.deliver(wire, expects_throttling))).await;
+        let patience = self.patience();
+        let deliveries = requests
+            .iter()
+            .zip(&mut wires)
+            .map(|(request, wire)| self.replay.deliver(&request.speaker, wire, patience));
+        let responses = join_all(deliveries).await;
         for (index, ((request, wire), response)) in requests.iter().zip(wires).zip(responses).enumerate() {
             let response = response?;
             self.record(format!("{label} #{}", index + 1), &request.speaker, wire, response);
@@ -326,9 +351,8 @@ impl<'a> Conversation<'a> {
             name: &request.speaker,
             copy: 1,
         };
-        let wire = self.wire_request(request, speaker);
-        let (base_url, limit) = (&self.replay.target.base_url, self.replay.options.exchange_limit);
-        let (socket, response) = Socket::open(base_url, &wire.path, &wire.headers, limit).await?;
+        let mut wire = self.wire_request(request, speaker);
+        let (socket, response) = self.replay.open(&request.speaker, &mut wire, self.patience()).await?;
         if let Some(socket) = socket {
             self.sockets.insert(name, socket);
         }
@@ -414,8 +438,11 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    fn expects_throttling(&self) -> bool {
-        self.case.needs.iter().any(|need| need == "rate-limits")
+    fn patience(&self) -> Patience {
+        Patience {
+            expects_throttling: self.case.needs.iter().any(|need| need == "rate-limits"),
+            pauses: self.replay.options.case_limit / 2,
+        }
     }
 
     fn record(&mut self, label: String, speaker: &str, mut request: WireRequest, response: WireResponse) {
@@ -448,6 +475,12 @@ impl<'a> Conversation<'a> {
             None => (None, None),
         };
         drop(text);
+        // A session with a defect is still one, and an empty object is a document of everything.
+        let is_document = json.as_ref().and_then(Value::as_object).is_some_and(|members| {
+            members.contains_key("constants") || judgement.violations.is_empty() && !members.is_empty()
+        });
+        self.documents +=
+            usize::from(is_document && judgement.schema.is_some() && (200..300).contains(&response.status));
         let exchange = Exchange {
             label,
             speaker: speaker.to_owned(),
@@ -687,7 +720,7 @@ impl<'a> Conversation<'a> {
         match (speaker.name, self.replay.target.identities.get(speaker.name)) {
             ("unknown", _) => headers.push(("Authorization".to_owned(), self.replay.canary.reveal().to_owned())),
             (_, Some(identity)) => {
-                headers.push(("Authorization".to_owned(), identity.authorization.reveal().to_owned()));
+                headers.push(("Authorization".to_owned(), identity.token.reveal().to_string()));
             }
             _ => {}
         }
@@ -748,17 +781,39 @@ impl<'a> Conversation<'a> {
                     .map(|speaker| request(speaker, format!("{path}/members/me"))),
             );
         }
+        let halted = self.replay.halted();
+        let limit = match &halted {
+            // Nobody is there to be asked.
+            Some(halted) if !halted.is_interrupt => Duration::ZERO,
+            Some(_) => FAREWELL,
+            None => self.replay.options.exchange_limit + self.replay.pace_of(requests.len()),
+        };
+        let deadline = tokio::time::Instant::now() + limit;
+        let patience = Patience {
+            expects_throttling: false,
+            pauses: Duration::ZERO,
+        };
         let mut leftovers = Vec::new();
         for request in requests {
             let speaker = Speaker {
                 name: &request.speaker,
                 copy: 1,
             };
-            let wire = self.wire_request(&request, speaker);
-            match self.replay.deliver(&wire, false).await {
-                Ok(response) if response.status < 500 => {}
-                Ok(response) => leftovers.push(format!("{} ({})", wire.path, response.status)),
-                Err(error) => leftovers.push(format!("{} ({error})", wire.path)),
+            let mut wire = self.wire_request(&request, speaker);
+            let path = wire.path.clone();
+            let delivery = async {
+                if limit.is_zero() {
+                    return Some("not tried".to_owned());
+                }
+                match self.replay.deliver(&request.speaker, &mut wire, patience).await {
+                    Ok(response) if response.status < 500 => None,
+                    Ok(response) => Some(response.status.to_string()),
+                    Err(error) => Some(error.to_string()),
+                }
+            };
+            let why = tokio::time::timeout_at(deadline, delivery).await;
+            if let Some(why) = why.unwrap_or(Some("no time was left".to_owned())) {
+                leftovers.push(format!("{path} ({why})"));
             }
         }
         leftovers
@@ -772,20 +827,6 @@ impl From<WireError> for Stop {
 }
 
 impl Replay {
-    /// Sends a request; one that is throttled is sent again when the target says so, unless throttling is expected.
-    async fn deliver(&self, request: &WireRequest, expects_throttling: bool) -> Result<WireResponse, WireError> {
-        for _ in 0..MAX_THROTTLED {
-            let response = self.client.send(request).await?;
-            let seconds = match response.status {
-                429 | 503 if !expects_throttling => response.header("retry-after").and_then(|text| text.parse().ok()),
-                _ => return Ok(response),
-            };
-            let Some(seconds) = seconds else { return Ok(response) };
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
-        }
-        Err(WireError::Broken(format!("throttled {MAX_THROTTLED} times")))
-    }
-
     /// What a case needs and the target does not have.
     pub(super) fn missing(&self, case: &Case, variant: &Variant, script: &Script) -> Option<String> {
         let lacks = |feature: &str| {
