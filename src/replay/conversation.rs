@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::client::{WireError, WireRequest, WireResponse};
@@ -175,7 +176,7 @@ impl<'a> Conversation<'a> {
     /// Lets the target's time pass: by its clock where that can be moved, else by waiting.
     async fn pass_time(&mut self, milliseconds: u64) {
         if self.replay.target.advance_header.is_some() {
-            self.advance += milliseconds;
+            self.advance = self.advance.saturating_add(milliseconds);
         } else {
             self.turn = None;
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
@@ -387,6 +388,11 @@ impl<'a> Conversation<'a> {
                 let limit = Duration::from_millis(step.within.unwrap_or(FRAME_LIMIT));
                 match socket.expect(&matcher, limit).await {
                     Ok(frame) => received = Some(frame),
+                    // A connection that breaks with the whole target says nothing of frames.
+                    Err(frames) if frames.contains(&json!({ "closed": null })) && !self.replay.is_there().await => {
+                        let reason = "the socket broke, and the target is not there any more";
+                        return Err(Stop::Inconclusive(reason.to_owned()));
+                    }
                     Err(frames) => {
                         fault = Some(Fault {
                             assertion: "frame".to_owned(),
@@ -781,14 +787,16 @@ impl<'a> Conversation<'a> {
                     .map(|speaker| request(speaker, format!("{path}/members/me"))),
             );
         }
-        let halted = self.replay.halted();
-        let limit = match &halted {
-            // Nobody is there to be asked.
-            Some(halted) if !halted.is_interrupt => Duration::ZERO,
-            Some(_) => FAREWELL,
-            None => self.replay.options.exchange_limit + self.replay.pace_of(requests.len()),
-        };
-        let deadline = tokio::time::Instant::now() + limit;
+        let replay = self.replay;
+        let limit = replay.options.exchange_limit + replay.pace_of(requests.len());
+        let mut end = pin!(async {
+            match tokio::time::timeout(limit, replay.halt.reached()).await {
+                Ok(halted) if halted.is_interrupt => tokio::time::sleep(FAREWELL).await,
+                // Time is up, or nobody is there to be asked.
+                _ => {}
+            }
+        });
+        let mut is_over = false;
         let patience = Patience {
             expects_throttling: false,
             pauses: Duration::ZERO,
@@ -801,18 +809,24 @@ impl<'a> Conversation<'a> {
             };
             let mut wire = self.wire_request(&request, speaker);
             let path = wire.path.clone();
-            let delivery = async {
-                if limit.is_zero() {
-                    return Some("not tried".to_owned());
-                }
-                match self.replay.deliver(&request.speaker, &mut wire, patience).await {
-                    Ok(response) if response.status < 500 => None,
-                    Ok(response) => Some(response.status.to_string()),
-                    Err(error) => Some(error.to_string()),
+            let delivery = replay.deliver(&request.speaker, &mut wire, patience);
+            let why = if is_over {
+                Some("not tried".to_owned())
+            } else {
+                tokio::select! {
+                    biased;
+                    () = &mut end => {
+                        is_over = true;
+                        Some("no time was left".to_owned())
+                    }
+                    delivered = delivery => match delivered {
+                        Ok(response) if response.status < 500 => None,
+                        Ok(response) => Some(response.status.to_string()),
+                        Err(error) => Some(error.to_string()),
+                    },
                 }
             };
-            let why = tokio::time::timeout_at(deadline, delivery).await;
-            if let Some(why) = why.unwrap_or(Some("no time was left".to_owned())) {
+            if let Some(why) = why {
                 leftovers.push(format!("{path} ({why})"));
             }
         }

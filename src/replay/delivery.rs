@@ -187,7 +187,7 @@ impl Replay {
     }
 
     /// Whether the target answers a plain read.
-    async fn is_there(&self) -> bool {
+    pub(super) async fn is_there(&self) -> bool {
         let (tries, pause) = LAST_TRIES;
         let Some(speaker) = self.target.identities.keys().next() else {
             return false;
