@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anstream::{eprint, eprintln};
@@ -185,6 +186,14 @@ impl Run {
             Ok(outcomes)
         })?;
         drop(service);
+        if outcomes.len() < total {
+            let lost = total - outcomes.len();
+            eprintln!(
+                "{}: {lost} cases came to no end; that is a defect of this program",
+                style_error("error")
+            );
+            return Ok(Exit::Fault);
+        }
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
         let mut report = Report::new(&suite, &target, outcomes, milliseconds);
         report.strict = options.strict;
@@ -266,7 +275,9 @@ impl Run {
             }
             _ => {
                 let failed = failed.iter().map(|outcome| outcome.id.as_str()).collect();
-                let short = recorded.map(|recorded| recorded.fallen_short(&ran, &failed, !report.is_partial));
+                let short = recorded.map(|recorded| {
+                    recorded.fallen_short(&ran, &failed, !report.is_partial && report.halted.is_none())
+                });
                 Ok(short.unwrap_or_default())
             }
         }
@@ -334,26 +345,45 @@ pub(super) fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
 
 /// Ends the run when it is told to stop, and the process when it is told again.
 async fn watch_interrupts(replay: Arc<Replay>) {
-    stopped().await;
+    let mut signals = Signals::new();
+    signals.next().await;
     eprintln!("\nstopping: what the run made is taken back; once more ends it at once");
     replay.interrupt();
-    stopped().await;
+    signals.next().await;
     #[expect(clippy::exit, reason = "whoever asks twice wants nothing else to be waited for")]
     std::process::exit(Exit::Inconclusive as i32);
 }
 
-/// Waits for Ctrl-C, or for what a supervisor sends.
-async fn stopped() {
-    let interrupted = tokio::signal::ctrl_c();
+/// Ctrl-C, and what a supervisor sends; one that comes while nobody waits is not lost.
+struct Signals {
     #[cfg(unix)]
-    if let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        tokio::select! {
-            _ = interrupted => {}
-            _ = terminated.recv() => {}
+    listened: Vec<tokio::signal::unix::Signal>,
+}
+
+impl Signals {
+    fn new() -> Self {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+            let listened = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+            Self { listened }
         }
-        return;
+        #[cfg(not(unix))]
+        Self {}
     }
-    let _ = interrupted.await;
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        std::future::poll_fn(|context| {
+            let is_ready = |signal: &mut tokio::signal::unix::Signal| signal.poll_recv(context).is_ready();
+            let count = self.listened.iter_mut().map(is_ready).filter(|ready| *ready).count();
+            if count > 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }
 
 /// Looks at the target, and tells what is not as it should be; `Err` when no run is possible.

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::client::{WireError, WireRequest, WireResponse};
@@ -17,7 +18,7 @@ use super::scope::{Speaker, Variables};
 use super::socket::Socket;
 use super::verdict::{Exchange, Finding, Outcome, Verdict};
 use super::{Replay, matching};
-use crate::suite::case::{Action, Body, Case, Expectation, Request, Source, Step, Variant};
+use crate::suite::case::{Action, Body, Case, Expectation, Request, Script, Source, Step, Variant};
 use crate::suite::clause::Weight;
 use crate::suite::schemas;
 use crate::suite::variable;
@@ -38,13 +39,14 @@ enum Stop {
 }
 
 /// Replays one variant of a case.
-pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> Outcome {
+pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, script: &Script) -> Outcome {
     let start = Instant::now();
-    let variables = Variables::new(&replay.target, &variant.script, variant.version);
+    let variables = Variables::new(&replay.target, script, variant.version);
     let mut conversation = Conversation {
         replay,
         case,
         variant,
+        script,
         variables,
         exchanges: Vec::new(),
         findings: Vec::new(),
@@ -57,10 +59,10 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> O
         turn: None,
         documents: 0,
     };
-    if let Some(reason) = replay.missing(case, variant) {
+    if let Some(reason) = replay.missing(case, variant, script) {
         return conversation.into_outcome(Verdict::NotApplicable, Some(reason), start, Vec::new());
     }
-    let limit = replay.limit(variant);
+    let limit = replay.limit(script);
     let stop = tokio::select! {
         biased;
         halted = replay.halt.reached() => Ok(Err(Stop::Inconclusive(halted.reason.to_string()))),
@@ -102,6 +104,7 @@ struct Conversation<'a> {
     replay: &'a Replay,
     case: &'a Case,
     variant: &'a Variant,
+    script: &'a Script,
     variables: Variables<'a>,
     exchanges: Vec<Exchange>,
     findings: Vec<Finding>,
@@ -153,7 +156,7 @@ impl<'a> Conversation<'a> {
             // It is never closed.
             self.turn = Arc::clone(turns).acquire_owned().await.ok();
         }
-        for (index, step) in self.variant.script.steps.iter().enumerate() {
+        for (index, step) in self.script.steps().enumerate() {
             if let Some(milliseconds) = step.after {
                 self.pass_time(milliseconds).await;
             }
@@ -220,8 +223,8 @@ impl<'a> Conversation<'a> {
                 self.send(request, label.to_owned()).await?;
             }
             Action::Again(name) => {
-                let steps = &self.variant.script.steps;
-                let named = steps.iter().find(|step| step.name.as_ref() == Some(name));
+                let mut steps = self.script.steps();
+                let named = steps.find(|step| step.name.as_ref() == Some(name));
                 for request in named.map(Step::requests).unwrap_or_default() {
                     self.send(request, format!("{label} again")).await?;
                 }
@@ -295,7 +298,7 @@ impl<'a> Conversation<'a> {
     /// Reads a session for `unchanged`; the exchange's index.
     async fn observe(&mut self, path: &str, label: String) -> Result<usize, Stop> {
         let request = Request {
-            speaker: self.variant.script.observer.clone(),
+            speaker: self.script.observer.clone(),
             method: "GET".to_owned(),
             path: path.to_owned(),
             headers: Vec::new(),
@@ -385,6 +388,11 @@ impl<'a> Conversation<'a> {
                 let limit = Duration::from_millis(step.within.unwrap_or(FRAME_LIMIT));
                 match socket.expect(&matcher, limit).await {
                     Ok(frame) => received = Some(frame),
+                    // A connection that breaks with the whole target says nothing of frames.
+                    Err(frames) if frames.contains(&json!({ "closed": null })) && !self.replay.is_there().await => {
+                        let reason = "the socket broke, and the target is not there any more";
+                        return Err(Stop::Inconclusive(reason.to_owned()));
+                    }
                     Err(frames) => {
                         fault = Some(Fault {
                             assertion: "frame".to_owned(),
@@ -412,7 +420,7 @@ impl<'a> Conversation<'a> {
             .as_ref()
             .map(|frame| Bytes::from(frame.to_string()))
             .unwrap_or_default();
-        let opened = self.variant.script.steps.iter().find_map(|step| match &step.action {
+        let opened = self.script.steps().find_map(|step| match &step.action {
             Action::Open(open, request) if open == name => Some((open.as_str(), request.speaker.clone())),
             _ => None,
         });
@@ -779,14 +787,16 @@ impl<'a> Conversation<'a> {
                     .map(|speaker| request(speaker, format!("{path}/members/me"))),
             );
         }
-        let halted = self.replay.halted();
-        let limit = match &halted {
-            // Nobody is there to be asked.
-            Some(halted) if !halted.is_interrupt => Duration::ZERO,
-            Some(_) => FAREWELL,
-            None => self.replay.options.exchange_limit + self.replay.pace_of(requests.len()),
-        };
-        let deadline = tokio::time::Instant::now() + limit;
+        let replay = self.replay;
+        let limit = replay.options.exchange_limit + replay.pace_of(requests.len());
+        let mut end = pin!(async {
+            match tokio::time::timeout(limit, replay.halt.reached()).await {
+                Ok(halted) if halted.is_interrupt => tokio::time::sleep(FAREWELL).await,
+                // Time is up, or nobody is there to be asked.
+                _ => {}
+            }
+        });
+        let mut is_over = false;
         let patience = Patience {
             expects_throttling: false,
             pauses: Duration::ZERO,
@@ -799,18 +809,24 @@ impl<'a> Conversation<'a> {
             };
             let mut wire = self.wire_request(&request, speaker);
             let path = wire.path.clone();
-            let delivery = async {
-                if limit.is_zero() {
-                    return Some("not tried".to_owned());
-                }
-                match self.replay.deliver(&request.speaker, &mut wire, patience).await {
-                    Ok(response) if response.status < 500 => None,
-                    Ok(response) => Some(response.status.to_string()),
-                    Err(error) => Some(error.to_string()),
+            let delivery = replay.deliver(&request.speaker, &mut wire, patience);
+            let why = if is_over {
+                Some("not tried".to_owned())
+            } else {
+                tokio::select! {
+                    biased;
+                    () = &mut end => {
+                        is_over = true;
+                        Some("no time was left".to_owned())
+                    }
+                    delivered = delivery => match delivered {
+                        Ok(response) if response.status < 500 => None,
+                        Ok(response) => Some(response.status.to_string()),
+                        Err(error) => Some(error.to_string()),
+                    },
                 }
             };
-            let why = tokio::time::timeout_at(deadline, delivery).await;
-            if let Some(why) = why.unwrap_or(Some("no time was left".to_owned())) {
+            if let Some(why) = why {
                 leftovers.push(format!("{path} ({why})"));
             }
         }
@@ -826,8 +842,7 @@ impl From<WireError> for Stop {
 
 impl Replay {
     /// What a case needs and the target does not have.
-    pub(super) fn missing(&self, case: &Case, variant: &Variant) -> Option<String> {
-        let script = &variant.script;
+    pub(super) fn missing(&self, case: &Case, variant: &Variant, script: &Script) -> Option<String> {
         let lacks = |feature: &str| {
             self.target
                 .lacks
@@ -840,11 +855,7 @@ impl Replay {
         if case.needs.iter().any(|need| need == "moved-clock") && self.target.advance_header.is_none() {
             return Some("the target's clock cannot be moved".to_owned());
         }
-        let is_timed = variant
-            .script
-            .steps
-            .iter()
-            .any(|step| step.after.is_some() || step.within.is_some());
+        let is_timed = script.steps().any(|step| step.after.is_some() || step.within.is_some());
         if let Some(reason) = is_timed.then(|| lacks("clock")).flatten() {
             return Some(reason);
         }
@@ -862,12 +873,7 @@ impl Replay {
         {
             return Some(format!("the target has no template `{template}`"));
         }
-        let speakers = variant
-            .script
-            .steps
-            .iter()
-            .flat_map(Step::requests)
-            .map(|request| &request.speaker);
+        let speakers = script.steps().flat_map(Step::requests).map(|request| &request.speaker);
         let is_missing = |name: &&String| {
             !crate::suite::world::ANONYMOUS.contains(&name.as_str()) && !self.target.identities.contains_key(*name)
         };

@@ -9,7 +9,7 @@ use jiff::fmt::rfc2822;
 use super::Replay;
 use super::client::{WireError, WireRequest, WireResponse};
 use super::socket::Socket;
-use crate::suite::case::{Step, Variant};
+use crate::suite::case::Script;
 use crate::target::token::Token;
 
 /// How often a throttled request is sent again.
@@ -187,7 +187,7 @@ impl Replay {
     }
 
     /// Whether the target answers a plain read.
-    async fn is_there(&self) -> bool {
+    pub(super) async fn is_there(&self) -> bool {
         let (tries, pause) = LAST_TRIES;
         let Some(speaker) = self.target.identities.keys().next() else {
             return false;
@@ -219,18 +219,17 @@ impl Replay {
         }
     }
 
-    /// How long a variant may take: the time of a case, what it waits for, and what the target's pace costs it.
-    pub(super) fn limit(&self, variant: &Variant) -> Duration {
-        let steps = &variant.script.steps;
+    /// How long a conversation may take: the time of a case, what it waits for, and what the target's pace costs it.
+    pub(super) fn limit(&self, script: &Script) -> Duration {
         let waits: u64 = if self.target.advance_header.is_some() {
             0
         } else {
-            steps
-                .iter()
+            script
+                .steps()
                 .map(|step| step.after.unwrap_or_default() + step.within.unwrap_or_default())
                 .sum()
         };
-        let requests = steps.iter().map(|step| Step::requests(step).len() + 2).sum();
+        let requests = script.steps().map(|step| step.requests().len() + 2).sum();
         self.options.case_limit + Duration::from_millis(waits) + self.pace_of(requests)
     }
 

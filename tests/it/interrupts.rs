@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -97,49 +98,39 @@ fn a_run_that_is_terminated_does_the_same() {
 #[test]
 fn a_run_that_is_interrupted_twice_ends_at_once() {
     let serving = Serving::start();
-    let upstream = serving.address();
     let (sender, receiver) = std::sync::mpsc::channel();
-    // Passes nothing on but the first look, and lets everybody wait who wants to take something back.
+    // Creates whatever it is told to, and lets everybody wait who wants to see it or to take it back.
     let address = listen(move |mut stream| {
         let Some(request) = Request::read(&stream) else { return };
+        let json = "Content-Type: application/json\r\n";
         match (request.is_first_look(), request.method.as_str()) {
-            (true, _) => drop(answer(&mut stream, 200, "Content-Type: application/json\r\n", "[]")),
-            (_, "DELETE") => {
-                sender.send("taking back").unwrap();
-                std::thread::sleep(Duration::from_mins(1));
-            }
-            (_, "PUT") => drop(answer(&mut stream, 201, "Content-Type: application/json\r\n", "{}")),
+            (true, _) => drop(answer(&mut stream, 200, json, "[]")),
+            (_, "PUT") => drop(answer(&mut stream, 201, json, "{}")),
             _ => {
-                sender.send("asked").unwrap();
-                std::thread::sleep(Duration::from_mins(1));
+                let _ = sender.send(());
+                std::thread::sleep(Duration::from_mins(2));
             }
         }
     });
-    assert_ne!(address, upstream);
     serving.change(|target| target["baseUrl"] = format!("http://{address}").into());
-    let arguments = [
-        "run",
-        "--target",
-        text(&serving.target()),
-        "--exchange-limit",
-        "60",
-        "conditional",
-    ]
-    .map(str::to_owned);
-    let mut child = command(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let limit = ["--exchange-limit", "100", "--case-limit", "100"];
+    let target = serving.target();
+    let arguments = ["run", "--target", text(&target), "conditional"];
+    let mut command = command(arguments.iter().chain(&limit));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     receiver.recv().unwrap();
     signal(&child, "INT");
-    while receiver.recv().unwrap() != "taking back" {}
-    let start = Instant::now();
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("stopping: what the run made is taken back") {
+        assert_ne!(told.read_line(&mut line).unwrap(), 0, "it ended instead: {line}");
+    }
     signal(&child, "INT");
-    assert_eq!(child.wait().unwrap().code(), Some(5));
-    assert!(
-        start.elapsed() < Duration::from_secs(4),
-        "it waited {:?}",
-        start.elapsed()
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "",
+        "nothing is waited for, so nothing is told"
     );
 }
