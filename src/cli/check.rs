@@ -34,9 +34,7 @@ impl Check {
             let drafts: usize = drafts.map(|case| case.variants.len()).sum();
             let grown = manifest.grown(&suite).saturating_sub(drafts);
             if grown > 0 {
-                println!(
-                    "{grown} parts are new or stronger than recorded; `run --suite . --snapshots record` keeps them so"
-                );
+                println!("new or stronger than recorded: {grown}; `run --suite . --snapshots record` keeps it so");
             }
         }
         if problems.is_empty() {
