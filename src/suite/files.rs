@@ -141,8 +141,11 @@ impl Files {
     /// The same suite with more files.
     #[must_use]
     pub fn with(mut self, texts: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.texts
-            .extend(texts.into_iter().map(|(name, text)| (name, Cow::Owned(text))));
+        self.texts.extend(
+            texts
+                .into_iter()
+                .map(|(name, text)| (name, Text(Kept::Read(text.into())))),
+        );
         self
     }
 

@@ -33,7 +33,7 @@ impl Suggestions {
         for case in suite.cases() {
             let own: BTreeSet<String> = case.needs.iter().cloned().collect();
             let Some(variant) = case.variants.first() else { continue };
-            for step in &variant.script.steps {
+            for step in case.scripts().of(variant).steps() {
                 for operation in operations(suite, step, &session) {
                     needs
                         .entry(operation)
