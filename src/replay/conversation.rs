@@ -18,7 +18,7 @@ use super::scope::{Speaker, Variables};
 use super::socket::Socket;
 use super::verdict::{Exchange, Finding, Outcome, Verdict};
 use super::{Replay, matching};
-use crate::suite::case::{Action, Body, Case, Expectation, Request, Source, Step, Variant};
+use crate::suite::case::{Action, Body, Case, Expectation, Request, Script, Source, Step, Variant};
 use crate::suite::clause::Weight;
 use crate::suite::schemas;
 use crate::suite::variable;
@@ -39,13 +39,14 @@ enum Stop {
 }
 
 /// Replays one variant of a case.
-pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> Outcome {
+pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, script: &Script) -> Outcome {
     let start = Instant::now();
-    let variables = Variables::new(&replay.target, &variant.script, variant.version);
+    let variables = Variables::new(&replay.target, script, variant.version);
     let mut conversation = Conversation {
         replay,
         case,
         variant,
+        script,
         variables,
         exchanges: Vec::new(),
         findings: Vec::new(),
@@ -58,10 +59,10 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> O
         turn: None,
         documents: 0,
     };
-    if let Some(reason) = replay.missing(case, variant) {
+    if let Some(reason) = replay.missing(case, variant, script) {
         return conversation.into_outcome(Verdict::NotApplicable, Some(reason), start, Vec::new());
     }
-    let limit = replay.limit(variant);
+    let limit = replay.limit(script);
     let stop = tokio::select! {
         biased;
         halted = replay.halt.reached() => Ok(Err(Stop::Inconclusive(halted.reason.to_string()))),
@@ -103,6 +104,7 @@ struct Conversation<'a> {
     replay: &'a Replay,
     case: &'a Case,
     variant: &'a Variant,
+    script: &'a Script,
     variables: Variables<'a>,
     exchanges: Vec<Exchange>,
     findings: Vec<Finding>,
@@ -154,7 +156,7 @@ impl<'a> Conversation<'a> {
             // It is never closed.
             self.turn = Arc::clone(turns).acquire_owned().await.ok();
         }
-        for (index, step) in self.variant.script.steps.iter().enumerate() {
+        for (index, step) in self.script.steps().enumerate() {
             if let Some(milliseconds) = step.after {
                 self.pass_time(milliseconds).await;
             }
@@ -221,8 +223,8 @@ impl<'a> Conversation<'a> {
                 self.send(request, label.to_owned()).await?;
             }
             Action::Again(name) => {
-                let steps = &self.variant.script.steps;
-                let named = steps.iter().find(|step| step.name.as_ref() == Some(name));
+                let mut steps = self.script.steps();
+                let named = steps.find(|step| step.name.as_ref() == Some(name));
                 for request in named.map(Step::requests).unwrap_or_default() {
                     self.send(request, format!("{label} again")).await?;
                 }
@@ -296,7 +298,7 @@ impl<'a> Conversation<'a> {
     /// Reads a session for `unchanged`; the exchange's index.
     async fn observe(&mut self, path: &str, label: String) -> Result<usize, Stop> {
         let request = Request {
-            speaker: self.variant.script.observer.clone(),
+            speaker: self.script.observer.clone(),
             method: "GET".to_owned(),
             path: path.to_owned(),
             headers: Vec::new(),
@@ -418,7 +420,7 @@ impl<'a> Conversation<'a> {
             .as_ref()
             .map(|frame| Bytes::from(frame.to_string()))
             .unwrap_or_default();
-        let opened = self.variant.script.steps.iter().find_map(|step| match &step.action {
+        let opened = self.script.steps().find_map(|step| match &step.action {
             Action::Open(open, request) if open == name => Some((open.as_str(), request.speaker.clone())),
             _ => None,
         });
@@ -840,8 +842,7 @@ impl From<WireError> for Stop {
 
 impl Replay {
     /// What a case needs and the target does not have.
-    pub(super) fn missing(&self, case: &Case, variant: &Variant) -> Option<String> {
-        let script = &variant.script;
+    pub(super) fn missing(&self, case: &Case, variant: &Variant, script: &Script) -> Option<String> {
         let lacks = |feature: &str| {
             self.target
                 .lacks
@@ -854,11 +855,7 @@ impl Replay {
         if case.needs.iter().any(|need| need == "moved-clock") && self.target.advance_header.is_none() {
             return Some("the target's clock cannot be moved".to_owned());
         }
-        let is_timed = variant
-            .script
-            .steps
-            .iter()
-            .any(|step| step.after.is_some() || step.within.is_some());
+        let is_timed = script.steps().any(|step| step.after.is_some() || step.within.is_some());
         if let Some(reason) = is_timed.then(|| lacks("clock")).flatten() {
             return Some(reason);
         }
@@ -876,12 +873,7 @@ impl Replay {
         {
             return Some(format!("the target has no template `{template}`"));
         }
-        let speakers = variant
-            .script
-            .steps
-            .iter()
-            .flat_map(Step::requests)
-            .map(|request| &request.speaker);
+        let speakers = script.steps().flat_map(Step::requests).map(|request| &request.speaker);
         let is_missing = |name: &&String| {
             !crate::suite::world::ANONYMOUS.contains(&name.as_str()) && !self.target.identities.contains_key(*name)
         };

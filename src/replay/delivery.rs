@@ -9,7 +9,7 @@ use jiff::fmt::rfc2822;
 use super::Replay;
 use super::client::{WireError, WireRequest, WireResponse};
 use super::socket::Socket;
-use crate::suite::case::{Step, Variant};
+use crate::suite::case::Script;
 use crate::target::token::Token;
 
 /// How often a throttled request is sent again.
@@ -219,18 +219,17 @@ impl Replay {
         }
     }
 
-    /// How long a variant may take: the time of a case, what it waits for, and what the target's pace costs it.
-    pub(super) fn limit(&self, variant: &Variant) -> Duration {
-        let steps = &variant.script.steps;
+    /// How long a conversation may take: the time of a case, what it waits for, and what the target's pace costs it.
+    pub(super) fn limit(&self, script: &Script) -> Duration {
         let waits: u64 = if self.target.advance_header.is_some() {
             0
         } else {
-            steps
-                .iter()
+            script
+                .steps()
                 .map(|step| step.after.unwrap_or_default() + step.within.unwrap_or_default())
                 .sum()
         };
-        let requests = steps.iter().map(|step| Step::requests(step).len() + 2).sum();
+        let requests = script.steps().map(|step| step.requests().len() + 2).sum();
         self.options.case_limit + Duration::from_millis(waits) + self.pace_of(requests)
     }
 

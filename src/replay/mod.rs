@@ -134,7 +134,8 @@ impl Replay {
     /// What a variant needs and the target does not have.
     pub fn not_applicable_to(&self, selected: Selected) -> Option<String> {
         let case = self.suite.cases().get(selected.case)?;
-        self.missing(case, case.variants.get(selected.variant)?)
+        let variant = case.variants.get(selected.variant)?;
+        self.missing(case, variant, case.scripts().of(variant))
     }
 
     /// The suite that is replayed.
@@ -151,8 +152,10 @@ impl Replay {
     pub async fn replay(&self, selected: Selected) -> Option<Outcome> {
         let case = self.suite.cases().get(selected.case)?;
         let variant = case.variants.get(selected.variant)?;
-        let _claims = self.claim(&variant.script.claims).await;
-        Some(conversation::replay(self, case, variant).await)
+        let scripts = case.scripts();
+        let script = scripts.of(variant);
+        let _claims = self.claim(&script.claims).await;
+        Some(conversation::replay(self, case, variant, script).await)
     }
 
     /// Replays many variants at a time; the outcomes come as they are done.
@@ -187,6 +190,7 @@ impl Replay {
                         finish(&mut outcome);
                         if outcome.findings.is_empty() && outcome.verdict == Verdict::Pass {
                             outcome.exchanges = Vec::new();
+                            outcome.known = Vec::new();
                         }
                         // The receiver is gone only when the run was given up.
                         let _ = sender.send(outcome).await;

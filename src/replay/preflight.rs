@@ -101,14 +101,16 @@ impl Replay {
     /// What the selection costs at the target's pace; nothing where it declares none.
     fn budget(&self, selection: &[Selected]) -> Option<Note> {
         self.target.limits.lowest_rate()?;
-        let mut requests: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut requests: BTreeMap<String, usize> = BTreeMap::new();
+        let mut kept = None;
         for selected in selection
             .iter()
             .filter(|selected| self.not_applicable_to(**selected).is_none())
         {
-            let variant = self.suite.cases().get(selected.case)?.variants.get(selected.variant)?;
-            for (speaker, count) in planned(&variant.script) {
-                *requests.entry(speaker).or_default() += count;
+            let case = self.suite.cases().get(selected.case)?;
+            let scripts = kept.insert(case.scripts());
+            for (speaker, count) in planned(scripts.of(case.variants.get(selected.variant)?)) {
+                *requests.entry(speaker.to_owned()).or_default() += count;
             }
         }
         let total: usize = requests.values().sum();
@@ -116,7 +118,7 @@ impl Replay {
         let duration = self
             .target
             .limits
-            .duration(requests.iter().map(|(name, count)| (*name, *count)));
+            .duration(requests.iter().map(|(name, count)| (name.as_str(), *count)));
         let found = format!(
             "{total} requests or more, {most} of them by `{busiest}`: about {} at the declared pace",
             words(duration)
@@ -453,8 +455,8 @@ impl Replay {
 /// The requests that a script makes at least, by speaker.
 fn planned(script: &Script) -> Vec<(&str, usize)> {
     let mut planned = Vec::new();
-    for step in &script.steps {
-        let named = |name: &String| script.steps.iter().find(|step| step.name.as_ref() == Some(name));
+    for step in script.steps() {
+        let named = |name: &String| script.steps().find(|step| step.name.as_ref() == Some(name));
         let requests = match &step.action {
             Action::Again(name) => named(name).map(Step::requests).unwrap_or_default(),
             _ => step.requests(),

@@ -147,6 +147,25 @@ pub fn is_plain(value: &Value) -> bool {
     }
 }
 
+/// Whether any text of a value, keys included, holds a variable of some name, transformed or added to or not.
+pub fn mentions(value: &Value, is_wanted: &dyn Fn(&str) -> bool) -> bool {
+    let in_text = |text: &str| {
+        text.contains('{')
+            && names(text).any(|whole| {
+                let name = split_transform(whole).map_or(whole, |(name, _)| name);
+                is_wanted(whole) || is_wanted(name) || split_sum(name).is_some_and(|(name, _)| is_wanted(name))
+            })
+    };
+    match value {
+        Value::String(text) => in_text(text),
+        Value::Array(values) => values.iter().any(|value| mentions(value, is_wanted)),
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, value)| in_text(key) || mentions(value, is_wanted)),
+        _ => false,
+    }
+}
+
 fn has_variable(text: &str) -> bool {
     text.contains('{') && pieces(text).any(|piece| !matches!(piece, Piece::Text(_)))
 }

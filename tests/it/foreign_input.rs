@@ -20,7 +20,7 @@ use mpsd_conformance::reference::search::Filter;
 use mpsd_conformance::reference::server::Server;
 use mpsd_conformance::replay::{Options, Replay, Selected};
 use mpsd_conformance::report;
-use mpsd_conformance::suite::case::{Body, Step};
+use mpsd_conformance::suite::case::{Body, Script, Step};
 use mpsd_conformance::suite::files::Files;
 use mpsd_conformance::suite::problem::Problem;
 use mpsd_conformance::suite::{Suite, lint, plain};
@@ -249,11 +249,12 @@ struct Sample {
 
 /// Every seventh request of the cases, all about one session.
 static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
-    let steps = SUITE
-        .cases()
+    let scripts = SUITE.cases().iter().map(|case| (case, case.scripts()));
+    let scripts: Vec<_> = scripts.collect();
+    let variants = scripts
         .iter()
-        .flat_map(|case| &case.variants)
-        .flat_map(|variant| &variant.script.steps);
+        .flat_map(|(case, scripts)| case.variants.iter().map(move |variant| scripts.of(variant)));
+    let steps = variants.flat_map(Script::steps);
     let sample = |request: &mpsd_conformance::suite::case::Request| Sample {
         method: request.method.clone(),
         path: request.sample_path(),
