@@ -23,7 +23,7 @@ const FIRST_TITLE: u32 = 1_297_290_001;
 pub async fn start(world: &World) -> anyhow::Result<(Target, Server)> {
     let config = config(world, true)?;
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::start(&config, Clock::system(), address).await?;
+    let server = Server::start(&config, Clock::stopped(), address).await?;
     let mut target = target(world, &config, &server.url());
     target.name = "the embedded reference".to_owned();
     target.is_disposable = true;
