@@ -1,4 +1,4 @@
-//! `explain`: all about one clause, case or ledger entry.
+//! `explain`: all about one clause, case, ledger entry, field, header, status code or operation.
 
 use std::fmt::Write as _;
 
@@ -6,14 +6,15 @@ use anstream::eprintln;
 use clap::Args;
 
 use super::exit::Exit;
-use super::{SuiteSource, print, style_error};
+use super::{SuiteSource, lookup, print, style_error};
 use crate::suite::Suite;
 use crate::suite::json::expected_one_of;
 
 /// Explain one thing.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
-    /// A clause id, a case id, or the id of a contradiction.
+    /// A clause, case or contradiction by its id; a field by its name, dotted path or JSON Pointer; a header; a status code;
+    /// an operation such as `session` or `PUT session`; the key of a reading.
     id: String,
     #[command(flatten)]
     suite: SuiteSource,
@@ -23,18 +24,27 @@ impl Explain {
     /// Carries out the command.
     pub(super) fn execute(self) -> Result<Exit, Exit> {
         let suite = self.suite.load()?;
-        let text = clause(&suite, &self.id)
-            .or_else(|| ledger_entry(&suite, &self.id))
-            .or_else(|| case(&suite, &self.id));
+        let id = self.id.as_str();
+        let text = clause(&suite, id)
+            .or_else(|| ledger_entry(&suite, id))
+            .or_else(|| case(&suite, id))
+            .or_else(|| lookup::status(&suite, id))
+            .or_else(|| lookup::header(&suite, id))
+            .or_else(|| lookup::operation(&suite, id))
+            .or_else(|| lookup::field(&suite, id))
+            .or_else(|| lookup::reading(&suite, id));
         let Some(text) = text else {
-            let clauses = suite.clauses().iter().map(|clause| clause.id.as_str());
-            let entries = suite.ledger().iter().map(|entry| entry.id.as_str());
-            let cases = suite.cases().iter().map(|case| case.id.as_str());
-            let known: Vec<&str> = clauses.chain(entries).chain(cases).collect();
-            let expected = match expected_one_of(&self.id, &known) {
-                near if near.starts_with("did you mean") => near,
-                _ => "`list clauses`, `list cases` and `list contradictions` show what there is".to_owned(),
-            };
+            let names = lookup::names(&suite);
+            let last = id.rsplit(['.', '/']).next().unwrap_or(id);
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            let expected = [id, last]
+                .into_iter()
+                .map(|id| expected_one_of(id, &known))
+                .find(|near| near.starts_with("did you mean"))
+                .unwrap_or_else(|| {
+                    "`list clauses`, `list cases`, `list schemas` and `list contradictions` show what there is"
+                        .to_owned()
+                });
             eprintln!("{}: nothing is called `{}`; {expected}", style_error("error"), self.id);
             return Ok(Exit::Fault);
         };
@@ -80,15 +90,16 @@ fn clause(suite: &Suite, id: &str) -> Option<String> {
     let cases = suite.cases_by_clause().remove(clause.id.as_str()).unwrap_or_default();
     if !cases.is_empty() {
         let _ = writeln!(text, "\ncases:");
-        for id in cases {
+        for id in &cases {
             let title = suite
                 .cases()
                 .iter()
-                .find(|case| case.id == id)
+                .find(|case| case.id == *id)
                 .map_or("", |case| case.title.as_str());
             let _ = writeln!(text, "  {id}  {title}");
         }
     }
+    text.extend(lookup::example(suite, &cases, |_| true));
     Some(text)
 }
 

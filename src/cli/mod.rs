@@ -7,6 +7,7 @@ mod exit;
 mod explain;
 mod import;
 mod list;
+mod lookup;
 mod merge;
 mod reports;
 mod run;

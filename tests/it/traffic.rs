@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use base64::Engine as _;
+use mpsd_conformance::suite::Suite;
+use mpsd_conformance::suite::files::Files;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -477,4 +479,52 @@ fn an_answer_that_breaks_the_contract_is_told_once_and_counted() {
         .filter(|clause| clause["verdict"] == "fail")
         .count();
     assert!(failed > 0);
+}
+
+#[test]
+fn the_clauses_of_the_operations_are_clauses_of_the_suite() {
+    let suite = Suite::load(Files::embedded()).unwrap();
+    let operations = suite.schemas().operations();
+    let unknown: Vec<_> = operations
+        .clause_ids()
+        .filter(|(_, id)| suite.clause(id).is_none())
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    assert!(operations.clause_ids().count() > 50);
+}
+
+#[test]
+fn whatever_a_reader_meets_is_explained() {
+    let told = [
+        (
+            "members.me.constants.system.initialize",
+            ["type: boolean", "INIT-002 MUST", "as it was seen"],
+        ),
+        (
+            "/members/0/properties/system/active",
+            ["session: members.*", "type: boolean", "as it was seen"],
+        ),
+        ("if-match", ["of requests", "SES-COND-002", "> If-Match"]),
+        ("ETag", ["of answers", "HDR-010", "changes from run to run: etag"]),
+        ("412", ["Precondition Failed", "SES-COND-002", "< 412"]),
+        (
+            "PUT session",
+            ["takes `session-request`", "201: `session`", "SES-CREATE-001"],
+        ),
+        ("X-02", ["no-content", "not-found", "the suite:"]),
+    ];
+    for (id, words) in told {
+        let ended = program(["explain", id]);
+        assert_eq!(ended.code, 0, "{id}: {}", ended.stderr);
+        for word in words {
+            assert!(ended.stdout.contains(word), "{id}: {word} is not in {}", ended.stdout);
+        }
+    }
+    let unknown = program(["explain", "membersInf"]);
+    assert_eq!(unknown.code, 2);
+    assert!(
+        unknown.stderr.contains("did you mean `membersInfo`?"),
+        "{}",
+        unknown.stderr
+    );
 }

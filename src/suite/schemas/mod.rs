@@ -3,6 +3,7 @@
 //! A document that breaks a schema is told what is wrong, where, and by which clause; a schema that is itself wrong is a
 //! fault of the suite. Schemas are resolved among themselves and never fetched.
 
+mod field;
 mod operation;
 mod shape;
 mod violation;
@@ -16,6 +17,7 @@ use jsonschema::{Draft, Keyword, Registry, ValidationError, Validator};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub use field::Field;
 pub use operation::{Method, Operation, OperationPath, Operations, Parameter, Request};
 pub use shape::{Volatile, VolatileKind};
 pub use violation::{Severity, Violation};

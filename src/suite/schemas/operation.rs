@@ -151,7 +151,7 @@ impl Operations {
     }
 
     /// Every clause that the table names, with the pointer to its id.
-    pub(in crate::suite) fn clause_ids(&self) -> impl Iterator<Item = (String, &str)> {
+    pub fn clause_ids(&self) -> impl Iterator<Item = (String, &str)> {
         let common = ids("clauses", String::new(), &self.clauses);
         let own = self.operations.iter().enumerate().flat_map(|(index, known)| {
             known.methods.iter().flat_map(move |(name, method)| {
