@@ -19,6 +19,8 @@ pub struct Rule {
     pub readings: &'static [(&'static str, &'static str)],
     /// The name of the reading that the reference follows unless told otherwise.
     pub default: &'static str,
+    /// The ids of other clauses that a settled rule decides.
+    pub also: &'static [&'static str],
 }
 
 /// What the other readings of a rule are.
@@ -83,7 +85,7 @@ macro_rules! rules {
                 $( $Reading:ident = $name:literal: $meaning:literal, )+
             }
         )+ }
-        settled { $( $settled:ident = $settled_id:literal: $rule:literal, $fault:literal; )+ }
+        settled { $( $settled:ident = $settled_id:literal: $rule:literal, $fault:literal $(, also $($more:literal)+)?; )+ }
     ) => {
         $(
             #[doc = concat!($id, ": ", $question)]
@@ -159,6 +161,7 @@ macro_rules! rules {
                             question: $question,
                             readings: &[($first, $first_meaning), $( ($name, $meaning) ),+],
                             default: $first,
+                            also: &[],
                         },
                     )+
                     $(
@@ -168,6 +171,7 @@ macro_rules! rules {
                             question: $rule,
                             readings: &[("kept", $rule), ("broken", $fault)],
                             default: "kept",
+                            also: &[$($($more),+)?],
                         },
                     )+
                 ];

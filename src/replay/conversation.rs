@@ -21,8 +21,6 @@ use crate::suite::variable;
 
 /// How often a throttled request is sent again.
 const MAX_THROTTLED: usize = 8;
-/// How long a frame is waited for when the step does not say, in ms.
-const FRAME_LIMIT: u64 = 5_000;
 /// How long `within` waits between two attempts, in ms.
 const POLL: u64 = 250;
 
@@ -353,7 +351,7 @@ impl<'a> Conversation<'a> {
         if let Some(expectation) = &step.expect {
             if let Some(matcher) = &expectation.body {
                 let matcher = self.variables.json(matcher, speaker);
-                let limit = Duration::from_millis(step.within.unwrap_or(FRAME_LIMIT));
+                let limit = step.within.map_or(self.replay.options.frame_limit, Duration::from_millis);
                 match socket.expect(&matcher, limit).await {
                     Ok(frame) => received = Some(frame),
                     Err(frames) => {

@@ -46,6 +46,8 @@ pub struct Options {
     pub exchange_limit: Duration,
     /// Time limit of one case.
     pub case_limit: Duration,
+    /// How long a frame is waited for when the step does not say.
+    pub frame_limit: Duration,
     /// Whether warnings are failures.
     pub strict: bool,
 }
@@ -56,6 +58,7 @@ impl Default for Options {
             jobs: 64,
             exchange_limit: Duration::from_secs(10),
             case_limit: Duration::from_mins(1),
+            frame_limit: Duration::from_secs(5),
             strict: false,
         }
     }

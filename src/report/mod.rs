@@ -8,6 +8,7 @@ pub mod html;
 pub mod json;
 pub mod junit;
 pub mod merge;
+pub mod proof;
 pub mod terminal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

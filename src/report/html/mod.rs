@@ -10,7 +10,7 @@ use super::document::{Case, Clause, Document, Finding, Message, Said, Summary};
 use crate::replay::verdict::Verdict;
 
 /// Nothing is loaded from anywhere, whatever a target answered.
-const POLICY: &str =
+pub(super) const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// Renders a report as a page.
@@ -351,7 +351,7 @@ fn pretty(body: &str) -> Cow<'_, str> {
 }
 
 /// A text without the control characters that HTML does not allow.
-fn clean(text: &str) -> Cow<'_, str> {
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
     let is_bad = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
     if text.contains(is_bad) {
         Cow::Owned(text.replace(is_bad, "\u{fffd}"))

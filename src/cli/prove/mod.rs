@@ -1,0 +1,114 @@
+//! `prove`: runs the suite against services that are wrong on purpose.
+
+mod proving;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anstream::{eprintln, println};
+use clap::Args;
+
+use self::proving::Proving;
+use super::exit::Exit;
+use super::reports::write_checked;
+use super::{SuiteSource, print, runtime, style_error};
+use crate::reference::fault::{self, Fault};
+use crate::report::proof::{html, terminal};
+use crate::suite::pattern;
+
+/// Prove that the suite catches what it claims to catch.
+#[derive(Debug, Args)]
+pub(super) struct Prove {
+    /// Fault ids, patterns with `*`, ids of clauses that they break, or `rule` or `wire`; all faults when none is given.
+    #[arg(value_name = "FAULT")]
+    selectors: Vec<String>,
+    /// List the faults instead.
+    #[arg(long)]
+    list: bool,
+    /// Run every case for every fault, instead of stopping at the first that catches it.
+    #[arg(long)]
+    matrix: bool,
+    /// Write a report, such as `json=proof.json`; may be given several times. Formats: json, html.
+    #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = parse)]
+    reports: Vec<(Format, PathBuf)>,
+    /// Faults at a time.
+    #[arg(long, value_name = "N")]
+    jobs: Option<std::num::NonZeroUsize>,
+    #[command(flatten)]
+    suite: SuiteSource,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    Html,
+}
+
+fn parse(text: &str) -> Result<(Format, PathBuf), String> {
+    let (format, path) = text
+        .split_once('=')
+        .filter(|(_, path)| !path.is_empty())
+        .ok_or("expected FORMAT=PATH, such as `json=proof.json`")?;
+    let format = match format {
+        "json" => Format::Json,
+        "html" => Format::Html,
+        _ => return Err(format!("unknown format `{format}`; expected `json` or `html`")),
+    };
+    Ok((format, path.into()))
+}
+
+impl Prove {
+    /// Carries out the command.
+    pub(super) fn execute(self) -> Result<Exit, Exit> {
+        let (faults, idle) = select(fault::all(), &self.selectors);
+        if faults.is_empty() {
+            eprintln!("{}: no fault is selected; `prove --list` shows what there is", style_error("error"));
+            return Ok(Exit::NothingExecuted);
+        }
+        if !idle.is_empty() {
+            eprintln!("{}: no fault is selected by `{}`", style_error("error"), idle.join("`, `"));
+            return Ok(Exit::Fault);
+        }
+        if self.list {
+            for fault in &faults {
+                println!("{:<5} {:<44} {}", fault.kind.name(), fault.id, fault.text);
+            }
+            return Ok(Exit::Conforms);
+        }
+        let suite = Arc::new(self.suite.load()?);
+        let jobs = self.jobs.map_or_else(default_jobs, std::num::NonZeroUsize::get);
+        let proving = Arc::new(Proving::new(Arc::clone(&suite), self.matrix));
+        let runtime = runtime()?;
+        let proof = runtime.block_on(proving.run(faults, jobs))?;
+        // Whoever still hangs is not waited for.
+        runtime.shutdown_background();
+        print(&terminal::render(&proof));
+        for (format, path) in &self.reports {
+            let text = match format {
+                Format::Json => proof.json(),
+                Format::Html => html::render(&proof),
+            };
+            write_checked(path, &text, None)?;
+        }
+        let missed = proof.summary.survived + proof.summary.wrong_reason;
+        Ok(if missed == 0 { Exit::Conforms } else { Exit::Nonconformance })
+    }
+}
+
+/// Some more than there are processors: a fault may make the service wait.
+fn default_jobs() -> usize {
+    3 * std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get)
+}
+
+/// The faults that selectors chose, and the selectors that chose none.
+fn select(faults: Vec<Fault>, selectors: &[String]) -> (Vec<Fault>, Vec<String>) {
+    let chooses = |selector: &str, fault: &Fault| {
+        let is_clause = fault.clauses.iter().any(|clause| clause.eq_ignore_ascii_case(selector));
+        pattern::matches(selector, fault.id) || is_clause || fault.kind.name() == selector
+    };
+    let is_idle = |selector: &&String| !faults.iter().any(|fault| chooses(selector, fault));
+    let idle = selectors.iter().filter(is_idle).cloned().collect();
+    let is_chosen = |fault: &Fault| selectors.is_empty() || selectors.iter().any(|selector| chooses(selector, fault));
+    let chosen = faults.iter().filter(|fault| is_chosen(fault)).cloned().collect();
+    (chosen, idle)
+}
