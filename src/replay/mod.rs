@@ -1,5 +1,6 @@
 //! The conversation: a case's requests, the target's answers, and the verdict.
 
+mod body;
 pub mod client;
 mod conversation;
 mod judge;

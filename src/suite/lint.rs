@@ -124,6 +124,16 @@ fn check_step(
 ) {
     let Some(expectation) = &step.expect else { return };
     let requests = step.requests();
+    if requests
+        .iter()
+        .any(|request| request.method == "GET" && !matches!(request.body, Body::None))
+    {
+        wrong(
+            format!("{}/body", step.pointer),
+            "a GET that sends a body".to_owned(),
+            "what is expected of the answer stands under `expect`".to_owned(),
+        );
+    }
     let is_read = requests
         .iter()
         .all(|request| matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS"));

@@ -32,8 +32,8 @@ pub(super) const TABLE: &[WireFault] = &[
     field("host-candidates-are-missing", "hostCandidates are never shown.", &["INIT-037"], &[Change::Tell("/hostCandidates", Edit::Remove)]),
     field("host-candidates-are-reversed", "hostCandidates come with the worst first.", &["INIT-037", "INIT-036"], &[Change::Tell("/hostCandidates", Edit::Reverse)]),
     field("host-candidates-are-always", "hostCandidates are always shown.", &["INIT-038", "INIT-037"], &[Change::Tell("/hostCandidates", Edit::Put("[\"abc\"]"))]),
-    field("initialization-is-missing", "memberInitialization is not shown.", &["INIT-029", "SES-CREATE-003"], &[Change::Tell("/constants/system/memberInitialization", Edit::Remove)]),
-    field("initialization-has-no-defaults", "Defaults of memberInitialization are not shown.", &["INIT-029"], &[Change::Tell("/constants/system/memberInitialization/measurementTimeout", Edit::Remove)]),
+    field("initialization-is-missing", "memberInitialization is not shown.", &["INIT-029", "SES-CREATE-003", "SES-CONST-014", "SES-CVER-004", "INIT-030"], &[Change::Tell("/constants/system/memberInitialization", Edit::Remove)]),
+    field("initialization-has-no-defaults", "Defaults of memberInitialization are not shown.", &["INIT-029", "SES-CVER-004", "INIT-030"], &[Change::Tell("/constants/system/memberInitialization/measurementTimeout", Edit::Remove)]),
     field("initialization-evaluates", "externalEvaluation is shown as the opposite.", &["INIT-029", "VER-007", "VER-008"], &[Change::Tell("/constants/system/memberInitialization/externalEvaluation", Edit::Not)]),
     field("initialization-needs-more", "membersNeededToStart is shown as one more.", &["INIT-029", "VER-009"], &[Change::Tell("/constants/system/memberInitialization/membersNeededToStart", Edit::Add(1))]),
     fault("late-success-is-fine", "initializationSucceeded is always taken.", &["LIVE-017"], &[SESSION, PUT, On::Asked("/properties/system/initializationSucceeded", Is::There), REFUSED], YES),
@@ -46,6 +46,6 @@ pub(super) const TABLE: &[WireFault] = &[
     fault("latencies-are-higher", "Latencies arrive higher.", &["INIT-034", "INIT-035"], &[SESSION, PUT], &[Change::Ask("/members/me/properties/system/measurements/*/latency", Edit::Add(200))]),
     fault("bandwidths-are-lower", "Bandwidths arrive lower.", &["INIT-034", "INIT-035"], &[SESSION, PUT], &[Change::Ask("/members/me/properties/system/measurements/*/bandwidthDown", Edit::Add(-60000)), Change::Ask("/members/me/properties/system/measurements/*/bandwidthUp", Edit::Add(-60000))]),
     fault("groups-are-overlooked", "initializationGroup is overlooked.", &["INIT-023"], &[SESSION, PUT], &[Change::Ask("/members/me/properties/system/initializationGroup", Edit::Remove)]),
-    fault("join-timeouts-are-longer", "joinTimeout is a second longer.", &["INIT-011", "INIT-012", "INIT-047"], &[SESSION, PUT], &[Change::Ask("/constants/system/memberInitialization/joinTimeout", Edit::Add(1000))]),
+    fault("join-timeouts-are-longer", "joinTimeout is a second longer.", &["INIT-011", "INIT-012", "INIT-047", "SES-BODY-018"], &[SESSION, PUT], &[Change::Ask("/constants/system/memberInitialization/joinTimeout", Edit::Add(1000))]),
     fault("evaluation-may-be-timed", "evaluationTimeout needs nothing.", &["INIT-015"], &[SESSION, PUT, On::Asked("/constants/system/memberInitialization/evaluationTimeout", Is::There), On::Status(&[400])], &[Change::Status(201)]),
 ];
