@@ -18,6 +18,10 @@ use mpsd_conformance::suite::files::Files;
 use mpsd_conformance::target::Target;
 use tokio::runtime::Runtime;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CASES: usize = 1_000;
 const AT_ONCE: usize = 64;
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "a suite that is broken is told before any test runs")]
 
+use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ use mpsd_conformance::snapshot;
 use mpsd_conformance::snapshot::baseline;
 use mpsd_conformance::suite::Suite;
 use mpsd_conformance::suite::files::Files;
+use mpsd_conformance::suite::manifest::{Manifest, Ran};
 use mpsd_conformance::target::Target;
 use tokio::runtime::Runtime;
 
@@ -31,6 +33,8 @@ static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(Runtime::new)
 struct Stage {
     replay: Replay,
     target: Arc<Target>,
+    /// What was recorded; a process for one case alone does not read it.
+    manifest: Manifest,
     _server: Server,
 }
 
@@ -72,6 +76,11 @@ fn main() -> ExitCode {
 /// Reads the suite and starts the reference.
 fn stage(files: Files) -> Result<Stage, String> {
     let suite = Arc::new(Suite::load(files).map_err(|broken| broken.render(false))?);
+    let manifest = if suite.cases().len() > 1 {
+        Manifest::read(suite.files()).map_err(|problems| format!("{problems:?}"))?
+    } else {
+        None
+    };
     let runtime = RUNTIME.as_ref().map_err(ToString::to_string)?;
     let (target, server) = runtime
         .block_on(embedded::start(suite.world()))
@@ -81,6 +90,7 @@ fn stage(files: Files) -> Result<Stage, String> {
     Ok(Stage {
         replay,
         target,
+        manifest: manifest.unwrap_or_default(),
         _server: server,
     })
 }
@@ -107,6 +117,17 @@ fn trial(stage: &Stage, id: &str) -> Result<Completion, Failed> {
         .filter_map(|outcome| baseline::tell(outcome, suite.schemas()));
     let text = snapshot::document(&case.title, sections);
     if outcomes.iter().all(is(Verdict::Pass)) {
+        let ran = outcomes.iter().map(|outcome| Ran {
+            id: &outcome.id,
+            exchanges: outcome.exchange_count,
+            assertions: outcome.assertions,
+        });
+        let short = stage
+            .manifest
+            .fallen_short(&ran.collect::<Vec<_>>(), &BTreeSet::new(), false);
+        if !short.is_empty() {
+            return Err(format!("less was done than the manifest says: {}", short.join("; ")).into());
+        }
         return assert_recorded(id, &case.title, &text).map(|()| Completion::Completed);
     }
     let report = Report::new(suite, &stage.target, outcomes, 0.0);

@@ -6,6 +6,7 @@ use clap::Args;
 use super::SuiteSource;
 use super::exit::Exit;
 use crate::suite::lint;
+use crate::suite::manifest::Manifest;
 
 /// Lint the suite.
 #[derive(Debug, Args)]
@@ -28,6 +29,14 @@ impl Check {
             suite.clauses().len(),
             suite.cases().len()
         );
+        if let Ok(Some(manifest)) = Manifest::read(suite.files()) {
+            let grown = manifest.grown(&suite);
+            if grown > 0 {
+                println!(
+                    "{grown} parts are new or stronger than recorded; `run --suite . --snapshots record` keeps them so"
+                );
+            }
+        }
         if problems.is_empty() {
             println!("sound: {counts}");
             return Ok(Exit::Conforms);

@@ -12,7 +12,7 @@ use super::compare::read_report;
 use super::exit::Exit;
 use super::reports::{self, Reports, write_checked};
 use super::shard::Shard;
-use super::{SuiteSource, embedded, print, read_file, runtime, selection, style_error, tell, today};
+use super::{SuiteSource, embedded, print, read_file, runtime, selection, style_error, tell, today, write_file};
 use crate::replay::client::WireRequest;
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay};
@@ -20,6 +20,7 @@ use crate::report::document::Document;
 use crate::report::{self, Report};
 use crate::snapshot::baseline::{self, Baseline, Change};
 use crate::suite::Suite;
+use crate::suite::manifest::{self, Manifest, Ran};
 use crate::target::deviations::Deviation;
 use crate::target::{self, Target};
 
@@ -60,6 +61,9 @@ pub(super) struct Options {
     /// The folder of recorded conversations; the suite's own when absent.
     #[arg(long, value_name = "DIR")]
     snapshot_dir: Option<PathBuf>,
+    /// Instead of each failure, tell which missing behaviours stand in the way of the most cases.
+    #[arg(long)]
+    next: bool,
     /// Turn warnings into failures.
     #[arg(long)]
     strict: bool,
@@ -178,12 +182,22 @@ impl Run {
             Some((baseline, _)) => baseline.compare(&suite, &report.outcomes),
             None => Vec::new(),
         };
-        let mut text = report::terminal::render(&report);
+        let short = if is_embedded {
+            self.hold_to_manifest(&report, baseline.as_ref())?
+        } else {
+            Vec::new()
+        };
+        let mut text = if options.next {
+            report::terminal::render_ladder(&report)
+        } else {
+            report::terminal::render(&report)
+        };
         for change in &changes {
             text.push('\n');
             text.push_str(&change.to_string());
         }
         print(&text);
+        tell_shortfall(&short);
         let document = Document::new(&report);
         options.reports.write(&document, Some(&secrets))?;
         if let Some(path) = &options.write_deviations {
@@ -198,9 +212,47 @@ impl Run {
         let is_checked = matches!(baseline, Some((_, Snapshots::Check)));
         let has_changes = is_checked && changes.iter().any(Change::is_difference);
         Ok(match reports::exit(&document) {
+            _ if !short.is_empty() => Exit::Fault,
             Exit::Conforms | Exit::Inconclusive if has_changes => Exit::Nonconformance,
             exit => exit,
         })
+    }
+
+    /// Holds what was done against what was recorded, or records it; what fell short is returned.
+    fn hold_to_manifest(
+        &self,
+        report: &Report<'_>,
+        baseline: Option<&(Baseline, Snapshots)>,
+    ) -> Result<Vec<String>, Exit> {
+        let recorded = Manifest::read(report.suite.files())
+            .map_err(|problems| tell(&problems, report.suite.files().get(manifest::FILE).unwrap_or_default()))?;
+        let (done, failed): (Vec<&Outcome>, Vec<_>) = report
+            .outcomes
+            .iter()
+            .partition(|outcome| matches!(outcome.verdict, Verdict::Pass | Verdict::NotApplicable));
+        let ran = done.iter().map(|outcome| Ran {
+            id: &outcome.id,
+            exchanges: outcome.exchange_count,
+            assertions: outcome.assertions,
+        });
+        let ran: Vec<Ran<'_>> = ran.collect();
+        let own = self
+            .options
+            .snapshot_dir
+            .is_none()
+            .then(|| report.suite.files().root())
+            .flatten();
+        match (baseline, own) {
+            (Some((_, Snapshots::Record)), Some(root)) => {
+                let text = recorded.unwrap_or_default().recorded(report.suite, &ran).write();
+                write_file(&root.join(manifest::FILE), &text).map(|()| Vec::new())
+            }
+            _ => {
+                let failed = failed.iter().map(|outcome| outcome.id.as_str()).collect();
+                let short = recorded.map(|recorded| recorded.fallen_short(&ran, &failed, !report.is_partial));
+                Ok(short.unwrap_or_default())
+            }
+        }
     }
 
     fn baseline(&self, suite: &Suite, is_embedded: bool) -> Option<(Baseline, Snapshots)> {
@@ -219,6 +271,27 @@ impl Run {
         };
         (mode != Snapshots::Off).then_some((baseline, mode))
     }
+}
+
+/// Tells of cases that did less than was recorded.
+fn tell_shortfall(short: &[String]) {
+    const SHOWN: usize = 10;
+    if short.is_empty() {
+        return;
+    }
+    let error = style_error("error");
+    eprintln!(
+        "{error}: less was done than {} says, in {} cases:",
+        manifest::FILE,
+        short.len()
+    );
+    for line in short.iter().take(SHOWN) {
+        eprintln!("  {line}");
+    }
+    if short.len() > SHOWN {
+        eprintln!("  and {} more", short.len() - SHOWN);
+    }
+    eprintln!("  where that is meant, `run --suite . --snapshots record` records it");
 }
 
 fn load_deviations(path: &std::path::Path, suite: &Suite) -> Result<Vec<Deviation>, Exit> {

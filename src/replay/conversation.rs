@@ -1,7 +1,7 @@
 //! One variant of a case, from its first request to its verdict.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -44,7 +44,7 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> O
         exchanges: Vec::new(),
         findings: Vec::new(),
         readings: Vec::new(),
-        judged: Vec::new(),
+        covered: BTreeSet::new(),
         assertions: 0,
         named: HashMap::new(),
         sockets: HashMap::new(),
@@ -96,7 +96,8 @@ struct Conversation<'a> {
     exchanges: Vec<Exchange>,
     findings: Vec<Finding>,
     readings: Vec<(String, String)>,
-    judged: Vec<String>,
+    /// The places of the invariants that were held against an answer.
+    covered: BTreeSet<usize>,
     assertions: usize,
     /// The latest exchange of each named step.
     named: HashMap<&'a str, usize>,
@@ -108,6 +109,10 @@ struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     fn into_outcome(self, verdict: Verdict, reason: Option<String>, start: Instant, leftovers: Vec<String>) -> Outcome {
+        let invariants = self.replay.suite.invariants();
+        let covered = self.covered.iter().filter_map(|place| invariants.get(*place));
+        let judged: BTreeSet<&String> = covered.flat_map(|invariant| &invariant.clauses).collect();
+        let judged = judged.into_iter().cloned().collect();
         Outcome {
             id: self.variant.id.clone(),
             case: self.case.id.clone(),
@@ -121,7 +126,7 @@ impl<'a> Conversation<'a> {
             exchanges: self.exchanges,
             text: None,
             readings: self.readings,
-            judged: self.judged,
+            judged,
             assertions: self.assertions,
             leftovers,
             milliseconds: start.elapsed().as_secs_f64() * 1000.0,
@@ -381,7 +386,7 @@ impl<'a> Conversation<'a> {
             }
             if let Some(matcher) = &expectation.none {
                 let matcher = self.variables.json(matcher, speaker);
-                let fits = |frame: &Value| matching::find_mismatches(&matcher, Some(frame)).is_empty();
+                let fits = |frame: &Value| matching::fits(&matcher, Some(frame));
                 if let Some(frame) = socket.frames().into_iter().find(fits) {
                     fault = Some(Fault {
                         assertion: "no frame".to_owned(),
@@ -507,16 +512,12 @@ impl<'a> Conversation<'a> {
         };
         let content = judge::content(exchange);
         let mut findings = Vec::new();
-        for invariant in replay.suite.invariants() {
-            if !invariant.covers(operation, &exchange.request.method, exchange.response.status, content) {
+        for (place, invariant) in replay.suite.invariants_of(operation) {
+            if !invariant.covers(&exchange.request.method, exchange.response.status, content) {
                 continue;
             }
             self.assertions += 1;
-            for id in &invariant.clauses {
-                if !self.judged.contains(id) {
-                    self.judged.push(id.clone());
-                }
-            }
+            self.covered.insert(place);
             let around = judge::Context {
                 variables: &self.variables,
                 speaker: Speaker {

@@ -1,5 +1,7 @@
 //! Holds an answer against what is expected of it.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::matching::{self, show};
@@ -7,6 +9,7 @@ use super::roster;
 use super::scope::{Speaker, Variables};
 use super::verdict::Exchange;
 use crate::suite::case::{Content, Expectation};
+use crate::suite::json::escape;
 
 /// Something that did not hold, before it is known which clauses it counts against.
 #[derive(Clone, Debug)]
@@ -53,6 +56,13 @@ pub(super) fn judge(
             pointer,
         });
     };
+    let resolve = |matcher| {
+        if expectation.is_plain {
+            Cow::Borrowed(matcher)
+        } else {
+            context.variables.resolve(matcher, context.speaker)
+        }
+    };
     let response = &exchange.response;
     if let Some(status) = &expectation.status
         && !status.contains(response.status)
@@ -65,7 +75,7 @@ pub(super) fn judge(
         );
     }
     for (name, matcher) in &expectation.headers {
-        let matcher = context.variables.resolve(matcher, context.speaker);
+        let matcher = resolve(matcher);
         let value = response.header(name).map(Value::from);
         for mismatch in matching::find_mismatches(&matcher, value.as_ref()) {
             fault(
@@ -91,17 +101,24 @@ pub(super) fn judge(
     let whole = expectation
         .body
         .iter()
-        .map(|matcher| (String::new(), matcher, "body".to_owned()));
+        .map(|matcher| (Cow::Borrowed(""), matcher, None));
     let parts = expectation.at.iter().map(|(pointer, matcher)| {
-        let below = format!("at/{}", escape(pointer));
-        (context.variables.text(pointer, context.speaker), matcher, below)
+        let at = if expectation.is_plain {
+            Cow::Borrowed(pointer.as_str())
+        } else {
+            Cow::Owned(context.variables.text(pointer, context.speaker))
+        };
+        (at, matcher, Some(pointer))
     });
-    for (at, matcher, below) in whole.chain(parts) {
-        let matcher = context.variables.resolve(matcher, context.speaker);
-        let part = document.as_deref().and_then(|document| document.pointer(&at));
+    for (at, matcher, written) in whole.chain(parts) {
+        let matcher = resolve(matcher);
+        let part = document.as_deref().and_then(|document| part(document, &at));
         for mismatch in matching::find_mismatches(&matcher, part) {
+            let below = match written {
+                None => format!("body{}", mismatch.pointer),
+                Some(pointer) => format!("at/{}{}", escape(pointer), mismatch.pointer),
+            };
             let pointer = format!("{at}{}", mismatch.pointer);
-            let below = format!("{below}{}", mismatch.pointer);
             fault(format!("body {pointer}"), mismatch.expected, mismatch.actual, &below);
         }
     }
@@ -205,8 +222,19 @@ fn compare(old: &Value, new: &Value, pointer: &str, report: &mut Report<'_>) {
     }
 }
 
-fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+/// The value at a JSON Pointer, as `Value::pointer` finds it; most pointers have nothing to be unescaped.
+fn part<'a>(document: &'a Value, pointer: &str) -> Option<&'a Value> {
+    if pointer.contains('~') || pointer.is_empty() {
+        return document.pointer(pointer);
+    }
+    pointer
+        .strip_prefix('/')?
+        .split('/')
+        .try_fold(document, |value, token| match value {
+            Value::Object(map) => map.get(token),
+            Value::Array(_) => value.pointer(&format!("/{token}")),
+            _ => None,
+        })
 }
 
 fn name(content: Content) -> &'static str {

@@ -297,18 +297,21 @@ impl Summary {
 
     /// The counts that are not zero, in words.
     pub fn told(&self) -> String {
-        let counts = Verdict::ALL
-            .into_iter()
-            .map(|verdict| (verdict.told(), self.count(verdict)));
-        let counts: Vec<_> = counts
-            .filter(|(_, count)| *count > 0)
-            .map(|(name, count)| format!("{count} {name}"))
-            .collect();
-        if counts.is_empty() {
-            "nothing".to_owned()
-        } else {
-            counts.join(", ")
-        }
+        told(|verdict| self.count(verdict))
+    }
+}
+
+/// Counts of verdicts that are not zero, in words.
+pub(super) fn told(count: impl Fn(Verdict) -> usize) -> String {
+    let counts = Verdict::ALL.into_iter().map(|verdict| (verdict.told(), count(verdict)));
+    let counts: Vec<_> = counts
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    if counts.is_empty() {
+        "nothing".to_owned()
+    } else {
+        counts.join(", ")
     }
 }
 

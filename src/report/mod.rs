@@ -1,5 +1,6 @@
 //! What is told: the verdicts of a run, clause by clause.
 
+pub mod cause;
 pub mod compare;
 pub mod deviations;
 pub mod document;
@@ -7,6 +8,7 @@ pub mod github;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod ladder;
 pub mod merge;
 pub mod proof;
 pub mod terminal;
@@ -167,6 +169,17 @@ impl<'a> Report<'a> {
     /// The id of a clause, where a case names it by an alias.
     fn clause_id(&self, id: &str) -> String {
         self.suite.clause(id).map_or(id, |clause| clause.id.as_str()).to_owned()
+    }
+
+    /// The ids of clauses, each once.
+    fn clause_ids(&self, ids: &[String]) -> Vec<String> {
+        let mut known: Vec<String> = Vec::new();
+        for id in ids.iter().map(|id| self.clause_id(id)) {
+            if !known.contains(&id) {
+                known.push(id);
+            }
+        }
+        known
     }
 
     /// Entries of the list of deviations for which the run fails.

@@ -4,13 +4,19 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Report, Standing};
+use super::cause::{self, Group};
+use super::{Report, Standing, document, ladder};
 use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
 use crate::suite::clause::{Clause, Weight};
+use crate::suite::plain::{self, Plain};
 use crate::suite::problem::{Place, Problem};
 
-/// How many failures are shown with their conversation.
-const SHOWN: usize = 20;
+/// How many causes of failure are shown with a case's conversation.
+const SHOWN: usize = 10;
+/// How many rungs of the ladder are told.
+const RUNGS: usize = 10;
+/// How many cases that failed alike are named.
+const NAMED: usize = 10;
 /// How much of a body is shown, in bytes.
 const BODY: usize = 1_500;
 
@@ -28,6 +34,21 @@ pub fn render(report: &Report<'_>) -> String {
     out
 }
 
+/// Renders what to do next, rung by rung, and the counts.
+pub fn render_ladder(report: &Report<'_>) -> String {
+    let rungs = ladder::climb(report);
+    let mut out = if rungs.is_empty() {
+        format!("{GOOD}Nothing is missing{GOOD:#} in the cases that were judged\n")
+    } else {
+        format!("{STRONG}What to do next{STRONG:#}, by the cases that wait for it\n")
+    };
+    out.push_str(&ladder::render(&rungs, RUNGS));
+    out.push('\n');
+    // Writing to a string cannot fail.
+    let _ = write_summary(&mut out, report);
+    out
+}
+
 /// Renders what is known of one case that did not pass, with the exchanges it is about.
 pub fn render_failure(report: &Report<'_>, outcome: &Outcome) -> String {
     let mut out = String::new();
@@ -38,19 +59,19 @@ pub fn render_failure(report: &Report<'_>, outcome: &Outcome) -> String {
 
 fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let broken: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| is_broken(outcome)).collect();
-    for outcome in broken.iter().take(SHOWN) {
-        write_failure(out, report, outcome)?;
+    let groups = cause::group(report, broken);
+    for group in groups.iter().take(SHOWN) {
+        write_group(out, report, group)?;
     }
-    if broken.len() > SHOWN {
-        writeln!(out, "{BAD}and {} more:{BAD:#}", broken.len() - SHOWN)?;
-        for outcome in broken.iter().skip(SHOWN) {
-            let first = outcome.findings.first().map(|finding| finding.assertion.as_str());
-            writeln!(
-                out,
-                "  {} {FAINT}{}{FAINT:#}",
-                outcome.id,
-                outcome.reason.as_deref().or(first).unwrap_or_default()
-            )?;
+    if groups.len() > SHOWN {
+        writeln!(out, "{BAD}and for other causes:{BAD:#}")?;
+        for group in groups.iter().skip(SHOWN) {
+            let cases = match group.outcomes.as_slice() {
+                [one] => one.id.clone(),
+                [first, ..] => format!("{} cases, such as {}", group.outcomes.len(), first.id),
+                [] => String::new(),
+            };
+            writeln!(out, "  {} {FAINT}{}{FAINT:#}", Plain(&cases), Plain(&group.told))?;
         }
         writeln!(out)?;
     }
@@ -69,7 +90,12 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
                 .ledger_entry(entry)
                 .map_or("", |entry| entry.topic.as_str());
             let keys: Vec<_> = keys.into_iter().collect();
-            writeln!(out, "  {entry:<10} {:<28} {FAINT}{topic}{FAINT:#}", keys.join(", "))?;
+            writeln!(
+                out,
+                "  {entry:<10} {:<28} {FAINT}{}{FAINT:#}",
+                keys.join(", "),
+                Plain(topic)
+            )?;
         }
         writeln!(out)?;
     }
@@ -78,14 +104,45 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
         writeln!(
             out,
             "{BAD}listed deviation:{BAD:#} {} {state} {FAINT}{}{FAINT:#}",
-            deviation.label(),
-            deviation.reason
+            Plain(&deviation.label()),
+            Plain(&deviation.reason)
         )?;
     }
     for leftover in report.leftovers() {
-        writeln!(out, "{DOUBTFUL}left behind:{DOUBTFUL:#} {leftover}")?;
+        writeln!(out, "{DOUBTFUL}left behind:{DOUBTFUL:#} {}", Plain(leftover))?;
     }
     write_summary(out, report)
+}
+
+/// Cases that failed alike: one of them in full, and the names of the others.
+fn write_group(out: &mut String, report: &Report<'_>, group: &Group<'_>) -> fmt::Result {
+    let Some((first, others)) = group.outcomes.split_first() else {
+        return Ok(());
+    };
+    if !others.is_empty() {
+        writeln!(
+            out,
+            "{BAD}{} cases alike:{BAD:#} {}",
+            group.outcomes.len(),
+            Plain(&group.told)
+        )?;
+    }
+    write_failure(out, report, first)?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  {STRONG}and alike{STRONG:#}")?;
+    for outcome in others.iter().take(NAMED) {
+        writeln!(out, "  {}", Plain(&outcome.id))?;
+    }
+    if others.len() > NAMED {
+        writeln!(
+            out,
+            "  {FAINT}and {} more; `--report html=PATH` has them all{FAINT:#}",
+            others.len() - NAMED
+        )?;
+    }
+    writeln!(out)
 }
 
 fn is_broken(outcome: &Outcome) -> bool {
@@ -103,10 +160,10 @@ fn write_failure(out: &mut String, report: &Report<'_>, outcome: &Outcome) -> fm
         _ => "SUITE FAULT",
     };
     let case = report.suite.cases().iter().find(|case| case.id == outcome.case);
-    writeln!(out, "{BAD}{verdict}{BAD:#} {STRONG}{}{STRONG:#}", outcome.id)?;
-    writeln!(out, "  {}", case.map_or("", |case| case.title.as_str()))?;
+    writeln!(out, "{BAD}{verdict}{BAD:#} {STRONG}{}{STRONG:#}", Plain(&outcome.id))?;
+    writeln!(out, "  {}", Plain(case.map_or("", |case| case.title.as_str())))?;
     if let Some(reason) = &outcome.reason {
-        writeln!(out, "  {reason}")?;
+        writeln!(out, "  {}", Plain(reason))?;
     }
     let mut told: Vec<&str> = Vec::new();
     let ids = outcome
@@ -136,7 +193,7 @@ fn write_failure(out: &mut String, report: &Report<'_>, outcome: &Outcome) -> fm
         write_finding(out, report, finding, &file)?;
     }
     if let Some(exchange) = exchanges.first().and_then(|index| outcome.exchanges.get(*index)) {
-        writeln!(out, "  {FAINT}{}{FAINT:#}", curl(report, exchange))?;
+        writeln!(out, "  {FAINT}{}{FAINT:#}", Plain(&curl(report, exchange)))?;
     }
     writeln!(out)
 }
@@ -146,9 +203,10 @@ fn write_clause(out: &mut String, clause: &Clause) -> fmt::Result {
     writeln!(
         out,
         "  {STRONG}{}{STRONG:#} {level}, {evidence}: {}",
-        clause.id, clause.statement
+        clause.id,
+        Plain(&clause.statement)
     )?;
-    writeln!(out, "    {FAINT}{}{FAINT:#}", clause.source)
+    writeln!(out, "    {FAINT}{}{FAINT:#}", Plain(&clause.source))
 }
 
 fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
@@ -159,7 +217,12 @@ fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
         response,
         ..
     } = exchange;
-    writeln!(out, "  step {label}, {speaker}: {} {}", request.method, request.path)?;
+    writeln!(
+        out,
+        "  step {label}, {speaker}: {} {}",
+        Plain(&request.method),
+        Plain(&request.path)
+    )?;
     if let Some(body) = &request.body {
         writeln!(out, "    sent     {}", cut(&String::from_utf8_lossy(body)))?;
     }
@@ -168,7 +231,8 @@ fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
         out,
         "    answered {} ({kind}) {}",
         response.status,
-        cut(&String::from_utf8_lossy(&response.body))
+        cut(&String::from_utf8_lossy(&response.body)),
+        kind = Plain(kind)
     )
 }
 
@@ -181,7 +245,8 @@ fn write_finding(out: &mut String, report: &Report<'_>, finding: &Finding, file:
         return writeln!(
             out,
             "    {BAD}{}{BAD:#}{setup}: {label} {FAINT}{clauses}{FAINT:#}",
-            finding.assertion
+            Plain(&finding.assertion),
+            label = Plain(&label)
         );
     };
     let problem = Problem {
@@ -224,7 +289,10 @@ fn curl(report: &Report<'_>, exchange: &Exchange) -> String {
 }
 
 fn cut(text: &str) -> String {
-    let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut text: String = text
+        .chars()
+        .map(|c| if plain::is_steering(c) { ' ' } else { c })
+        .collect();
     if text.len() > BODY {
         let end = (0..=BODY)
             .rev()
@@ -276,7 +344,7 @@ fn write_chapters(out: &mut String, report: &Report<'_>) -> fmt::Result {
             out,
             "{:<width$}  {held:>13}  {fail_style}{failed:>5}{fail_style:#}  {open:>10}  {untestable:>10}  {passed:>12}  \
              {case_style}{failing:>5}{case_style:#}  {other:>5}",
-            chapter.name
+            Plain(&chapter.name)
         )?;
     }
     writeln!(out)
@@ -312,8 +380,11 @@ fn write_lesser(out: &mut String, report: &Report<'_>, wanted: Weight) -> fmt::R
         } = finding;
         writeln!(
             out,
-            "  {}: {assertion}: expected {expected}, found {actual} {FAINT}{}{FAINT:#}",
-            outcome.id,
+            "  {}: {}: expected {}, found {} {FAINT}{}{FAINT:#}",
+            Plain(&outcome.id),
+            Plain(assertion),
+            Plain(expected),
+            Plain(actual),
             clauses.join(", ")
         )?;
     }
@@ -321,13 +392,6 @@ fn write_lesser(out: &mut String, report: &Report<'_>, wanted: Weight) -> fmt::R
 }
 
 fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
-    let counts = Verdict::ALL
-        .into_iter()
-        .map(|verdict| (verdict.told(), report.count(verdict)));
-    let counts: Vec<_> = counts
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| format!("{count} {name}"))
-        .collect();
     let is_good = !report.outcomes.iter().any(is_broken) && report.stale().next().is_none();
     let style = if is_good { GOOD } else { BAD };
     let percent = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1} %"));
@@ -340,7 +404,7 @@ fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
     writeln!(
         out,
         "{style}{}{style:#} of {} cases{partial}",
-        counts.join(", "),
+        document::told(|verdict| report.count(verdict)),
         report.outcomes.len()
     )?;
     let lesser = [(Weight::Warning, "warnings"), (Weight::Remark, "remarks")];
@@ -356,7 +420,7 @@ fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
         percent(report.coverage()),
         lesser.join(", "),
         report.milliseconds / 1000.0,
-        report.facts.name,
+        Plain(&report.facts.name),
         report.facts.clock.words()
     )
 }

@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 use serde_json::Value;
 
 use super::names::Names;
+use crate::suite::json::escape;
 use crate::suite::schemas::VolatileKind;
 
 /// A longer text is shown by its beginning, its length and its hash.
@@ -118,7 +119,7 @@ impl Writer<'_> {
             }
             let length = pointer.len();
             pointer.push('/');
-            pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
+            pointer.push_str(&escape(&token));
             self.value(value, pointer, depth + 1, text);
             pointer.truncate(length);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::json::{Fields, Item, Report};
+use super::json::{Fields, Item, Report, escape};
 use super::variable::{Scope, resolve};
 
 /// A case file, with its variants.
@@ -168,6 +168,8 @@ pub struct Expectation {
     pub unchanged: Option<String>,
     /// The step whose document and `ETag` this answer must have.
     pub same_as: Option<String>,
+    /// Whether its own matchers hold no variable.
+    pub is_plain: bool,
     /// Whether the list of members is walked.
     pub roster: bool,
     /// The schema, where it is another than the operation's.
@@ -195,6 +197,11 @@ impl StatusSet {
     /// Whether the set holds a status.
     pub fn contains(&self, status: u16) -> bool {
         self.0.iter().any(|(low, high)| (*low..=*high).contains(&status))
+    }
+
+    /// The number of statuses in it.
+    pub fn width(&self) -> usize {
+        self.0.iter().map(|(low, high)| usize::from(high - low) + 1).sum()
     }
 
     /// Whether it holds refusals only.
@@ -261,7 +268,6 @@ impl Expectation {
 
     /// Every matcher of its own with the place below it; those of its readings are theirs.
     pub fn own_matchers(&self) -> Vec<(String, &Value)> {
-        let escape = |key: &str| key.replace('~', "~0").replace('/', "~1");
         let headers = self
             .headers
             .iter()
@@ -287,6 +293,26 @@ impl Expectation {
             .map(|(name, _)| name.as_str())
             .chain(nested)
             .collect()
+    }
+}
+
+impl Request {
+    /// A path of the same shape, with something in the place of every variable.
+    pub fn sample_path(&self) -> String {
+        let value = |name: &str| {
+            let is_session = self.path.strip_prefix('{').is_some_and(|path| path.starts_with(name));
+            let text = if is_session {
+                "/serviceconfigs/s/sessiontemplates/t/sessions/n"
+            } else {
+                "x"
+            };
+            Some(text.into())
+        };
+        let scope = Scope {
+            value: &value,
+            is_last: true,
+        };
+        super::variable::substitute_text(&self.path, scope)
     }
 }
 
@@ -757,8 +783,13 @@ pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
     for matcher in [fields.get("body"), fields.get("none")].into_iter().flatten() {
         check_matcher(matcher);
     }
+    let own = ["headers", "body", "at", "none"]
+        .into_iter()
+        .filter_map(|key| fields.get(key));
+    let is_plain = own.map(|item| item.value()).all(super::variable::is_plain);
     Some(Expectation {
         pointer: item.pointer(),
+        is_plain,
         status: fields
             .get("status")
             .map_or(Some(None), |item| read_status(item).map(Some))?,

@@ -1,5 +1,6 @@
 //! Reading JSON that people write: duplicate keys are refused, and every mistake of a file is found, not only the first.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
@@ -157,6 +158,15 @@ impl<'a> Report<'a> {
     }
 }
 
+/// A key as a JSON Pointer spells it.
+pub fn escape(key: &str) -> Cow<'_, str> {
+    if key.contains(['~', '/']) {
+        Cow::Owned(key.replace('~', "~0").replace('/', "~1"))
+    } else {
+        Cow::Borrowed(key)
+    }
+}
+
 /// Where a value is in its file: a JSON Pointer that costs nothing until it is shown.
 #[derive(Clone, Copy, Debug)]
 enum Path<'a> {
@@ -171,7 +181,7 @@ impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Path::Root => Ok(()),
-            Path::Key(parent, key) => write!(f, "{parent}/{}", key.replace('~', "~0").replace('/', "~1")),
+            Path::Key(parent, key) => write!(f, "{parent}/{}", escape(key)),
             Path::Index(parent, index) => write!(f, "{parent}/{index}"),
             Path::Known(pointer) => f.write_str(pointer),
         }

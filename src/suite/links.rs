@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Suite;
 use super::case::{Action, Body, Case, Expectation, Request, Script, Step};
-use super::json::expected_one_of;
+use super::json::{escape, expected_one_of};
 use super::problem::{Place, Problem};
 use super::variable;
 use super::world::ANONYMOUS;
@@ -268,7 +268,7 @@ impl Links<'_> {
             }
             Value::Object(map) => {
                 for (key, value) in map {
-                    let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+                    let pointer = format!("{pointer}/{}", escape(key));
                     self.check_text(&pointer, key, captured);
                     self.check_value(&pointer, value, captured);
                 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Suite;
 use super::case::{Action, Body, Case, Step, Variant};
 use super::clause::Level;
+use super::manifest::{self, Manifest};
 use super::problem::{Place, Problem};
 use super::variable;
 
@@ -32,6 +33,7 @@ pub fn check(suite: &Suite) -> Vec<Problem> {
         }
     }
     check_snapshots(suite, &mut problems);
+    check_manifest(suite, &mut problems);
     problems
 }
 
@@ -45,13 +47,14 @@ fn check_schemas(suite: &Suite, problems: &mut Vec<Problem>) {
         }));
     }
     let files = suite.files();
-    for (name, text) in files.under("cases/") {
+    let recorded = files.get(manifest::FILE).map(|text| (manifest::FILE, text));
+    for (name, text) in files.under("cases/").chain(recorded) {
         let Ok(root) = super::json::parse(name, text) else {
             continue;
         };
         let path: Vec<&str> = name.split('/').collect();
         let schema = match path.as_slice() {
-            ["cases", file] => file.trim_end_matches(".json"),
+            ["cases" | "snapshots", file] => file.trim_end_matches(".json"),
             ["cases", _, "clauses.json"] => "clauses",
             ["cases", _, "templates.json"] => "templates",
             _ => "case",
@@ -155,14 +158,7 @@ fn check_step(
         .as_ref()
         .is_some_and(super::case::StatusSet::is_success);
     for request in requests.iter().filter(|_| is_accepted) {
-        let path = variable::substitute_text(
-            &request.path,
-            variable::Scope {
-                value: &placeholder,
-                is_last: true,
-            },
-        );
-        let operation = suite.schemas().operation(&request.method, &path);
+        let operation = suite.schemas().operation(&request.method, &request.sample_path());
         let schema = operation.and_then(|operation| operation.request_schema());
         let (Some(schema), Body::Json(body)) = (schema, &request.body) else {
             continue;
@@ -197,21 +193,6 @@ fn follows_unchanged(variant: &Variant, step: &Step) -> bool {
         .any(|expectation| expectation.same_as.is_some())
 }
 
-/// What stands for a variable when only the shape of a path matters.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "a scope may leave a name as it stands; this one never does"
-)]
-fn placeholder(name: &str) -> Option<serde_json::Value> {
-    let is_session = !name.contains('.') && !matches!(name, "scid" | "template");
-    let text = if is_session {
-        "/serviceconfigs/s/sessiontemplates/t/sessions/n"
-    } else {
-        "x"
-    };
-    Some(text.into())
-}
-
 /// Snapshots without a case, and cases without a snapshot.
 fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
     let mut wrong = |file: String, message: String, expected: &str| {
@@ -229,7 +210,11 @@ fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
         case.is_none_or(|case| !case.needs.iter().any(|need| need == "rate-limits"))
     };
     let mut recorded = BTreeSet::new();
-    for (name, _) in suite.files().under("snapshots/") {
+    let snapshots = suite
+        .files()
+        .under("snapshots/")
+        .filter(|(name, _)| *name != manifest::FILE);
+    for (name, _) in snapshots {
         let id = name.trim_start_matches("snapshots/").trim_end_matches(".snap");
         recorded.insert(id);
         if !cases.contains(id) {
@@ -246,5 +231,19 @@ fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
             format!("case `{id}` has no snapshot"),
             "`run --snapshots record` writes it",
         );
+    }
+}
+
+/// What was recorded, and is no longer asked.
+fn check_manifest(suite: &Suite, problems: &mut Vec<Problem>) {
+    match Manifest::read(suite.files()) {
+        Ok(Some(manifest)) => problems.extend(manifest.weakened(suite)),
+        Ok(None) => problems.push(Problem {
+            file: manifest::FILE.to_owned(),
+            place: Place::File,
+            message: "what the suite does is not recorded".to_owned(),
+            expected: "`run --snapshots record` writes it".to_owned(),
+        }),
+        Err(wrong) => problems.extend(wrong),
     }
 }

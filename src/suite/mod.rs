@@ -8,9 +8,12 @@ pub mod invariant;
 pub mod json;
 mod links;
 pub mod lint;
+pub mod manifest;
 pub mod pattern;
+pub mod plain;
 pub mod problem;
 pub mod schemas;
+pub mod strength;
 pub mod variable;
 pub mod world;
 
@@ -37,6 +40,8 @@ pub struct Suite {
     ledger: Vec<LedgerEntry>,
     world: World,
     invariants: Vec<Invariant>,
+    /// Operations to places in `invariants`.
+    invariant_index: HashMap<String, Vec<usize>>,
     cases: Vec<Case>,
     schemas: Schemas,
 }
@@ -65,6 +70,7 @@ impl Suite {
             ledger: Vec::new(),
             world: World::default(),
             invariants: Vec::new(),
+            invariant_index: HashMap::new(),
             cases: Vec::new(),
             schemas,
         };
@@ -99,6 +105,12 @@ impl Suite {
                         expected: "an id, or an alias, belongs to one clause".to_owned(),
                     });
                 }
+            }
+        }
+        for (index, invariant) in suite.invariants.iter().enumerate() {
+            for operation in &invariant.operations {
+                let all = suite.invariant_index.entry(operation.clone()).or_default();
+                all.push(index);
             }
         }
         for case in &suite.cases {
@@ -187,6 +199,12 @@ impl Suite {
     /// What must hold for every answer.
     pub fn invariants(&self) -> &[Invariant] {
         &self.invariants
+    }
+
+    /// The invariants of an operation's answers, with their places in [`Self::invariants`].
+    pub fn invariants_of(&self, operation: &str) -> impl Iterator<Item = (usize, &Invariant)> {
+        let places = self.invariant_index.get(operation).into_iter().flatten();
+        places.filter_map(|&place| Some((place, self.invariants.get(place)?)))
     }
 
     /// The schemas of the contract's documents.

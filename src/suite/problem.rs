@@ -8,6 +8,8 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use jsonc_parser::ast::{ObjectPropName, Value as Node};
 use jsonc_parser::common::Ranged as _;
 
+use super::plain::{self, Plain};
+
 /// A fault of a file: of the suite itself, or of its user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -38,17 +40,19 @@ impl Problem {
     /// Renders the problem with the text it is about; `styled` adds colour.
     pub fn render(&self, text: Option<&str>, styled: bool) -> String {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
-        let title = Level::ERROR.primary_title(self.message.as_str());
+        let (file, expected) = (Plain(&self.file).to_string(), Plain(&self.expected).to_string());
+        let title = Level::ERROR.primary_title(Plain(&self.message).to_string());
         match text.zip(text.and_then(|text| self.range(text))) {
             Some((text, range)) => {
-                let mark = AnnotationKind::Primary.span(range).label(self.expected.as_str());
-                renderer.render(&[title.element(Snippet::source(text).path(self.file.as_str()).annotation(mark))])
+                let mark = AnnotationKind::Primary.span(range).label(expected);
+                let source = Snippet::source(plain::same_length(text)).path(file);
+                renderer.render(&[title.element(source.annotation(mark))])
             }
             None => {
                 let mut line = renderer.render(&[annotate_snippets::Group::with_title(title)]);
-                let _ = write!(line, "\n --> {}", self.file);
-                if !self.expected.is_empty() {
-                    let _ = write!(line, "\n  = {}", self.expected);
+                let _ = write!(line, "\n --> {file}");
+                if !expected.is_empty() {
+                    let _ = write!(line, "\n  = {expected}");
                 }
                 line
             }

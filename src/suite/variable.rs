@@ -137,36 +137,71 @@ pub fn transform(text: &str, transform: &str) -> Option<String> {
     }
 }
 
-/// Whether any text of a value, keys included, may hold a variable.
+/// Whether no text of a value, keys included, holds a variable; the braces of a regular expression are none.
 pub fn is_plain(value: &Value) -> bool {
     match value {
-        Value::String(text) => !text.contains('{'),
+        Value::String(text) => !has_variable(text),
         Value::Array(values) => values.iter().all(is_plain),
-        Value::Object(map) => map.iter().all(|(key, value)| !key.contains('{') && is_plain(value)),
+        Value::Object(map) => map.iter().all(|(key, value)| !has_variable(key) && is_plain(value)),
         _ => true,
     }
 }
 
-/// Replaces the variables in all texts of a value, keys included.
+fn has_variable(text: &str) -> bool {
+    text.contains('{') && pieces(text).any(|piece| !matches!(piece, Piece::Text(_)))
+}
+
+/// Replaces the variables in all texts of a value, keys included; borrowed when there are none.
 pub fn resolve<'a>(value: &'a Value, scope: Scope<'_>) -> Cow<'a, Value> {
-    if is_plain(value) {
-        return Cow::Borrowed(value);
-    }
     match value {
-        Value::String(text) => Cow::Owned(substitute(text, scope)),
-        Value::Array(values) => Cow::Owned(values.iter().map(|value| resolve(value, scope).into_owned()).collect()),
-        Value::Object(map) => {
-            let entry = |(key, value): (&String, &Value)| {
-                let key = if key.contains('{') {
-                    substitute_text(key, scope)
-                } else {
-                    key.clone()
-                };
-                (key, resolve(value, scope).into_owned())
+        Value::String(text) if has_variable(text) => Cow::Owned(substitute(text, scope)),
+        Value::Array(values) => {
+            let changed = values
+                .iter()
+                .enumerate()
+                .find_map(|(index, value)| Some((index, owned(resolve(value, scope))?)));
+            let Some((index, changed)) = changed else {
+                return Cow::Borrowed(value);
             };
-            Cow::Owned(Value::Object(map.iter().map(entry).collect::<Map<_, _>>()))
+            let (before, after) = values.split_at(index);
+            let after = after.iter().skip(1).map(|value| resolve(value, scope).into_owned());
+            Cow::Owned(Value::Array(
+                before.iter().cloned().chain([changed]).chain(after).collect(),
+            ))
+        }
+        Value::Object(map) => {
+            let entry = |(key, value): (&'a String, &'a Value)| {
+                let is_plain = !has_variable(key);
+                match (is_plain, resolve(value, scope)) {
+                    (true, Cow::Borrowed(_)) => None,
+                    (true, Cow::Owned(value)) => Some((key.clone(), value)),
+                    (false, value) => Some((substitute_text(key, scope), value.into_owned())),
+                }
+            };
+            let changed = map
+                .iter()
+                .enumerate()
+                .find_map(|(index, member)| Some((index, entry(member)?)));
+            let Some((index, changed)) = changed else {
+                return Cow::Borrowed(value);
+            };
+            let whole = |(key, value): (&'a String, &'a Value)| {
+                entry((key, value)).unwrap_or_else(|| (key.clone(), value.clone()))
+            };
+            let before = map.iter().take(index).map(|(key, value)| (key.clone(), value.clone()));
+            let after = map.iter().skip(index + 1).map(whole);
+            Cow::Owned(Value::Object(
+                before.chain([changed]).chain(after).collect::<Map<_, _>>(),
+            ))
         }
         _ => Cow::Borrowed(value),
+    }
+}
+
+fn owned(value: Cow<'_, Value>) -> Option<Value> {
+    match value {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(value) => Some(value),
     }
 }
 

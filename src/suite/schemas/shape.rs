@@ -5,6 +5,7 @@
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::super::json::escape;
 use super::violation::{self, Severity, Violation};
 use super::vocabulary::{self, Place};
 use super::{Documents, follow};
@@ -234,7 +235,7 @@ impl Shape {
                 .find(|(pattern, _)| pattern.is_match(key))
                 .map(|(_, shape)| shape);
             if let Some(shape) = named.or(matched).or(self.additional.as_deref()) {
-                descend(pointer, &vocabulary::escape(key), |pointer| {
+                descend(pointer, &escape(key), |pointer| {
                     shape.walk(value, pointer, found);
                 });
             }

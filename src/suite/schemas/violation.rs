@@ -4,6 +4,7 @@ use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
+use super::super::json::escape;
 use super::{Documents, follow, vocabulary};
 
 /// How much a violation weighs.
@@ -103,7 +104,7 @@ impl<'a> Teller<'_, 'a> {
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => return self.tell_best(context),
             Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
                 for key in unexpected {
-                    let pointer = format!("{pointer}/{}", vocabulary::escape(key));
+                    let pointer = format!("{pointer}/{}", escape(key));
                     self.push(&pointer, error, clause, format!("the member `{key}` is not known here"));
                 }
                 return;

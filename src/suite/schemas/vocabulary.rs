@@ -1,10 +1,10 @@
 //! The keywords that the schemas may use, and what they may say.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::super::json::escape;
 use super::shape::VolatileKind;
 use super::{BASE, Fault, SUFFIX, Target, entry, follow};
 
@@ -221,14 +221,5 @@ impl<'a> File<'a> {
         let reference = parent.get("$ref").and_then(Value::as_str);
         let target = reference.and_then(|reference| self.target(reference));
         target.is_some_and(|target| target.value.get("properties").and_then(|map| map.get(key)).is_some())
-    }
-}
-
-/// A token of a JSON Pointer.
-pub(super) fn escape(token: &str) -> Cow<'_, str> {
-    if token.contains(['~', '/']) {
-        Cow::Owned(token.replace('~', "~0").replace('/', "~1"))
-    } else {
-        Cow::Borrowed(token)
     }
 }

@@ -1,0 +1,131 @@
+//! Failures that have one cause: they are told together.
+
+use std::collections::BTreeMap;
+
+use super::{Report, document};
+use crate::replay::verdict::{Finding, Outcome, Verdict};
+use crate::snapshot::baseline::observed;
+
+/// How much of what was found tells one cause from another, in characters.
+const TELLING: usize = 60;
+
+/// Cases that broke alike.
+#[derive(Debug)]
+pub struct Group<'a> {
+    /// What they have in common, in a line.
+    pub told: String,
+    /// The cases, by id; at least one.
+    pub outcomes: Vec<&'a Outcome>,
+}
+
+/// Groups outcomes by the finding that decided them: its clauses, what was asserted and what was found. The largest
+/// group is the first.
+pub fn group<'a>(report: &Report<'_>, outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<Group<'a>> {
+    let mut places: BTreeMap<Cause, usize> = BTreeMap::new();
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for outcome in outcomes {
+        let cause = cause(report, outcome);
+        let told = cause.told();
+        let place = *places.entry(cause).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.outcomes.push(outcome),
+            None => groups.push(Group {
+                told,
+                outcomes: vec![outcome],
+            }),
+        }
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.outcomes.len()));
+    groups
+}
+
+/// The finding that made a case fail; `None` where none did. An answer of the wrong kind explains what else is wrong
+/// with it.
+pub fn decisive(outcome: &Outcome, strict: bool) -> Option<(usize, &Finding)> {
+    let mut findings = outcome.findings.iter().enumerate();
+    let mut failures = findings.clone();
+    let first = failures.find(|(_, finding)| document::is_failure(finding.is_setup, finding.weight, strict))?;
+    let explains = |other: &Finding| other.exchange == first.1.exchange && is_of_answer(&other.assertion);
+    findings.find(|(_, other)| explains(other)).or(Some(first))
+}
+
+/// Whether an assertion is about what kind of answer came at all.
+pub fn is_of_answer(assertion: &str) -> bool {
+    let word = assertion.split(' ').next().unwrap_or_default();
+    matches!(word, "status" | "reading" | "tally" | "frame")
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cause {
+    verdict: Verdict,
+    clauses: Vec<String>,
+    assertion: String,
+    expected: String,
+    observed: String,
+}
+
+fn cause(report: &Report<'_>, outcome: &Outcome) -> Cause {
+    let mut cause = Cause {
+        verdict: outcome.verdict,
+        clauses: Vec::new(),
+        assertion: String::new(),
+        expected: String::new(),
+        observed: outcome.reason.clone().unwrap_or_default(),
+    };
+    if outcome.verdict == Verdict::Fail
+        && let Some((index, finding)) = decisive(outcome, report.strict)
+    {
+        cause.clauses = report.clause_ids(&finding.clauses);
+        cause.assertion = normalised(&finding.assertion);
+        if finding.is_setup {
+            // Preparing is for no clause; it is the request that tells one cause from another.
+            let request = outcome
+                .exchanges
+                .get(finding.exchange)
+                .map(|exchange| &exchange.request);
+            let operation = request.and_then(|request| {
+                let operation = report.suite.schemas().operation(&request.method, &request.path)?;
+                Some(format!("{} of {}, ", request.method, operation.path().id))
+            });
+            cause.assertion = format!("preparing: {}{}", operation.unwrap_or_default(), cause.assertion);
+        }
+        if finding.is_setup || finding.assertion == "status" {
+            cause.expected = finding.expected.clone();
+        }
+        let found = observed(outcome, report.suite.schemas()).into_iter().nth(index);
+        cause.observed = found.unwrap_or_default().chars().take(TELLING).collect();
+    }
+    cause
+}
+
+impl Cause {
+    fn told(&self) -> String {
+        let mut told = self.assertion.clone();
+        if !self.expected.is_empty() {
+            told = format!("{told}: expected {}", self.expected);
+        }
+        if !self.observed.is_empty() {
+            let joint = if told.is_empty() {
+                ""
+            } else if self.expected.is_empty() {
+                ": found "
+            } else {
+                ", found "
+            };
+            told = format!("{told}{joint}{}", self.observed);
+        }
+        if !self.clauses.is_empty() {
+            told = format!("{told} ({})", self.clauses.join(", "));
+        }
+        told
+    }
+}
+
+/// An assertion without the numbers of members and elements.
+pub fn normalised(assertion: &str) -> String {
+    let is_number = |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
+    let segments = assertion
+        .split('/')
+        .map(|segment| if is_number(segment) { "*" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
+}
