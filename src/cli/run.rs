@@ -175,6 +175,7 @@ impl Run {
         report.selectors.clone_from(&self.selectors);
         report.shard = options.shard.map(|shard| shard.to_string());
         report.apply(&deviations, today());
+        report.diagnose();
         let changes = match &baseline {
             Some((baseline, Snapshots::Record)) => baseline
                 .record(&suite, &report.outcomes, &secrets)

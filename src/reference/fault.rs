@@ -38,16 +38,21 @@ impl FaultKind {
 
 /// Settled rules that may be broken without a caller's seeing a breach, and why: they are no faults.
 pub const ALLOWED: [(&str, &str); 3] = [
-    ("HDL-TRF-003", "a reading of CONTRA-30: a transfer may have the rights of who made it"),
+    (
+        "HDL-TRF-003",
+        "a reading of CONTRA-30: a transfer may have the rights of who made it",
+    ),
     ("LIVE-007", "a reading of X-39: membersInfo may do without `active`"),
-    ("RTA-043", "it takes a token that expires meanwhile, which no endpoint can be asked to have"),
+    (
+        "RTA-043",
+        "it takes a token that expires meanwhile, which no endpoint can be asked to have",
+    ),
 ];
 
 /// Every fault there is: those of rules, then those of the wire.
 pub fn all() -> Vec<Fault> {
-    let is_fault = |rule: &&Rule| {
-        rule.kind == RuleKind::Settled && ALLOWED.iter().all(|(allowed, _)| *allowed != rule.id)
-    };
+    let is_fault =
+        |rule: &&Rule| rule.kind == RuleKind::Settled && ALLOWED.iter().all(|(allowed, _)| *allowed != rule.id);
     let broken = Rules::table().iter().filter(is_fault).map(|rule| Fault {
         id: rule.id,
         text: match rule.readings {

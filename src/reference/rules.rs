@@ -357,7 +357,7 @@ rules! {
     settled {
         fields_are_kept = "SES-MERGE-001": "What a write does not send is kept.", "Custom properties are replaced whole.";
         null_deletes = "SES-MERGE-008": "Null deletes a custom key.", "Null is stored.";
-        system_fields_are_replaced = "SES-MERGE-012": "A system field is replaced whole.", "Keywords are appended.";
+        system_fields_are_replaced = "SES-MERGE-012": "A system field is replaced whole.", "Keywords are appended.", also "SES-MERGE-004";
         subscriptions_are_merged = "SES-MERGE-014": "Subscriptions are merged one by one.", "They are replaced whole.";
         change_number_grows = "SES-MERGE-019": "Every change raises the changeNumber.", "It stays.";
         etag_changes = "SES-MERGE-020": "Every change changes the `ETag`.", "It stays.";
@@ -442,8 +442,8 @@ rules! {
         stage_time_is_new = "INIT-047": "Each stage has a stageStartTime of its own.", "All have that of the episode.";
         initialization_overrides_timeouts = "TMO-015": "Initialization overrides other timeouts.", "It does not.";
         initialize_needs_initialization = "LIVE-014": "initialize is dropped without memberInitialization.", "It is kept.";
-        timers_are_applied = "TMO-003": "Expired timers are applied at the next access.", "They are not.", also "SES-LIFE-001" "SES-LIFE-003" "SES-LIFE-004" "SES-LIFE-005" "TMO-006" "TMO-008" "COND-026" "INIT-049" "HDL-DRF-011" "QRY-045";
-        timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.";
+        timers_are_applied = "TMO-003": "Expired timers are applied at the next access.", "They are not.", also "SES-LIFE-001" "SES-LIFE-003" "SES-LIFE-004" "SES-LIFE-005" "TMO-006" "TMO-008" "COND-026" "INIT-049" "HDL-DRF-011" "QRY-045" "TMO-005" "TMO-009" "RTA-026";
+        timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.", also "TMO-013";
         next_timer_is_shown = "TMO-016": "nextTimer is shown while a timer runs.", "It is not.";
         versions_differ = "LIVE-006": "A document is rendered for the caller's version.", "It always has the names of 107.";
         old_default_is_two_hours = "VER-010": "A 104 template has other defaults.", "It has those of 107.", also "VER-012" "VER-013";

@@ -371,7 +371,9 @@ impl<'a> Conversation<'a> {
         if let Some(expectation) = &step.expect {
             if let Some(matcher) = &expectation.body {
                 let matcher = self.variables.json(matcher, speaker);
-                let limit = step.within.map_or(self.replay.options.frame_limit, Duration::from_millis);
+                let limit = step
+                    .within
+                    .map_or(self.replay.options.frame_limit, Duration::from_millis);
                 match socket.expect(&matcher, limit).await {
                     Ok(frame) => received = Some(frame),
                     Err(frames) => {

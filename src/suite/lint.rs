@@ -7,6 +7,7 @@ use super::case::{Action, Body, Case, Step, Variant};
 use super::clause::Level;
 use super::manifest::{self, Manifest};
 use super::problem::{Place, Problem};
+use super::signature::{self, Signatures};
 use super::variable;
 
 /// Everything that is wrong with a suite that loads.
@@ -34,7 +35,29 @@ pub fn check(suite: &Suite) -> Vec<Problem> {
     }
     check_snapshots(suite, &mut problems);
     check_manifest(suite, &mut problems);
+    check_signatures(suite, &mut problems);
     problems
+}
+
+/// Faults that are recorded and that the suite does not know so.
+fn check_signatures(suite: &Suite, problems: &mut Vec<Problem>) {
+    let Some(text) = suite.files().get(signature::FILE) else {
+        return;
+    };
+    match Signatures::read(suite.files()) {
+        Ok(signatures) => problems.extend(signatures.iter().flat_map(|signatures| signatures.check(suite))),
+        Err(found) => problems.extend(found),
+    }
+    if let Ok(root) = super::json::parse(signature::FILE, text) {
+        for violation in suite.schemas().validate("faults", 107, &root) {
+            problems.push(Problem {
+                file: signature::FILE.to_owned(),
+                place: Place::Value(violation.pointer),
+                message: format!("against schemas/faults.schema.json: {}", violation.message),
+                expected: violation.keyword,
+            });
+        }
+    }
 }
 
 fn check_schemas(suite: &Suite, problems: &mut Vec<Problem>) {

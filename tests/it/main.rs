@@ -17,6 +17,7 @@ mod ladder;
 mod made_up_writes;
 mod manifest;
 mod program;
+mod prove;
 mod reports;
 mod service;
 mod small_suite;

@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use anstream::{eprintln, println};
 use clap::Args;
+use tokio::runtime::Runtime;
 
 use self::proving::Proving;
 use super::exit::Exit;
 use super::reports::write_checked;
-use super::{SuiteSource, print, runtime, style_error};
+use super::{SuiteSource, print, runtime, style_error, write_file};
 use crate::reference::fault::{self, Fault};
-use crate::report::proof::{html, terminal};
+use crate::report::proof::{Proof, Reach, html, terminal};
 use crate::suite::pattern;
+use crate::suite::signature::{self, Signatures};
 
 /// Prove that the suite catches what it claims to catch.
 #[derive(Debug, Args)]
@@ -28,6 +30,9 @@ pub(super) struct Prove {
     /// Run every case for every fault, instead of stopping at the first that catches it.
     #[arg(long)]
     matrix: bool,
+    /// Record which cases fail for which fault in the suite's folder; takes every fault, and more time.
+    #[arg(long, conflicts_with_all = ["list", "selectors"], requires = "suite")]
+    record: bool,
     /// Write a report, such as `json=proof.json`; may be given several times. Formats: json, html.
     #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = parse)]
     reports: Vec<(Format, PathBuf)>,
@@ -60,13 +65,20 @@ fn parse(text: &str) -> Result<(Format, PathBuf), String> {
 impl Prove {
     /// Carries out the command.
     pub(super) fn execute(self) -> Result<Exit, Exit> {
-        let (faults, idle) = select(fault::all(), &self.selectors);
+        let (faults, idle) = select(&fault::all(), &self.selectors);
         if faults.is_empty() {
-            eprintln!("{}: no fault is selected; `prove --list` shows what there is", style_error("error"));
+            eprintln!(
+                "{}: no fault is selected; `prove --list` shows what there is",
+                style_error("error")
+            );
             return Ok(Exit::NothingExecuted);
         }
         if !idle.is_empty() {
-            eprintln!("{}: no fault is selected by `{}`", style_error("error"), idle.join("`, `"));
+            eprintln!(
+                "{}: no fault is selected by `{}`",
+                style_error("error"),
+                idle.join("`, `")
+            );
             return Ok(Exit::Fault);
         }
         if self.list {
@@ -77,9 +89,17 @@ impl Prove {
         }
         let suite = Arc::new(self.suite.load()?);
         let jobs = self.jobs.map_or_else(default_jobs, std::num::NonZeroUsize::get);
-        let proving = Arc::new(Proving::new(Arc::clone(&suite), self.matrix));
+        let reach = match (self.matrix, self.record) {
+            (true, _) => Reach::Matrix,
+            (false, true) => Reach::Clauses,
+            (false, false) => Reach::First,
+        };
+        let proving = Arc::new(Proving::new(Arc::clone(&suite), reach));
         let runtime = runtime()?;
-        let proof = runtime.block_on(proving.run(faults, jobs))?;
+        let mut proof = runtime.block_on(Arc::clone(&proving).run(faults, jobs))?;
+        if self.record {
+            proof = record(&runtime, proving, proof, jobs)?;
+        }
         // Whoever still hangs is not waited for.
         runtime.shutdown_background();
         print(&terminal::render(&proof));
@@ -91,8 +111,27 @@ impl Prove {
             write_checked(path, &text, None)?;
         }
         let missed = proof.summary.survived + proof.summary.wrong_reason;
-        Ok(if missed == 0 { Exit::Conforms } else { Exit::Nonconformance })
+        Ok(if missed == 0 {
+            Exit::Conforms
+        } else {
+            Exit::Nonconformance
+        })
     }
+}
+
+/// Runs the cases by which faults are told apart for every fault, and records which of them fail.
+fn record(runtime: &Runtime, proving: Arc<Proving>, proof: Proof, jobs: usize) -> Result<Proof, Exit> {
+    let suite = proving.suite();
+    let before = Signatures::read(suite.files()).unwrap_or_default().unwrap_or_default();
+    let witnesses = Proof::witnesses(&proof.faults);
+    let proof = runtime.block_on(proving.run_more(proof, &witnesses, jobs))?;
+    if let Some(root) = suite.files().root() {
+        write_file(
+            &root.join(signature::FILE),
+            &proof.signatures(witnesses, &before).write(),
+        )?;
+    }
+    Ok(proof)
 }
 
 /// Some more than there are processors: a fault may make the service wait.
@@ -101,7 +140,7 @@ fn default_jobs() -> usize {
 }
 
 /// The faults that selectors chose, and the selectors that chose none.
-fn select(faults: Vec<Fault>, selectors: &[String]) -> (Vec<Fault>, Vec<String>) {
+fn select(faults: &[Fault], selectors: &[String]) -> (Vec<Fault>, Vec<String>) {
     let chooses = |selector: &str, fault: &Fault| {
         let is_clause = fault.clauses.iter().any(|clause| clause.eq_ignore_ascii_case(selector));
         pattern::matches(selector, fault.id) || is_clause || fault.kind.name() == selector

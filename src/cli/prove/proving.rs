@@ -13,7 +13,7 @@ use crate::reference::config::RateLimits;
 use crate::reference::fault::Fault;
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay, Selected};
-use crate::report::proof::{Proof, Proven, Verdicted};
+use crate::report::proof::{Proof, Proven, Reach, Verdicted};
 use crate::suite::Suite;
 use crate::suite::case::Step;
 
@@ -26,15 +26,14 @@ const RATE_LIMITS: &str = "rate-limits";
 #[derive(Debug)]
 pub(super) struct Proving {
     suite: Arc<Suite>,
-    /// Whether every case is run for every fault.
-    matrix: bool,
+    reach: Reach,
     all: Vec<Selected>,
     /// The cases about each clause, by the clause's id.
     by_clause: BTreeMap<String, Vec<Selected>>,
 }
 
 impl Proving {
-    pub(super) fn new(suite: Arc<Suite>, matrix: bool) -> Self {
+    pub(super) fn new(suite: Arc<Suite>, reach: Reach) -> Self {
         let mut all = Vec::new();
         let mut by_clause: BTreeMap<String, Vec<Selected>> = BTreeMap::new();
         for (index, case) in suite.cases().iter().enumerate() {
@@ -54,60 +53,121 @@ impl Proving {
         }
         Self {
             suite,
-            matrix,
+            reach,
             all,
             by_clause,
         }
     }
 
+    /// The suite.
+    pub(super) fn suite(&self) -> Arc<Suite> {
+        Arc::clone(&self.suite)
+    }
+
     /// Proves every fault, some at a time.
     pub(super) async fn run(self: Arc<Self>, faults: Vec<Fault>, jobs: usize) -> Result<Proof, Exit> {
         let start = Instant::now();
-        let (unfounded, reason) = self.baseline().await.map_err(|error| tell_fault(&error))?;
-        if unfounded > 0 {
-            eprintln!(
-                "{}: without any fault {unfounded} cases do not pass, so nothing can be proven; the first: {reason}",
-                style_error("error"),
-            );
-            return Err(Exit::Fault);
-        }
-        let prove = |fault: Fault| {
-            let proving = Arc::clone(&self);
-            async move {
-                let task = tokio::spawn(async move { proving.prove(&fault).await });
-                match task.await {
-                    Ok(proven) => proven,
-                    Err(error) => Err(anyhow::Error::new(error)),
+        let proving = Arc::clone(&self);
+        let faults = proving.each(faults, jobs, Self::prove).await?;
+        self.check_baseline(&faults).await?;
+        let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
+        Ok(Proof::new(&self.suite, faults, self.reach, milliseconds))
+    }
+
+    /// Runs some cases for every fault of a proof, as far as they were not run for it.
+    pub(super) async fn run_more(
+        self: Arc<Self>,
+        proof: Proof,
+        cases: &BTreeSet<String>,
+        jobs: usize,
+    ) -> Result<Proof, Exit> {
+        let start = Instant::now();
+        let is_meant = |selected: &&Selected| self.id(**selected).is_some_and(|id| cases.contains(id));
+        let wanted: Arc<[Selected]> = self.all.iter().filter(is_meant).copied().collect();
+        let faults = self
+            .each(proof.faults, jobs, move |proving: Arc<Self>, mut proven: Proven| {
+                let wanted = Arc::clone(&wanted);
+                async move {
+                    let is_open =
+                        |selected: &&Selected| proving.id(**selected).is_some_and(|id| !proven.ran.contains(id));
+                    let part: Vec<Selected> = wanted.iter().filter(is_open).copied().collect();
+                    let id = proven.id.clone();
+                    for is_limited in [false, true] {
+                        let selected = proving.of_world(&part, is_limited);
+                        let take = |outcome: &Outcome| {
+                            proven.add(&proving.suite, outcome);
+                            true
+                        };
+                        proving.replay(Some(&id), is_limited, &selected, take).await?;
+                    }
+                    Ok(proven)
                 }
-            }
-        };
-        let mut running = stream::iter(faults).map(prove).buffer_unordered(jobs);
+            })
+            .await?;
+        let milliseconds = proof.milliseconds + start.elapsed().as_secs_f64() * 1000.0;
+        Ok(Proof::new(&self.suite, faults, self.reach, milliseconds))
+    }
+
+    /// Proves several faults at a time.
+    async fn each<T, F>(
+        self: &Arc<Self>,
+        faults: Vec<T>,
+        jobs: usize,
+        prove: impl Fn(Arc<Self>, T) -> F,
+    ) -> Result<Vec<Proven>, Exit>
+    where
+        F: Future<Output = anyhow::Result<Proven>> + Send + 'static,
+    {
+        let started = faults.into_iter().map(|fault| {
+            let proving = prove(Arc::clone(self), fault);
+            async move { tokio::spawn(proving).await.unwrap_or_else(|error| Err(error.into())) }
+        });
+        let mut running = stream::iter(started).buffer_unordered(jobs);
         let mut faults = Vec::new();
         while let Some(proven) = running.next().await {
             faults.push(proven.map_err(|error| tell_fault(&error))?);
         }
-        let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-        Ok(Proof::new(&self.suite, faults, self.matrix, milliseconds))
+        Ok(faults)
     }
 
-    /// How many cases do not pass without a fault, and the first of them.
-    async fn baseline(&self) -> anyhow::Result<(usize, String)> {
+    /// The id of a case.
+    fn id(&self, selected: Selected) -> Option<&str> {
+        let case = self.suite.cases().get(selected.case)?;
+        case.variants.get(selected.variant).map(|variant| variant.id.as_str())
+    }
+
+    /// Makes sure that the cases that noticed something pass without a fault: else they prove nothing.
+    async fn check_baseline(&self, faults: &[Proven]) -> Result<(), Exit> {
+        let catches = faults
+            .iter()
+            .flat_map(|fault| fault.caught_by.iter().chain(&fault.also_found_by));
+        let named: BTreeSet<&str> = catches.map(|catch| catch.case.as_str()).collect();
+        let is_named = |selected: &&Selected| self.id(**selected).is_some_and(|id| named.contains(id));
+        let cases: Vec<Selected> = self.all.iter().filter(is_named).copied().collect();
         let mut wrong = Vec::new();
         for is_limited in [false, true] {
-            let selected = self.of_world(&self.all, is_limited);
-            self.replay(None, is_limited, &selected, |outcome| {
-                if !matches!(outcome.verdict, Verdict::Pass | Verdict::NotApplicable) {
-                    let reason = outcome.reason.as_deref().unwrap_or(outcome.verdict.told());
-                    wrong.push(format!("{} ({reason})", outcome.id));
+            let selected = self.of_world(&cases, is_limited);
+            let take = |outcome: &Outcome| {
+                if outcome.verdict != Verdict::Pass || !outcome.findings.is_empty() {
+                    wrong.push(outcome.id.clone());
                 }
                 true
-            })
-            .await?;
+            };
+            let replayed = self.replay(None, is_limited, &selected, take).await;
+            replayed.map_err(|error| tell_fault(&error))?;
         }
-        Ok((wrong.len(), wrong.into_iter().next().unwrap_or_default()))
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        eprintln!(
+            "{}: these cases find something without any fault as well, so they prove nothing: {}",
+            style_error("error"),
+            wrong.join(", ")
+        );
+        Err(Exit::Fault)
     }
 
-    async fn prove(&self, fault: &Fault) -> anyhow::Result<Proven> {
+    async fn prove(self: Arc<Self>, fault: Fault) -> anyhow::Result<Proven> {
         let suite = &self.suite;
         let mut proven = Proven::new(suite, fault.id, &fault.text, fault.kind.name(), &fault.clauses);
         let about: BTreeSet<Selected> = proven
@@ -118,18 +178,24 @@ impl Proving {
             .copied()
             .collect();
         let first: Vec<Selected> = about.iter().copied().collect();
-        let rest: Vec<Selected> = self.all.iter().filter(|selected| !about.contains(selected)).copied().collect();
-        for part in [first, rest] {
+        let rest: Vec<Selected> = self
+            .all
+            .iter()
+            .filter(|selected| !about.contains(selected))
+            .copied()
+            .collect();
+        let to_the_end = [self.reach != Reach::First, self.reach == Reach::Matrix];
+        for (part, to_the_end) in [first, rest].into_iter().zip(to_the_end) {
             for is_limited in [false, true] {
-                let selected = self.of_world(&part, is_limited);
-                if proven.verdict == Verdicted::Caught && !self.matrix {
+                if proven.verdict == Verdicted::Caught && !to_the_end {
                     return Ok(proven);
                 }
-                self.replay(Some(fault.id), is_limited, &selected, |outcome| {
+                let selected = self.of_world(&part, is_limited);
+                let take = |outcome: &Outcome| {
                     proven.add(suite, outcome);
-                    self.matrix || proven.verdict != Verdicted::Caught
-                })
-                .await?;
+                    to_the_end || proven.verdict != Verdicted::Caught
+                };
+                self.replay(Some(fault.id), is_limited, &selected, take).await?;
             }
         }
         Ok(proven)
@@ -150,7 +216,7 @@ impl Proving {
         fault: Option<&str>,
         is_limited: bool,
         selected: &[Selected],
-        mut take: impl FnMut(&Outcome) -> bool,
+        mut take: impl FnMut(&Outcome) -> bool + Send,
     ) -> anyhow::Result<()> {
         if selected.is_empty() {
             return Ok(());

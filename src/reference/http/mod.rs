@@ -163,7 +163,8 @@ impl Service {
         let (parts, body) = request.into_parts();
         let kind = Resource::find(parts.uri.path()).map_or(wire::Kind::Other, |resource| resource.kind());
         let body = received(body, usize::MAX).await.unwrap_or_default();
-        wire.carry(kind, parts, body, |request| self.answer_truly(request)).await
+        wire.carry(kind, parts, body, |request| self.answer_truly(request))
+            .await
     }
 
     async fn answer_truly<B>(&self, request: Request<B>) -> Response

@@ -79,7 +79,10 @@ fn search<'v>(json: &'v Value, path: &[&str], found: &mut Vec<&'v Value>) {
             }
         }
         Value::Array(array) => {
-            let fitting = array.iter().enumerate().filter(|(index, _)| fits(first, &index.to_string()));
+            let fitting = array
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| fits(first, &index.to_string()));
             for (_, value) in fitting {
                 search(value, below, found);
             }
@@ -121,7 +124,10 @@ impl Edit {
                 fitting.fold(false, |is_done, (_, value)| self.walk(rest, value) || is_done)
             }
             Value::Array(array) => {
-                let fitting = array.iter_mut().enumerate().filter(|(index, _)| fits(first, &index.to_string()));
+                let fitting = array
+                    .iter_mut()
+                    .enumerate()
+                    .filter(|(index, _)| fits(first, &index.to_string()));
                 fitting.fold(false, |is_done, (_, value)| self.walk(rest, value) || is_done)
             }
             _ => false,
@@ -163,7 +169,10 @@ impl Edit {
                 fitting.fold(false, |is_done, (_, value)| self.edit(value) || is_done)
             }
             (_, Value::Array(array)) => {
-                let fitting = array.iter_mut().enumerate().filter(|(index, _)| fits(pattern, &index.to_string()));
+                let fitting = array
+                    .iter_mut()
+                    .enumerate()
+                    .filter(|(index, _)| fits(pattern, &index.to_string()));
                 fitting.fold(false, |is_done, (_, value)| self.edit(value) || is_done)
             }
             _ => false,
@@ -260,5 +269,72 @@ fn unnull(value: &mut Value) -> bool {
         object.retain(|_, value| !value.is_null());
         is_done = object.len() < before;
     }
-    children(value).into_iter().fold(is_done, |is_done, child| unnull(child) || is_done)
+    children(value)
+        .into_iter()
+        .fold(is_done, |is_done, child| unnull(child) || is_done)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn edited(edit: Edit, at: &str, mut json: Value) -> Value {
+        edit.apply(at, &mut json);
+        json
+    }
+
+    #[test]
+    fn a_star_stands_for_any_key_or_element() {
+        let json = json!({ "a": [{ "x": 1 }, { "x": 2, "y": 3 }] });
+        assert_eq!(edited(Edit::Remove, "/a/*/x", json), json!({ "a": [{}, { "y": 3 }] }));
+    }
+
+    #[test]
+    fn two_stars_stand_for_any_depth() {
+        let json = json!({ "x": 1, "a": { "x": 2, "b": [{ "x": 3 }] } });
+        let expected = json!({ "x": "1", "a": { "x": "2", "b": [{ "x": "3" }] } });
+        assert_eq!(edited(Edit::Text, "/**/x", json.clone()), expected);
+        assert_eq!(find(&json, "/**/x").len(), 3);
+    }
+
+    #[test]
+    fn the_empty_place_is_the_whole() {
+        assert_eq!(edited(Edit::Wrap, "", json!({ "a": 1 })), json!([{ "a": 1 }]));
+        assert_eq!(find(&json!(1), ""), [&json!(1)]);
+    }
+
+    #[test]
+    fn a_key_is_put_only_where_its_parent_is() {
+        assert_eq!(
+            edited(Edit::Put("true"), "/a/b", json!({ "a": {} })),
+            json!({ "a": { "b": true } })
+        );
+        assert_eq!(edited(Edit::Put("true"), "/a/b", json!({})), json!({}));
+    }
+
+    #[test]
+    fn what_is_not_there_is_left_alone() {
+        let json = json!({ "a": 1 });
+        assert!(!Edit::Remove.apply("/b", &mut json.clone()));
+        assert!(!Edit::Add(1).apply("/a/b", &mut json.clone()));
+    }
+
+    #[test]
+    fn entries_are_turned_round_and_cut() {
+        assert_eq!(
+            edited(Edit::Reverse, "/a", json!({ "a": [1, 2] })),
+            json!({ "a": [2, 1] })
+        );
+        assert_eq!(
+            edited(Edit::Reverse, "/a", json!({ "a": { "x": 1, "y": 2 } })),
+            json!({ "a": { "x": 2, "y": 1 } })
+        );
+        assert_eq!(edited(Edit::Behead, "/a", json!({ "a": [1, 2] })), json!({ "a": [2] }));
+        assert_eq!(
+            edited(Edit::Curtail, "/a", json!({ "a": { "x": 1, "y": 2 } })),
+            json!({ "a": { "x": 1 } })
+        );
+    }
 }

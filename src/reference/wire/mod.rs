@@ -4,8 +4,6 @@
 mod edit;
 mod table;
 
-
-
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -157,6 +155,10 @@ pub enum Change {
     Echo,
     /// The answer's value at the place is the request's.
     EchoAt(&'static str),
+    /// The answer's values at two places are exchanged, where both are.
+    Exchange(&'static str, &'static str),
+    /// The answer shows the state before: what a GET answers at the time.
+    Former,
     /// There is no body.
     Empty,
     /// The second half of the body is missing.
@@ -189,7 +191,9 @@ struct Kept {
 
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").field("faults", &self.faults).finish_non_exhaustive()
+        f.debug_struct("Wire")
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
     }
 }
 
@@ -298,6 +302,16 @@ impl Is {
 }
 
 impl Kept {
+    async fn of(answer: Response) -> Self {
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes);
+        Self {
+            status: head.status,
+            headers: head.headers,
+            body: body.unwrap_or_default(),
+        }
+    }
+
     fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
@@ -347,6 +361,17 @@ impl Kept {
                     self.body = json.to_string().into();
                 }
             }
+            Change::Exchange(one, other) => {
+                let mut json = self.json();
+                if let (Some(first), Some(second)) = (json.pointer(one).cloned(), json.pointer(other).cloned()) {
+                    for (at, value) in [(one, second), (other, first)] {
+                        if let Some(place) = json.pointer_mut(at) {
+                            *place = value;
+                        }
+                    }
+                    self.body = json.to_string().into();
+                }
+            }
             Change::Empty => {
                 self.body = Bytes::new();
                 self.headers.remove(header::CONTENT_TYPE);
@@ -379,6 +404,7 @@ impl Wire {
             .filter(|fault| fault.on.iter().all(|on| sent.meets(on)))
             .collect();
         let mut asked = sent.clone();
+        let mut former = None;
         for change in due.iter().flat_map(|fault| fault.does) {
             match change {
                 Change::First(at, edit) => {
@@ -387,25 +413,30 @@ impl Wire {
                     drop(service(first.request()).await);
                 }
                 Change::Twice => drop(service(asked.request()).await),
+                Change::Former => {
+                    let mut read = asked.clone();
+                    read.change(&Change::Verb("GET"));
+                    former = Some(Kept::of(service(read.request()).await).await);
+                }
                 other => asked.change(other),
             }
         }
-        let (head, body) = service(asked.request()).await.into_parts();
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Response::from_parts(head, body);
+        let answer = service(asked.request()).await;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return answer;
         }
-        let body = body.collect().await.map(http_body_util::Collected::to_bytes);
-        let mut kept = Kept {
-            status: head.status,
-            headers: head.headers,
-            body: body.unwrap_or_default(),
-        };
+        let mut kept = Kept::of(answer).await;
         for fault in due {
             if fault.on.iter().all(|on| kept.meets(on)) {
                 for change in fault.does {
                     match change {
                         Change::Stale => kept = self.remembered(&key(&sent), &kept, false),
                         Change::Foreign => kept = self.remembered(&format!("{:?}", sent.kind), &kept, true),
+                        Change::Former => {
+                            if let Some(former) = former.take().filter(|former| former.status == StatusCode::OK) {
+                                kept.body = former.body;
+                            }
+                        }
                         other => kept.change(other, &sent),
                     }
                 }
@@ -441,7 +472,13 @@ impl Wire {
             };
             frames = frames
                 .into_iter()
-                .flat_map(|text| if is_due(&text) { self.altered(fault, text) } else { vec![text] })
+                .flat_map(|text| {
+                    if is_due(&text) {
+                        self.altered(fault, text)
+                    } else {
+                        vec![text]
+                    }
+                })
                 .collect();
         }
         frames
@@ -491,7 +528,9 @@ impl Wire {
 /// What makes two requests the same.
 fn key(asked: &Asked) -> String {
     let who = asked.parts.headers.get(header::AUTHORIZATION);
-    let who = who.map(|who| String::from_utf8_lossy(who.as_bytes())).unwrap_or_default();
+    let who = who
+        .map(|who| String::from_utf8_lossy(who.as_bytes()))
+        .unwrap_or_default();
     let body = String::from_utf8_lossy(&asked.body);
     format!("{} {} {who} {body}", asked.parts.method, asked.line())
 }

@@ -39,6 +39,7 @@ pub fn render(document: &Document) -> String {
             body {
                 header { (head(document)) }
                 main {
+                    (suspects(document))
                     (chapters(document))
                     (deviations(document))
                     (filter(document))
@@ -81,6 +82,17 @@ fn head(document: &Document) -> Markup {
             @if !document.target.lacks.is_empty() {
                 "; the target declares to lack "
                 (clean(&document.target.lacks.iter().map(String::as_str).collect::<Vec<_>>().join(", ")))
+            }
+        }
+    }
+}
+
+fn suspects(document: &Document) -> Markup {
+    html! {
+        @if !document.suspects.is_empty() {
+            section id="suspects" {
+                h2 { "What the failures look like" }
+                ul { @for suspect in &document.suspects { li { (clean(&suspect.told())) } } }
             }
         }
     }

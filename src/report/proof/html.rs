@@ -9,7 +9,7 @@ use crate::report::html::{POLICY, clean};
 
 /// Renders a proof as a page.
 pub fn render(proof: &Proof) -> String {
-    let mut chapters: Vec<&str> = proof.faults.iter().flat_map(all).map(|catch| chapter(catch)).collect();
+    let mut chapters: Vec<&str> = proof.faults.iter().flat_map(all).map(chapter).collect();
     chapters.sort_unstable();
     chapters.dedup();
     let page = html! {
@@ -27,8 +27,8 @@ pub fn render(proof: &Proof) -> String {
                 main {
                     (matrix(proof, &chapters))
                     (list("never-failed", "Assertions that never failed",
-                        proof.never_failed.iter().map(|place| format!("{} {}", place.case, place.pointer)).collect()))
-                    (list("unproven", "MUST clauses that were never found broken", proof.unproven.clone()))
+                        &proof.never_failed.iter().map(|place| format!("{} {}", place.case, place.pointer)).collect::<Vec<_>>()))
+                    (list("unproven", "MUST clauses that were never found broken", &proof.unproven))
                 }
             }
         }
@@ -116,14 +116,14 @@ fn row(fault: &Proven, chapters: &[&str]) -> Markup {
     }
 }
 
-fn list(id: &str, title: &str, entries: Vec<String>) -> Markup {
+fn list(id: &str, title: &str, entries: &[String]) -> Markup {
     html! {
         @if !entries.is_empty() {
             section id=(id) {
                 h2 { (title) }
                 details {
                     summary { (entries.len()) }
-                    ul { @for entry in &entries { li { code { (clean(entry)) } } } }
+                    ul { @for entry in entries { li { code { (clean(entry)) } } } }
                 }
             }
         }

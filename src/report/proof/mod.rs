@@ -11,9 +11,15 @@ use crate::replay::verdict::{Outcome, Verdict};
 use crate::suite::Suite;
 use crate::suite::case::{Expectation, Step};
 use crate::suite::clause::{Level, Weight};
+use crate::suite::signature::{Signature, Signatures};
+
+use super::diagnosis::sign_of;
 
 /// The version of the shape of the report.
 pub const SHAPE: u32 = 1;
+
+/// How many ways in which a fault shows are recorded.
+const SIGNS: usize = 3;
 
 /// What became of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,6 +53,17 @@ impl Verdicted {
             other => other.name(),
         }
     }
+}
+
+/// Which cases are run for a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Until the first catches it: first those about its clauses, then all others.
+    First,
+    /// All that are about its clauses; the others only if none of those catches it.
+    Clauses,
+    /// Every case.
+    Matrix,
 }
 
 /// How a case noticed a fault.
@@ -84,12 +101,18 @@ pub struct Proven {
     pub cases: usize,
     /// Cases that could not be judged.
     pub inconclusive: usize,
-    /// The case files that failed, of those that were run.
+    /// The cases that could be judged.
+    #[serde(skip)]
+    pub ran: BTreeSet<String>,
+    /// Of those, the ones that failed.
     #[serde(skip)]
     pub failed: BTreeSet<String>,
     /// The clauses that were found broken.
     #[serde(skip)]
     pub broke: BTreeSet<String>,
+    /// How often findings of failed cases showed in which way.
+    #[serde(skip)]
+    pub signs: BTreeMap<String, usize>,
     /// The assertions that failed: case file and JSON Pointer.
     #[serde(skip)]
     pub fell: BTreeSet<(String, String)>,
@@ -109,7 +132,7 @@ pub struct Summary {
     pub survived: usize,
     /// Assertions of cases that were not seen to fail; `None` unless every case was run for every fault.
     pub never_failed: Option<usize>,
-    /// MUST clauses that can be tested and were not seen to be found broken; `None` like before.
+    /// MUST clauses that can be tested and were not seen to be found broken; `None` unless all cases about them were run.
     pub unproven: Option<usize>,
 }
 
@@ -138,7 +161,7 @@ pub struct Proof {
     pub faults: Vec<Proven>,
     /// Assertions that never failed; only of a whole matrix.
     pub never_failed: Vec<Place>,
-    /// MUST clauses that can be tested and were never found broken; only of a whole matrix.
+    /// MUST clauses that can be tested and were never found broken; empty where that was not asked.
     pub unproven: Vec<String>,
 }
 
@@ -155,8 +178,10 @@ impl Proven {
             also_found_by: Vec::new(),
             cases: 0,
             inconclusive: 0,
+            ran: BTreeSet::new(),
             failed: BTreeSet::new(),
             broke: BTreeSet::new(),
+            signs: BTreeMap::new(),
             fell: BTreeSet::new(),
         }
     }
@@ -172,8 +197,16 @@ impl Proven {
             }
             _ => self.cases += 1,
         }
+        self.ran.insert(outcome.id.clone());
         if outcome.verdict == Verdict::Fail {
-            self.failed.insert(outcome.case.clone());
+            self.failed.insert(outcome.id.clone());
+            let signs = outcome
+                .findings
+                .iter()
+                .map(|finding| sign_of(&finding.assertion, &finding.actual));
+            for sign in signs.collect::<BTreeSet<_>>() {
+                *self.signs.entry(sign).or_default() += 1;
+            }
         }
         let mut other = None;
         let mut caught = None;
@@ -223,18 +256,24 @@ fn known(suite: &Suite, id: &str) -> String {
 }
 
 impl Proof {
-    /// Sums up; `matrix` says that every case was run for every fault.
-    pub fn new(suite: &Suite, mut faults: Vec<Proven>, matrix: bool, milliseconds: f64) -> Self {
+    /// Sums up; `reach` says which cases were run.
+    pub fn new(suite: &Suite, mut faults: Vec<Proven>, reach: Reach, milliseconds: f64) -> Self {
+        let matrix = reach == Reach::Matrix;
         faults.sort_by(|a, b| (&a.kind, &a.id).cmp(&(&b.kind, &b.id)));
         for fault in &mut faults {
             fault.caught_by.sort_by(|a, b| a.case.cmp(&b.case));
             fault.also_found_by.sort_by(|a, b| a.case.cmp(&b.case));
         }
         let count = |verdict| faults.iter().filter(|fault| fault.verdict == verdict).count();
-        let (never_failed, unproven) = if matrix {
-            (never_failed(suite, &faults), unproven(suite, &faults))
+        let never_failed = if matrix {
+            never_failed(suite, &faults)
         } else {
-            (Vec::new(), Vec::new())
+            Vec::new()
+        };
+        let unproven = if reach == Reach::First {
+            Vec::new()
+        } else {
+            unproven(suite, &faults)
         };
         let summary = Summary {
             caught: count(Verdicted::Caught),
@@ -242,7 +281,7 @@ impl Proof {
             wrong_reason: count(Verdicted::WrongReason),
             survived: count(Verdicted::Survived),
             never_failed: matrix.then_some(never_failed.len()),
-            unproven: matrix.then_some(unproven.len()),
+            unproven: (reach != Reach::First).then_some(unproven.len()),
         };
         Self {
             version: SHAPE,
@@ -252,6 +291,42 @@ impl Proof {
             faults,
             never_failed,
             unproven,
+        }
+    }
+
+    /// The cases by which the faults are told apart: for each, the first that caught it.
+    pub fn witnesses(faults: &[Proven]) -> BTreeSet<String> {
+        let failing = |fault: &&Proven| !fault.failed.is_empty();
+        let first = |fault: &Proven| {
+            let caught = fault.caught_by.iter().map(|catch| &catch.case);
+            caught.filter(|case| fault.failed.contains(*case)).min().cloned()
+        };
+        faults.iter().filter(failing).filter_map(first).collect()
+    }
+
+    /// What is to be recorded of some cases; `before` has the reasons that somebody gave.
+    pub fn signatures(&self, witnesses: BTreeSet<String>, before: &Signatures) -> Signatures {
+        let places: BTreeMap<&String, usize> = witnesses.iter().zip(0..).collect();
+        let signature = |fault: &Proven| {
+            let mut signs: Vec<(&String, &usize)> = fault.signs.iter().collect();
+            signs.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+            Signature {
+                id: fault.id.clone(),
+                text: fault.text.clone(),
+                clauses: fault.clauses.clone(),
+                signs: signs.into_iter().take(SIGNS).map(|(sign, _)| sign.clone()).collect(),
+                failed: fault
+                    .failed
+                    .iter()
+                    .filter_map(|case| places.get(case).copied())
+                    .collect(),
+            }
+        };
+        let reason = |clause: &String| (clause.clone(), before.unproven.get(clause).cloned().unwrap_or_default());
+        Signatures {
+            faults: self.faults.iter().map(signature).collect(),
+            unproven: self.unproven.iter().map(reason).collect(),
+            cases: witnesses.into_iter().collect(),
         }
     }
 
@@ -315,7 +390,11 @@ fn assertions(expectation: &Expectation) -> Vec<String> {
 
 /// MUST clauses that can be tested and that no fault was found to break.
 fn unproven(suite: &Suite, faults: &[Proven]) -> Vec<String> {
-    let broke: BTreeSet<&str> = faults.iter().flat_map(|fault| &fault.broke).map(String::as_str).collect();
+    let broke: BTreeSet<&str> = faults
+        .iter()
+        .flat_map(|fault| &fault.broke)
+        .map(String::as_str)
+        .collect();
     let all = suite
         .clauses()
         .iter()

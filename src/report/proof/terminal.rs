@@ -25,7 +25,11 @@ fn write(out: &mut String, proof: &Proof) -> fmt::Result {
         write_fault(out, fault)?;
     }
     let summary = &proof.summary;
-    let style = if summary.survived + summary.wrong_reason == 0 { GOOD } else { BAD };
+    let style = if summary.survived + summary.wrong_reason == 0 {
+        GOOD
+    } else {
+        BAD
+    };
     writeln!(
         out,
         "{style}{} of {} faults caught{style:#}, {} for the wrong reason, {} survived; {:.1} s",
@@ -42,11 +46,14 @@ fn write(out: &mut String, proof: &Proof) -> fmt::Result {
             summary.caught_as_lesser
         )?;
     }
-    if let (Some(assertions), Some(clauses)) = (summary.never_failed, summary.unproven) {
-        writeln!(
-            out,
-            "{assertions} assertions and {clauses} MUST clauses never failed; the JSON report lists them"
-        )?;
+    let counts = [(summary.never_failed, "assertions"), (summary.unproven, "MUST clauses")];
+    for (count, what) in counts {
+        if let Some(count) = count {
+            writeln!(
+                out,
+                "{FAINT}{count} {what} failed for no fault; the JSON report lists them{FAINT:#}"
+            )?;
+        }
     }
     Ok(())
 }
@@ -54,14 +61,27 @@ fn write(out: &mut String, proof: &Proof) -> fmt::Result {
 fn write_fault(out: &mut String, fault: &Proven) -> fmt::Result {
     writeln!(out, "{BAD}{}{BAD:#} {}", fault.verdict.told().to_uppercase(), fault.id)?;
     writeln!(out, "  {}", fault.text)?;
-    write!(out, "  {FAINT}breaks {}; {} cases were run", fault.clauses.join(", "), fault.cases)?;
+    write!(
+        out,
+        "  {FAINT}breaks {}; {} cases were run",
+        fault.clauses.join(", "),
+        fault.cases
+    )?;
     if fault.inconclusive > 0 {
         write!(out, ", {} could not be judged", fault.inconclusive)?;
     }
     writeln!(out, "{FAINT:#}")?;
     for catch in fault.also_found_by.iter().take(SHOWN) {
-        let clause = if catch.clause.is_empty() { "its setup" } else { &catch.clause };
-        writeln!(out, "  {FAINT}{} failed for {clause}: {}{FAINT:#}", catch.case, catch.assertion)?;
+        let clause = if catch.clause.is_empty() {
+            "its setup"
+        } else {
+            &catch.clause
+        };
+        writeln!(
+            out,
+            "  {FAINT}{} failed for {clause}: {}{FAINT:#}",
+            catch.case, catch.assertion
+        )?;
     }
     if fault.also_found_by.len() > SHOWN {
         writeln!(out, "  {FAINT}and {} more{FAINT:#}", fault.also_found_by.len() - SHOWN)?;

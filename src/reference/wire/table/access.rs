@@ -1,6 +1,9 @@
 //! Who may do what.
 
-use super::*;
+use super::{
+    CONFLICT, Change, DONE, FORBIDDEN, GET, Is, Kind, NO, NOT_FOUND, On, PUT, SESSION, SESSIONS, TEMPLATES,
+    THROUGH_HANDLE, WireFault, YES, fault,
+};
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[WireFault] = &[

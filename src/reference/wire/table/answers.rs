@@ -1,6 +1,9 @@
 //! Statuses, headers and bodies of answers.
 
-use super::*;
+use super::{
+    Change, DELETE, DONE, ELEMENTS, Edit, FORBIDDEN, GET, Is, Kind, NO, NOT_FOUND, NOTHING, On, PUT, SESSION, SESSIONS,
+    TEMPLATES, WireFault, YES, fault,
+};
 
 const JSON: On = On::Told("/branch", Is::There);
 
@@ -24,6 +27,7 @@ pub(super) const TABLE: &[WireFault] = &[
     fault("malformed-is-422", "A malformed body is answered 422.", &["SES-BODY-001", "SES-BODY-012"], &[SESSION, PUT, On::Status(&[400])], &[Change::Status(422)]),
     fault("malformed-is-fine", "A body that is no JSON is answered 200.", &["SES-BODY-001"], &[SESSION, PUT, On::Asked("", Is::Json("null")), On::Status(&[400])], YES),
     fault("malformed-is-403", "A malformed body is answered 403.", &["SES-BODY-001", "SES-BODY-002"], &[SESSION, PUT, On::Status(&[400])], &[Change::Status(403)]),
+    fault("refusals-are-200", "Whatever is refused is answered 200.", &["SES-BODY-001", "SES-BODY-002", "SES-PRIN-003"], &[On::Status(&[400, 401, 403, 404, 405, 409])], YES),
     fault("forbidden-is-401", "Whoever may not is answered 401.", &["SES-PRIN-005", "SES-JOIN-019"], &[On::Status(&[403])], &[Change::Status(401)]),
     fault("forbidden-is-404", "Whoever may not is answered 404.", &["SES-ADDR-009", "SES-PRIN-005", "SES-VIS-004"], &[On::Status(&[403])], &[Change::Status(404)]),
     fault("forbidden-is-400", "A join that is refused is answered 400.", &["SES-JOIN-019", "SES-RESTR-003", "SES-RESTR-015"], &[SESSIONS, PUT, On::Status(&[403])], &[Change::Status(400)]),

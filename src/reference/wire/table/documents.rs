@@ -1,22 +1,43 @@
 //! Fields of session documents.
 
-use super::*;
+use super::{Change, DONE, ELEMENTS, Edit, GET, Is, On, PUT, SESSION, SESSIONS, WireFault, fault};
 
 const SHOWN: On = On::Status(&[200, 201, 412]);
 const LARGE: On = On::Told("/constants/system/capabilities/large", Is::Json("true"));
 
 /// A fault of every session document.
-const fn field(id: &'static str, text: &'static str, clauses: &'static [&'static str], does: &'static [Change]) -> WireFault {
-    fault(id, text, clauses, &[SESSIONS, SHOWN, On::Told("/branch", Is::There)], does)
+const fn field(
+    id: &'static str,
+    text: &'static str,
+    clauses: &'static [&'static str],
+    does: &'static [Change],
+) -> WireFault {
+    fault(
+        id,
+        text,
+        clauses,
+        &[SESSIONS, SHOWN, On::Told("/branch", Is::There)],
+        does,
+    )
 }
 
 /// A fault of sessions that are read.
-const fn read(id: &'static str, text: &'static str, clauses: &'static [&'static str], does: &'static [Change]) -> WireFault {
+const fn read(
+    id: &'static str,
+    text: &'static str,
+    clauses: &'static [&'static str],
+    does: &'static [Change],
+) -> WireFault {
     fault(id, text, clauses, &[SESSION, GET, On::Status(&[200])], does)
 }
 
 /// A fault of sessions that are written.
-const fn written(id: &'static str, text: &'static str, clauses: &'static [&'static str], does: &'static [Change]) -> WireFault {
+const fn written(
+    id: &'static str,
+    text: &'static str,
+    clauses: &'static [&'static str],
+    does: &'static [Change],
+) -> WireFault {
     fault(id, text, clauses, &[SESSION, PUT, DONE], does)
 }
 
@@ -190,6 +211,19 @@ pub(super) const TABLE: &[WireFault] = &[
     fault("large-shows-nobody", "A large session does not show the caller.", &["SES-LARGE-001"], &[SESSIONS, DONE, LARGE], &[Change::Tell("/members", Edit::Set("{}"))]),
     fault("large-miscounts", "A large session counts the caller only.", &["SES-LARGE-011"], &[SESSIONS, DONE, LARGE], &[Change::Tell("/membersInfo/count", Edit::Set("1"))]),
     fault("large-miscounts-accepted", "A large session counts one accepted member.", &["SES-LARGE-011"], &[SESSIONS, DONE, LARGE], &[Change::Tell("/membersInfo/accepted", Edit::Set("1"))]),
+    field("members-exchange-custom", "The first two members show each other's custom properties.", &["SES-MERGE-023", "SES-MEMBER-006"], &[Change::Exchange("/members/0/properties/custom", "/members/1/properties/custom")]),
+    field("members-exchange-system", "The first two members show each other's system properties.", &["SES-JOIN-007", "SES-JOIN-005", "SES-MEMBER-009"], &[Change::Exchange("/members/0/properties/system", "/members/1/properties/system")]),
+    field("members-exchange-gamertags", "The first two members show each other's gamertags.", &["SES-RESP-011", "LIVE-008"], &[Change::Exchange("/members/0/gamertag", "/members/1/gamertag")]),
+    field("members-exchange-xuids", "The first two members show each other's xuids.", &["SES-MCON-001", "SES-JOIN-002", "SES-JOIN-014"], &[Change::Exchange("/members/0/constants/system/xuid", "/members/1/constants/system/xuid")]),
+    field("members-exchange-join-times", "The first two members show each other's joinTime.", &["SES-RESP-012", "SES-JOIN-009"], &[Change::Exchange("/members/0/joinTime", "/members/1/joinTime")]),
+    field("members-exchange-roles", "The first two members show each other's roles.", &["SES-ROLE-010", "SES-ROLE-004"], &[Change::Exchange("/members/0/roles", "/members/1/roles")]),
+    field("constants-and-properties-exchange-custom", "Custom constants and custom properties stand in each other's place.", &["SES-CREATE-003", "SES-MERGE-001"], &[Change::Exchange("/constants/custom", "/properties/custom")]),
+    field("count-and-accepted-exchange", "count and accepted stand in each other's place.", &["SES-RESP-008", "SES-RESP-006"], &[Change::Exchange("/membersInfo/count", "/membersInfo/accepted")]),
+    field("keys-are-lower-case", "The keys of sessions are in small letters.", &["LIVE-007", "SES-RESP-001"], &[Change::Tell("", Edit::Lower)]),
+    field("system-keys-are-lower-case", "The keys of system constants are in small letters.", &["SES-CREATE-003", "SES-CONST-015"], &[Change::Tell("/constants/system", Edit::Lower)]),
+    field("next-timer-is-null", "nextTimer is null while nothing is pending.", &["SES-RESP-005"], &[Change::TellText("\"members\":", "\"nextTimer\":null,\"members\":")]),
+    field("initializing-is-null", "initializing is null while nothing is initialized.", &["INIT-006"], &[Change::TellText("\"members\":", "\"initializing\":null,\"members\":")]),
+    written("writes-answer-the-state-before", "A write is answered with the session as it was before.", &["PROTO-001", "SES-MERGE-021", "SES-MERGE-001"], &[Change::Former]),
     fault("element-shows-session", "Elements are answered with an envelope.", &["SES-ELEM-005", "SES-ELEM-009", "SES-ELEM-012"], &[ELEMENTS, GET, On::Status(&[200])], &[Change::Tell("", Edit::Wrap)]),
     fault("element-is-empty", "Elements are answered {}.", &["SES-ELEM-005", "SES-ELEM-009", "SES-ELEM-012"], &[ELEMENTS, GET, On::Status(&[200])], &[Change::Body("{}")]),
     fault("element-custom-is-empty", "Elements show no custom properties.", &["SES-ELEM-005", "SES-ELEM-001", "SES-ELEM-009", "SES-ELEM-012"], &[ELEMENTS, GET, On::Status(&[200])], &[Change::Tell("/custom", Edit::Set("{}")), Change::Tell("/properties/custom", Edit::Set("{}"))]),

@@ -1,6 +1,9 @@
 //! Handles, and sessions through them.
 
-use super::*;
+use super::{
+    CONFLICT, Change, DELETE, DONE, Edit, FORBIDDEN, GET, HANDLE, HANDLES, Is, NO, NOT_FOUND, NOTHING, On, POST, PUT,
+    THROUGH_HANDLE, WireFault, YES, fault,
+};
 
 const ACTIVITY: On = On::Asked("/type", Is::Json("\"activity\""));
 const INVITE: On = On::Asked("/type", Is::Json("\"invite\""));

@@ -1,10 +1,21 @@
 //! The initialization of members.
 
-use super::*;
+use super::{Change, DONE, Edit, Is, On, PUT, REFUSED, SESSION, SESSIONS, WireFault, YES, fault};
 
 /// A fault of every session document.
-const fn field(id: &'static str, text: &'static str, clauses: &'static [&'static str], does: &'static [Change]) -> WireFault {
-    fault(id, text, clauses, &[SESSIONS, DONE, On::Told("/branch", Is::There)], does)
+const fn field(
+    id: &'static str,
+    text: &'static str,
+    clauses: &'static [&'static str],
+    does: &'static [Change],
+) -> WireFault {
+    fault(
+        id,
+        text,
+        clauses,
+        &[SESSIONS, DONE, On::Told("/branch", Is::There)],
+        does,
+    )
 }
 
 #[rustfmt::skip]

@@ -63,9 +63,25 @@ const QUERY: On = On::Path(&[Kind::Sessions, Kind::Batch]);
 const TEMPLATES: On = On::Path(&[Kind::Templates, Kind::Template]);
 const DONE: On = On::Status(&[200, 201]);
 const REFUSED: On = On::Status(&[400, 403, 409]);
-const NO: &[Change] = &[Change::Status(400), Change::Head("content-type", "text/plain"), Change::Body("No.")];
-const FORBIDDEN: &[Change] = &[Change::Status(403), Change::Head("content-type", "text/plain"), Change::Body("No.")];
-const CONFLICT: &[Change] = &[Change::Status(409), Change::Head("content-type", "text/plain"), Change::Body("No.")];
-const NOT_FOUND: &[Change] = &[Change::Status(404), Change::Head("content-type", "text/plain"), Change::Body("No.")];
+const NO: &[Change] = &[
+    Change::Status(400),
+    Change::Head("content-type", "text/plain"),
+    Change::Body("No."),
+];
+const FORBIDDEN: &[Change] = &[
+    Change::Status(403),
+    Change::Head("content-type", "text/plain"),
+    Change::Body("No."),
+];
+const CONFLICT: &[Change] = &[
+    Change::Status(409),
+    Change::Head("content-type", "text/plain"),
+    Change::Body("No."),
+];
+const NOT_FOUND: &[Change] = &[
+    Change::Status(404),
+    Change::Head("content-type", "text/plain"),
+    Change::Body("No."),
+];
 const NOTHING: &[Change] = &[Change::Status(204), Change::Empty];
 const YES: &[Change] = &[Change::Status(200)];

@@ -1,6 +1,8 @@
 //! Queries for sessions and for handles, and searches.
 
-use super::*;
+use super::{
+    Change, Edit, FORBIDDEN, GET, HANDLE_QUERY, Is, Kind, NO, NOT_FOUND, NOTHING, On, QUERY, WireFault, YES, fault,
+};
 
 const ACTIVITY: On = On::Asked("/type", Is::Json("\"activity\""));
 const SEARCH: On = On::Asked("/type", Is::Json("\"search\""));
@@ -12,12 +14,22 @@ const fn blind(id: &'static str, text: &'static str, clauses: &'static [&'static
 }
 
 /// A search whose filter has a text finds everything.
-const fn all_seeing(id: &'static str, text: &'static str, clauses: &'static [&'static str], on: &'static [On]) -> WireFault {
+const fn all_seeing(
+    id: &'static str,
+    text: &'static str,
+    clauses: &'static [&'static str],
+    on: &'static [On],
+) -> WireFault {
     fault(id, text, clauses, on, &[Change::Ask("/filter", Edit::Remove)])
 }
 
 /// A search whose filter has a text is refused.
-const fn refusing(id: &'static str, text: &'static str, clauses: &'static [&'static str], on: &'static [On]) -> WireFault {
+const fn refusing(
+    id: &'static str,
+    text: &'static str,
+    clauses: &'static [&'static str],
+    on: &'static [On],
+) -> WireFault {
     fault(id, text, clauses, on, NO)
 }
 
@@ -37,6 +49,10 @@ pub(super) const TABLE: &[WireFault] = &[
     fault("results-have-no-session", "Results have no sessionRef.", &["QRY-026"], &[QUERY, FOUND], &[Change::Tell("/results/*/sessionRef", Edit::Remove)]),
     fault("results-have-no-name", "The sessionRef of results has no name.", &["QRY-026"], &[QUERY, FOUND], &[Change::Tell("/results/*/sessionRef/name", Edit::Remove)]),
     fault("results-have-no-scid", "The sessionRef of results has no scid.", &["QRY-026"], &[QUERY, FOUND], &[Change::Tell("/results/*/sessionRef/scid", Edit::Remove)]),
+    fault("results-have-another-template", "The sessionRef of results has another templateName.", &["QRY-026"], &[QUERY, FOUND], &[Change::Tell("/results/*/sessionRef/templateName", Edit::Set("\"other\""))]),
+    fault("results-exchange-sessions", "The first two results name each other's sessions.", &["QRY-034", "QRY-026", "QRY-002"], &[QUERY, FOUND], &[Change::Exchange("/results/0/sessionRef", "/results/1/sessionRef")]),
+    fault("activities-have-another-session", "Activities that are found name another session.", &["HDL-QRY-005", "HDL-QRY-008", "HDL-ACT-001"], &[HANDLE_QUERY, ACTIVITY, FOUND], &[Change::Tell("/results/*/sessionRef/name", Edit::Set("\"another\""))]),
+    fault("search-results-have-another-session", "Search handles that are found name another session.", &["SRCH-HDL-019", "SRCH-HDL-013", "SRCH-QRY-001"], &[HANDLE_QUERY, SEARCH, FOUND], &[Change::Tell("/results/*/sessionRef/name", Edit::Set("\"another\""))]),
     fault("results-have-no-start", "Results have no startTime.", &["QRY-026"], &[QUERY, FOUND], &[Change::Tell("/results/*/startTime", Edit::Remove)]),
     fault("results-start-long-ago", "The startTime of results is that of another day.", &["QRY-026"], &[QUERY, FOUND], &[Change::Tell("/results/*/startTime", Edit::Set("\"2001-01-01T00:00:00.0000000Z\""))]),
     fault("results-have-no-accepted", "Results have no accepted.", &["QRY-026"], &[QUERY, FOUND], &[Change::Tell("/results/*/accepted", Edit::Remove)]),

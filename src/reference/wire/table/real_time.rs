@@ -1,6 +1,6 @@
 //! Frames of the real-time socket.
 
-use super::*;
+use super::{Change, DONE, Edit, Is, NO, On, PUT, SESSION, SESSIONS, WireFault, YES, fault};
 
 const SUBSCRIBED: On = On::Frame(1);
 const UNSUBSCRIBED: On = On::Frame(2);
@@ -8,7 +8,12 @@ const EVENT: On = On::Frame(3);
 const KINDS: &str = "/members/me/properties/system/subscription/changeTypes/*";
 
 /// A kind of change that is never told.
-const fn deaf(id: &'static str, text: &'static str, clauses: &'static [&'static str], does: &'static [Change]) -> WireFault {
+const fn deaf(
+    id: &'static str,
+    text: &'static str,
+    clauses: &'static [&'static str],
+    does: &'static [Change],
+) -> WireFault {
     fault(id, text, clauses, &[SESSIONS, PUT], does)
 }
 
@@ -54,7 +59,7 @@ pub(super) const TABLE: &[WireFault] = &[
     fault("unsubscribing-has-another-sequence", "The answer to unsubscribing has another sequence number.", &["RTA-005", "RTA-007"], &[UNSUBSCRIBED], &[Change::Tell("/1", Edit::Add(1))]),
     fault("sockets-need-nothing", "A handshake that lacks something is answered 200.", &["RTA-001"], &[On::Line("/connect"), On::Status(&[400, 401, 426])], YES),
     fault("connections-are-overlooked", "connection is overlooked.", &["RTA-009", "RTA-025", "RTA-031", "SES-CAP-008"], &[SESSION, PUT], &[Change::Ask("/members/me/properties/system/connection", Edit::Remove)]),
-    fault("active-needs-no-connection", "Whoever has no connection is shown as active.", &["SES-CAP-008", "LIVE-020"], &[SESSION, PUT, On::Asked("/members/me/properties/system/active", Is::Json("true")), DONE, On::Told("/constants/system/capabilities/connectionRequiredForActiveMembers", Is::Json("true"))], &[Change::Tell("/members/*/properties/system/active", Edit::Put("true")), Change::Tell("/members/*/activeTitleId", Edit::Put("\"1\""))]),
+    fault("active-needs-no-connection", "Whoever has no connection is shown as active.", &["SES-CAP-008", "LIVE-020"], &[SESSION, PUT, On::Asked("/members/me/properties/system/active", Is::Json("true")), DONE, On::Told("/constants/system/capabilities/connectionRequiredForActiveMembers", Is::Json("true"))], &[Change::Tell("/members/0/properties/system/active", Edit::Put("true")), Change::Tell("/members/0/activeTitleId", Edit::Put("\"1\""))]),
     fault("dead-connections-are-refused", "Whoever has lost its connection may not write.", &["LIVE-020", "RTA-028"], &[SESSION, PUT, On::Asked("/members/me/properties/system/connection", Is::There), On::Status(&[200])], NO),
     fault("any-change-type-is-fine", "An unknown change type is answered 200.", &["RTA-012"], &[SESSION, PUT, On::Asked("/members/me/properties/system/subscription", Is::There), On::Status(&[400])], YES),
     fault("subscription-is-overlooked", "subscription is overlooked.", &["RTA-011", "RTA-037"], &[SESSION, PUT], &[Change::Ask("/members/me/properties/system/subscription", Edit::Remove)]),

@@ -1,14 +1,27 @@
 //! Requests that are altered on their way, and bodies that are taken or refused against the rules.
 
-use super::*;
+use super::{
+    CONFLICT, Change, DELETE, DONE, ELEMENTS, Edit, FORBIDDEN, GET, Is, Kind, NO, NOTHING, On, PUT, QUERY, REFUSED,
+    SESSION, THROUGH_HANDLE, WireFault, YES, fault,
+};
 
 /// What is refused is answered 200 where the body has something at a place.
-const fn lenient(id: &'static str, text: &'static str, clauses: &'static [&'static str], on: &'static [On]) -> WireFault {
+const fn lenient(
+    id: &'static str,
+    text: &'static str,
+    clauses: &'static [&'static str],
+    on: &'static [On],
+) -> WireFault {
     fault(id, text, clauses, on, YES)
 }
 
 /// What is taken is answered 400 where the body has something at a place.
-const fn strict(id: &'static str, text: &'static str, clauses: &'static [&'static str], on: &'static [On]) -> WireFault {
+const fn strict(
+    id: &'static str,
+    text: &'static str,
+    clauses: &'static [&'static str],
+    on: &'static [On],
+) -> WireFault {
     fault(id, text, clauses, on, NO)
 }
 

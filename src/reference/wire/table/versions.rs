@@ -1,15 +1,37 @@
 //! How contract versions differ.
 
-use super::*;
+use super::{Change, DONE, Edit, On, PUT, SESSION, SESSIONS, WireFault, fault};
 
 /// A fault of the documents that callers of 104 get.
-const fn at_104(id: &'static str, text: &'static str, clauses: &'static [&'static str], does: &'static [Change]) -> WireFault {
-    fault(id, text, clauses, &[SESSIONS, DONE, On::Sent("x-xbl-contract-version", "104")], does)
+const fn at_104(
+    id: &'static str,
+    text: &'static str,
+    clauses: &'static [&'static str],
+    does: &'static [Change],
+) -> WireFault {
+    fault(
+        id,
+        text,
+        clauses,
+        &[SESSIONS, DONE, On::Sent("x-xbl-contract-version", "104")],
+        does,
+    )
 }
 
 /// A fault of the documents that callers of 105 get.
-const fn at_105(id: &'static str, text: &'static str, clauses: &'static [&'static str], does: &'static [Change]) -> WireFault {
-    fault(id, text, clauses, &[SESSIONS, DONE, On::Sent("x-xbl-contract-version", "105")], does)
+const fn at_105(
+    id: &'static str,
+    text: &'static str,
+    clauses: &'static [&'static str],
+    does: &'static [Change],
+) -> WireFault {
+    fault(
+        id,
+        text,
+        clauses,
+        &[SESSIONS, DONE, On::Sent("x-xbl-contract-version", "105")],
+        does,
+    )
 }
 
 #[rustfmt::skip]
