@@ -18,6 +18,7 @@ use mpsd_conformance::reference::clock::Clock;
 use mpsd_conformance::reference::config::Config;
 use mpsd_conformance::reference::server::Server;
 use mpsd_conformance::replay::client::{Client, WireRequest};
+use mpsd_conformance::target::Target;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -86,7 +87,7 @@ fn serve(criterion: &mut Criterion) {
         .block_on(Server::start(&config, Clock::system(), any))
         .expect("the reference starts");
     let limit = Duration::from_secs(10);
-    let reference = Client::new(&server.url(), limit).expect("a client");
+    let reference = Client::new(&Target::at(&server.url()), limit).expect("a client");
     // The sessions are there, and the bare handler answers with a document of their size.
     let document = runtime.block_on(async {
         load(&reference, &token, "PUT", true).await;
@@ -106,7 +107,7 @@ fn serve(criterion: &mut Criterion) {
         let put = answer.clone();
         let routes = get(answer).put(move |_: Bytes| put());
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/{*path}", routes)).await });
-        Client::new(&format!("http://{address}"), limit).expect("a client")
+        Client::new(&Target::at(&format!("http://{address}")), limit).expect("a client")
     });
     for (method, is_changing) in [("GET", false), ("PUT", true)] {
         let mut group = criterion.benchmark_group(format!("{method} over {AT_ONCE} connections"));

@@ -69,7 +69,7 @@ fn requests(target: &Target, index: usize) -> [WireRequest; 3] {
         let token = target
             .identities
             .get(speaker)
-            .map(|identity| identity.authorization.reveal().to_owned());
+            .map(|identity| identity.token.reveal().to_string());
         let mut headers = vec![
             ("X-Xbl-Contract-Version".to_owned(), "107".to_owned()),
             ("Authorization".to_owned(), token.unwrap_or_default()),

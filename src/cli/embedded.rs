@@ -11,7 +11,8 @@ use crate::reference::clock::Clock;
 use crate::reference::config::{Config, RateLimits};
 use crate::reference::server::Server;
 use crate::suite::world::World;
-use crate::target::{Identity, Secret, Target};
+use crate::target::token::Token;
+use crate::target::{Identity, Target};
 
 /// The header that moves a conversation's clock ahead on the reference.
 pub const ADVANCE_HEADER: &str = "X-Mpsd-Advance-Ms";
@@ -91,7 +92,7 @@ pub fn target(world: &World, config: &Config, url: &str) -> Target {
                 .map(u32::to_string)
                 .unwrap_or_default(),
             device: identity.device.clone(),
-            authorization: Secret::new(tokens.get(name).cloned().unwrap_or_default()),
+            token: Token::fixed(tokens.get(name).map_or("", String::as_str)),
         };
         (name.clone(), identity)
     };
@@ -110,9 +111,7 @@ pub fn target(world: &World, config: &Config, url: &str) -> Target {
             RateLimits::Documented => BTreeSet::new(),
         },
         advance_header: config.clock_control.then(|| ADVANCE_HEADER.to_owned()),
-        in_flight: None,
-        lock: None,
-        is_disposable: false,
+        ..Target::default()
     }
 }
 

@@ -114,7 +114,7 @@ fn case(suite: &Suite, id: &str) -> Option<String> {
     if let Some(file) = suite.files().get(&format!("cases/{}.json", case.id)) {
         let _ = write!(text, "\n{file}");
     }
-    if let Some(snapshot) = suite.files().get(&format!("snapshots/{}.snap", case.id)) {
+    if let Some(snapshot) = suite.files().snapshot(&case.id) {
         let conversation = snapshot.splitn(3, "---\n").last().unwrap_or_default();
         let _ = write!(text, "\nthe conversation with the reference:\n\n{conversation}");
     }

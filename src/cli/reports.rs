@@ -86,6 +86,8 @@ pub(super) fn exit(document: &Document) -> Exit {
         .any(|case| case.verdict == Verdict::Inconclusive && case.exchanges == 0);
     if summary.suite_fault > 0 {
         Exit::Fault
+    } else if document.interrupted && !is_executed {
+        Exit::Inconclusive
     } else if !is_executed && is_cut_off {
         Exit::Unreachable
     } else if !is_executed {

@@ -3,19 +3,21 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use anstream::eprintln;
+use anstream::{eprint, eprintln};
 use clap::{Args, ValueEnum};
 
 use super::compare::read_report;
 use super::exit::Exit;
 use super::reports::{self, Reports, write_checked};
 use super::shard::Shard;
-use super::{SuiteSource, embedded, print, read_file, runtime, selection, style_error, tell, today, write_file};
-use crate::replay::client::WireRequest;
+use super::target::format_note;
+use super::{SuiteSource, embedded, now, print, read_file, runtime, selection, style_error, tell, today, write_file};
+use crate::replay::preflight::{Gravity, Note};
 use crate::replay::verdict::{Outcome, Verdict};
-use crate::replay::{self, Replay};
+use crate::replay::{self, Replay, Selected};
 use crate::report::document::Document;
 use crate::report::{self, Report};
 use crate::snapshot::baseline::{self, Baseline, Change};
@@ -70,6 +72,12 @@ pub(super) struct Options {
     /// Conversations at a time.
     #[arg(long, value_name = "N", default_value_t = 64)]
     jobs: usize,
+    /// Seconds that one exchange may take; an answer that takes longer leaves its case inconclusive.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    exchange_limit: Duration,
+    /// Seconds that one case may take, beside the time that it lets pass.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    case_limit: Duration,
     #[command(flatten)]
     suite: SuiteSource,
 }
@@ -79,6 +87,12 @@ enum Snapshots {
     Check,
     Record,
     Off,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.01..=86_400.0).contains(seconds));
+    let limit = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    limit.ok_or_else(|| "expected seconds, from 0.01 to 86400".to_owned())
 }
 
 impl Run {
@@ -140,17 +154,19 @@ impl Run {
         let target = Arc::new(target);
         let replay_options = replay::Options {
             jobs: options.jobs,
+            exchange_limit: options.exchange_limit,
+            case_limit: options.case_limit,
             strict: options.strict,
             ..replay::Options::default()
         };
         let replay = Replay::new(Arc::clone(&suite), Arc::clone(&target), replay_options);
         let replay = Arc::new(replay.map_err(|error| super::fault(&anyhow::Error::new(error)))?);
-        let secrets = Arc::new(replay.secrets());
+        let secrets = replay.secrets();
         let start = Instant::now();
         let total = selection.selected.len();
         let outcomes = runtime.block_on(async {
             if !is_embedded {
-                probe(&replay, &target).await?;
+                look(&replay, &selection.selected).await?;
             }
             let mut outcomes = Vec::with_capacity(total);
             let (is_told, schemas, watch) = (baseline.is_some(), Arc::clone(&suite), Arc::clone(&secrets));
@@ -161,19 +177,30 @@ impl Run {
                 }
             });
             let mut progress = Progress::new(total);
+            let watching = tokio::spawn(watch_interrupts(Arc::clone(&replay)));
             while let Some(outcome) = receiver.recv().await {
                 progress.step(&outcome);
                 outcomes.push(outcome);
             }
+            watching.abort();
             progress.clear();
             Ok(outcomes)
         })?;
         drop(service);
+        if outcomes.len() < total {
+            let lost = total - outcomes.len();
+            eprintln!(
+                "{}: {lost} cases came to no end; that is a defect of this program",
+                style_error("error")
+            );
+            return Ok(Exit::Fault);
+        }
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
         let mut report = Report::new(&suite, &target, outcomes, milliseconds);
         report.strict = options.strict;
         report.selectors.clone_from(&self.selectors);
         report.shard = options.shard.map(|shard| shard.to_string());
+        report.halted = replay.halted();
         report.apply(&deviations, today());
         report.diagnose();
         let changes = match &baseline {
@@ -250,7 +277,9 @@ impl Run {
             }
             _ => {
                 let failed = failed.iter().map(|outcome| outcome.id.as_str()).collect();
-                let short = recorded.map(|recorded| recorded.fallen_short(&ran, &failed, !report.is_partial));
+                let short = recorded.map(|recorded| {
+                    recorded.fallen_short(&ran, &failed, !report.is_partial && report.halted.is_none())
+                });
                 Ok(short.unwrap_or_default())
             }
         }
@@ -316,39 +345,71 @@ pub(super) fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
     target::file::read(&path.to_string_lossy(), &text, folder).map_err(|problems| tell(&problems, &text))
 }
 
-/// Asks each identity for the list of templates, to find a target that is not there or knows nobody.
-async fn probe(replay: &Replay, target: &Target) -> Result<(), Exit> {
-    let mut refused = Vec::new();
-    for (name, identity) in &target.identities {
-        let request = WireRequest {
-            method: "GET".to_owned(),
-            path: format!("/serviceconfigs/{}/sessiontemplates", target.scid),
-            headers: vec![
-                ("X-Xbl-Contract-Version".to_owned(), "107".to_owned()),
-                ("Authorization".to_owned(), identity.authorization.reveal().to_owned()),
-            ],
-            body: None,
-        };
-        match replay.client().send(&request).await {
-            Ok(response) if response.status == 401 => refused.push(name.as_str()),
-            Ok(_) => return Ok(()),
-            Err(error) => {
-                eprintln!(
-                    "{}: {} cannot be reached: {error}",
-                    style_error("error"),
-                    target.base_url
-                );
-                return Err(Exit::Unreachable);
-            }
+/// Ends the run when it is told to stop, and the process when it is told again.
+async fn watch_interrupts(replay: Arc<Replay>) {
+    let mut signals = Signals::new();
+    signals.next().await;
+    eprintln!("\nstopping: what the run made is taken back; once more ends it at once");
+    replay.interrupt();
+    signals.next().await;
+    #[expect(clippy::exit, reason = "whoever asks twice wants nothing else to be waited for")]
+    std::process::exit(Exit::Inconclusive as i32);
+}
+
+/// Ctrl-C, and what a supervisor sends; one that comes while nobody waits is not lost.
+struct Signals {
+    #[cfg(unix)]
+    listened: Vec<tokio::signal::unix::Signal>,
+}
+
+impl Signals {
+    fn new() -> Self {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+            let listened = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+            Self { listened }
         }
+        #[cfg(not(unix))]
+        Self {}
     }
-    eprintln!(
-        "{}: {} refuses every identity ({})",
-        style_error("error"),
-        target.base_url,
-        refused.join(", ")
-    );
-    Err(Exit::Unreachable)
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        std::future::poll_fn(|context| {
+            let is_ready = |signal: &mut tokio::signal::unix::Signal| signal.poll_recv(context).is_ready();
+            let count = self.listened.iter_mut().map(is_ready).filter(|ready| *ready).count();
+            if count > 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// Looks at the target, and tells what is not as it should be; `Err` when no run is possible.
+async fn look(replay: &Replay, selection: &[Selected]) -> Result<(), Exit> {
+    let look = replay.look(selection, now()).await;
+    let is_long = |note: &&Note| note.gravity == Gravity::Doubt && note.found.ends_with("declared pace");
+    let mut text = String::new();
+    for note in look
+        .notes
+        .iter()
+        .filter(|note| note.gravity >= Gravity::Problem || is_long(note))
+    {
+        text.push_str(&format_note(note));
+    }
+    replay.secrets().redact_text(&mut text);
+    eprint!("{text}");
+    if look.speaker.is_none() {
+        return Err(Exit::Unreachable);
+    }
+    if look.is_too_long {
+        eprintln!("{}: nothing was sent", style_error("error"));
+        return Err(Exit::Fault);
+    }
+    Ok(())
 }
 
 /// A line that counts, on a terminal only.
@@ -373,14 +434,14 @@ impl Progress {
         self.done += 1;
         self.failed += usize::from(outcome.verdict == Verdict::Fail);
         if self.is_shown && (self.done.is_multiple_of(16) || self.done == self.total) {
-            anstream::eprint!("\r{} of {} cases, {} failed", self.done, self.total, self.failed);
+            eprint!("\r{} of {} cases, {} failed", self.done, self.total, self.failed);
             let _ = std::io::stderr().flush();
         }
     }
 
     fn clear(&self) {
         if self.is_shown {
-            anstream::eprint!("\r{:60}\r", "");
+            eprint!("\r{:60}\r", "");
         }
     }
 }

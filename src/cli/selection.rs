@@ -72,13 +72,7 @@ fn chooses(suite: &Suite, selector: &str, case: &Case, variant: &Variant) -> boo
     }
     let id = selector.to_uppercase();
     suite.clause(&id).is_some_and(|wanted| {
-        let own = variant
-            .script
-            .steps
-            .iter()
-            .flat_map(crate::suite::case::Step::expectations)
-            .filter_map(|e| e.clauses.as_ref());
-        let mut clauses = variant.clauses.iter().chain(own.flatten());
+        let mut clauses = variant.clauses.iter().chain(&variant.judged);
         clauses.any(|id| suite.clause(id).is_some_and(|clause| clause.id == wanted.id))
     })
 }

@@ -14,6 +14,7 @@ use crate::reference::clock::Clock;
 use crate::reference::config::{Config, RateLimits};
 use crate::reference::server::Server;
 use crate::target::Target;
+use crate::target::token::Token;
 
 /// Serve the reference MPSD.
 #[derive(Debug, Args)]
@@ -99,7 +100,7 @@ fn described(config: &Config, url: &str) -> Target {
             gamertag: principal.gamertag.clone(),
             title: principal.title.0.to_string(),
             device: principal.device.clone(),
-            authorization: crate::target::Secret::new(tokens.get(name).cloned().unwrap_or_default()),
+            token: Token::fixed(tokens.get(name).map_or("", String::as_str)),
         };
         (name.clone(), identity)
     });
@@ -114,9 +115,7 @@ fn described(config: &Config, url: &str) -> Target {
             RateLimits::Documented => BTreeSet::default(),
         },
         advance_header: config.clock_control.then(|| embedded::ADVANCE_HEADER.to_owned()),
-        in_flight: None,
-        lock: None,
-        is_disposable: false,
+        ..Target::default()
     }
 }
 
@@ -146,7 +145,7 @@ fn write_target(path: &Path, target: &Target) -> Result<(), Exit> {
     let tokens = target
         .identities
         .iter()
-        .map(|(name, identity)| (name.clone(), identity.authorization.reveal().into()));
+        .map(|(name, identity)| (name.clone(), (&*identity.token.reveal()).into()));
     let tokens = Value::Object(tokens.collect::<Map<_, _>>());
     write_secret(&tokens_path, &format!("{tokens:#}\n"))?;
     write_file(path, &format!("{description:#}\n"))

@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::reports::write_checked;
 use super::run::load_target;
 use super::{SuiteSource, embedded, fault, now, print, runtime, selection, style_error};
-use crate::replay::preflight::Gravity;
+use crate::replay::preflight::{Gravity, Note};
 use crate::replay::{self, Replay};
 use crate::suite::Suite;
 
@@ -75,12 +75,15 @@ fn init(suite: &Suite, file: Option<PathBuf>) -> Result<Exit, Exit> {
     let description = json!({
         "about": [
             "`name` is what reports call the service; `baseUrl` ends before `/serviceconfigs`; `scid` is a service config of your own.",
+            "`tls`, for `https`: `authorities` names PEM files of certificate authorities beside the system's, `certificate` and `key` those of the suite itself where the service wants to see one, and `selfSigned` takes any certificate of a service on this machine.",
+            "`proxy`: \"http://HOST:PORT\", or { \"url\": ..., \"authorization\": SOURCE }. The proxies of the environment are never used.",
+            "`headers`: what else goes with every request; a value is a text, or a SOURCE as a token has, and then a secret.",
             "`templates`: the suite's names, with the names they have on your service. Leave out what it does not have: the cases that need it are not applicable then. `mpsd-conformance target needs` prints what is in each.",
-            "`identities`: who can speak, with the facts of your own users. Leave out whom you do not have; `alice` and `bob` go a long way. All of one `title` share a title id; those with another one differ on purpose.",
-            "A token is a whole `Authorization` value and never stands in this file: { \"env\": NAME }, { \"file\": PATH, \"key\": NAME } or { \"command\": [PROGRAM, ARGUMENT...] } says where it comes from.",
+            "`identities`: who can speak, with the facts of your own users. Leave out whom you do not have; `alice` and `bob` go a long way. All of one `title` share a title id; those with another one differ on purpose. How they know each other, `mpsd-conformance target needs` prints as `relations`; if your service cannot be told, `social-graph` and `blocks` belong in `lacks`.",
+            "A token is a whole `Authorization` value and never stands in this file. Its SOURCE: { \"env\": NAME }, { \"file\": PATH, \"key\": NAME } or { \"command\": [PROGRAM, ARGUMENT...] }. A file or a command is asked again after `expiresIn` seconds, and when the service answers 401; a command may also print { \"token\": VALUE, \"expiresIn\": SECONDS }.",
             format!("`lacks`: what the service does not do, of {}.", features.join(", ")),
             "`clock`: { \"advanceHeader\": NAME } if a request header moves the clock of one conversation ahead, in ms; without it timed cases really wait.",
-            "`limits`: { \"inFlight\": N } conversations at a time."
+            "`limits`: `requestsPerSecond` and `inFlight` of all together, and the same of each identity in `perIdentity`; a run keeps to them and says how long it will take."
         ],
         "name": "my service",
         "baseUrl": target.base_url,
@@ -88,6 +91,7 @@ fn init(suite: &Suite, file: Option<PathBuf>) -> Result<Exit, Exit> {
         "templates": target.templates,
         "identities": identities.collect::<Map<_, _>>(),
         "lacks": target.lacks,
+        "limits": { "inFlight": 16 },
     });
     let text = format!("{description:#}\n");
     let Some(path) = file else {
@@ -153,13 +157,7 @@ fn check(suite: Suite, file: &std::path::Path, selectors: &[String]) -> Result<E
     let notes = runtime()?.block_on(replay.preflight(&selection.selected, now()));
     let mut text = String::new();
     for note in &notes {
-        let (style, word) = match note.gravity {
-            Gravity::Fine => (AnsiColor::Green.on_default(), "fine"),
-            Gravity::Doubt => (AnsiColor::Yellow.on_default(), "note"),
-            Gravity::Problem => (AnsiColor::Red.on_default(), "problem"),
-            Gravity::Fatal => (AnsiColor::Red.on_default().bold(), "fatal"),
-        };
-        text.push_str(&format_note(style, word, &note.found, &note.advice));
+        text.push_str(&format_note(note));
     }
     replay.secrets().redact_text(&mut text);
     print(&text);
@@ -170,12 +168,19 @@ fn check(suite: Suite, file: &std::path::Path, selectors: &[String]) -> Result<E
     })
 }
 
-fn format_note(style: Style, word: &str, found: &str, advice: &str) -> String {
+/// A note in a line, with what to do in the next.
+pub(super) fn format_note(note: &Note) -> String {
+    let (style, word) = match note.gravity {
+        Gravity::Fine => (AnsiColor::Green.on_default(), "fine"),
+        Gravity::Doubt => (AnsiColor::Yellow.on_default(), "note"),
+        Gravity::Problem => (AnsiColor::Red.on_default(), "problem"),
+        Gravity::Fatal => (AnsiColor::Red.on_default().bold(), "fatal"),
+    };
     let faint = Style::new().dimmed();
-    let advice = if advice.is_empty() {
+    let advice = if note.advice.is_empty() {
         String::new()
     } else {
-        format!("\n         {faint}{advice}{faint:#}")
+        format!("\n         {faint}{}{faint:#}", note.advice)
     };
-    format!("{style}{word:<7}{style:#}  {found}{advice}\n")
+    format!("{style}{word:<7}{style:#}  {}{advice}\n", note.found)
 }

@@ -4,12 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
+use http::{Method, Uri};
 use http_body_util::{BodyExt as _, Full};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Url};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde_json::Value;
 use thiserror::Error;
+
+use super::connection::{self, Connector};
+use crate::target::Target;
+use crate::target::secrets::Secrets;
 
 /// A request as it goes over the wire.
 #[derive(Clone, Debug, Default)]
@@ -43,14 +48,47 @@ impl WireResponse {
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
     }
+
+    /// Takes out secrets that the target sent back, before anybody looks at the answer: a part of one that is shown is
+    /// shown too much.
+    pub(super) fn redact(&mut self, secrets: &Secrets) {
+        for (_, value) in &mut self.headers {
+            secrets.redact_text(value);
+        }
+        if let Some(redacted) = redact_text(&String::from_utf8_lossy(&self.body), secrets) {
+            self.body = redacted.into();
+        }
+    }
+}
+
+/// A body or a frame without its secrets; `None` when it has none.
+pub(super) fn redact_text(text: &str, secrets: &Secrets) -> Option<String> {
+    let redacted = secrets.redact(text);
+    // Any letter may be escaped in JSON; what it says then is only seen in what it stands for.
+    if text.contains("\\u")
+        && let Ok(json) = serde_json::from_str::<Value>(redacted.as_deref().unwrap_or(text))
+        && let Some(redacted) = secrets.redact(&json.to_string())
+    {
+        return Some(redacted);
+    }
+    redacted
 }
 
 /// Why there is no answer.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum WireError {
     /// No connection could be made.
     #[error("cannot connect: {0}")]
     Connect(String),
+    /// The target and the suite do not agree on who they are, or on TLS at all.
+    #[error("no TLS: {0}")]
+    Tls(String),
+    /// The target asked for less, again and again, or for a longer pause than a case has.
+    #[error("throttled: {0}")]
+    Throttled(String),
+    /// There is no token to speak with.
+    #[error("{0}")]
+    Token(String),
     /// The time limit passed.
     #[error("no answer within {} s", .0.as_secs_f32())]
     Timeout(Duration),
@@ -66,43 +104,62 @@ pub enum WireError {
 #[derive(Clone, Debug)]
 pub struct Client {
     base_url: Arc<str>,
-    pool: reqwest::Client,
-    /// For paths that [`Url`] would tidy.
-    verbatim: hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>,
+    /// Headers of every request that does not have them otherwise.
+    headers: Arc<HeaderMap>,
+    connector: Connector,
+    pool: legacy::Client<Connector, Full<Bytes>>,
     timeout: Duration,
 }
 
 /// The largest answer that is read, in bytes.
 const MAX_BODY: usize = 16 << 20;
+/// How long a connection is kept for the next request: less than the five seconds after which many servers close it,
+/// so that a request seldom meets a connection that is being closed.
+const IDLE: Duration = Duration::from_secs(4);
 
 impl Client {
-    /// A client for a base URL, with a time limit for each exchange.
-    pub fn new(base_url: &str, timeout: Duration) -> Result<Self, WireError> {
-        // Another part of the process may have installed a provider first; any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder();
-        // Reading the system's certificates takes longer than anything else before the first request.
-        let builder = if base_url.starts_with("https://") {
-            builder
-        } else {
-            builder.tls_certs_only([])
-        };
-        let pool = builder
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .tcp_nodelay(true)
+    /// A client for a target, with a time limit for each exchange; nothing is sent yet.
+    pub fn new(target: &Target, timeout: Duration) -> Result<Self, WireError> {
+        let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
+        let connector = Connector::new(target)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        for header in &target.headers {
+            let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|error| unsendable(&error))?;
+            let value = HeaderValue::from_bytes(header.value.as_bytes()).map_err(|error| unsendable(&error))?;
+            headers.insert(name, value);
+        }
+        if let Some(authorization) = connector.proxy_authorization() {
+            let value = HeaderValue::from_bytes(authorization.as_bytes()).map_err(|error| unsendable(&error))?;
+            headers.insert(PROXY_AUTHORIZATION, value);
+        }
+        let pool = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(256)
-            .build()
-            .map_err(|error| WireError::Unsendable(error.to_string()))?;
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        let verbatim = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
+            .build(connector.clone());
         Ok(Self {
-            base_url: base_url.into(),
+            base_url: target.base_url.as_str().into(),
+            headers: Arc::new(headers),
+            connector,
             pool,
-            verbatim,
             timeout,
         })
+    }
+
+    /// What makes the connections.
+    pub(super) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// Headers of every request that does not have them otherwise.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The time limit of an exchange.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Sends a request and reads the whole answer.
@@ -115,64 +172,31 @@ impl Client {
 
     async fn exchange(&self, request: &WireRequest) -> Result<WireResponse, WireError> {
         let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
-        let text = format!("{}{}", self.base_url, request.path);
-        let url = Url::parse(&text).map_err(|error| unsendable(&error))?;
+        // This type tidies nothing: dots, quotes and braces go over the wire as the case has them.
+        let url: Uri = format!("{}{}", self.base_url, request.path)
+            .parse()
+            .map_err(|error| unsendable(&error))?;
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| unsendable(&error))?;
-        let mut headers = HeaderMap::with_capacity(request.headers.len() + 1);
+        let mut headers = HeaderMap::with_capacity(request.headers.len() + self.headers.len() + 1);
         for (name, value) in &request.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| unsendable(&error))?;
             let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|error| unsendable(&error))?;
             headers.append(name, value);
         }
+        for (name, value) in &*self.headers {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
         // Many servers answer 411 to a PUT or POST without it, and the client leaves it out when there is no body.
         if request.body.is_none() && matches!(request.method.as_str(), "PUT" | "POST" | "PATCH") {
-            headers.entry("content-length").or_insert(HeaderValue::from_static("0"));
+            headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }
-        // `Url` resolves dots and escapes quotes; such a path goes through a client that takes it as it is.
-        if url.as_str() != text && self.base_url.starts_with("http://") {
-            return self
-                .exchange_verbatim(&text, method, headers, request.body.clone())
-                .await;
-        }
-        let mut builder = self.pool.request(method, url).headers(headers);
-        if let Some(body) = &request.body {
-            builder = builder.body(body.clone());
-        }
-        let mut response = builder.send().await.map_err(|error| wire_error(&error))?;
-        let (status, headers) = (response.status().as_u16(), texts(response.headers()));
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| wire_error(&error))? {
-            body.extend_from_slice(&chunk);
-            check_size(body.len())?;
-        }
-        Ok(WireResponse {
-            status,
-            headers,
-            body: body.into(),
-        })
-    }
-
-    async fn exchange_verbatim(
-        &self,
-        url: &str,
-        method: Method,
-        headers: HeaderMap,
-        body: Option<Bytes>,
-    ) -> Result<WireResponse, WireError> {
-        let mut request = http::Request::builder().method(method).uri(url);
-        if let Some(all) = request.headers_mut() {
-            *all = headers;
-        }
-        let request = request.body(Full::new(body.unwrap_or_default()));
-        let request = request.map_err(|error| WireError::Unsendable(error.to_string()))?;
-        let response = self.verbatim.request(request).await.map_err(|error| {
-            let message = innermost(&error);
-            if error.is_connect() {
-                WireError::Connect(message)
-            } else {
-                WireError::Broken(message)
-            }
-        })?;
+        let mut built = http::Request::new(Full::new(request.body.clone().unwrap_or_default()));
+        (*built.method_mut(), *built.uri_mut(), *built.headers_mut()) = (method, url, headers);
+        let response = self
+            .pool
+            .request(built)
+            .await
+            .map_err(|error| failed(&error, &self.connector.address().host))?;
         let (status, headers) = (response.status().as_u16(), texts(response.headers()));
         let mut incoming = response.into_body();
         let mut body = Vec::new();
@@ -194,18 +218,24 @@ fn check_size(length: usize) -> Result<(), WireError> {
         return Ok(());
     }
     Err(WireError::Broken(format!(
-        "the answer is longer than {} MiB",
+        "the answer is longer than {} MiB, and more was not read",
         MAX_BODY >> 20
     )))
 }
 
-fn wire_error(error: &reqwest::Error) -> WireError {
-    let message = innermost(error);
-    if error.is_connect() {
-        WireError::Connect(message)
-    } else {
-        WireError::Broken(message)
+/// Why a request has no answer: what the connector said, or what broke on the way.
+fn failed(error: &legacy::Error, host: &str) -> WireError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<WireError>() {
+            return error.clone();
+        }
+        if let Some(error) = connection::tls_cause(error) {
+            return WireError::Tls(connection::explain_tls(error, host));
+        }
+        cause = error.source();
     }
+    WireError::Broken(innermost(error))
 }
 
 /// The cause that says most; the outer ones repeat the URL.
@@ -217,7 +247,8 @@ fn innermost(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+/// Headers in order, with bytes that are no text replaced.
+pub(super) fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers
         .iter()

@@ -2,27 +2,31 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::client::{WireError, WireRequest, WireResponse};
+use super::delivery::Patience;
 use super::judge::{self, Fault};
 use super::scope::{Speaker, Variables};
 use super::socket::{Opened, Socket};
 use super::verdict::{Exchange, Finding, Outcome, Verdict};
 use super::{Replay, body, matching};
-use crate::suite::case::{Action, Body, Case, Expectation, Request, Source, Step, Variant};
+use crate::suite::case::{Action, Body, Case, Expectation, Request, Script, Source, Step, Variant};
 use crate::suite::clause::Weight;
 use crate::suite::schemas;
 use crate::suite::variable;
 
-/// How often a throttled request is sent again.
-const MAX_THROTTLED: usize = 8;
 /// How long `within` waits between two attempts, in ms.
 const POLL: u64 = 250;
+/// How long a run that was interrupted goes on to take back what a conversation made.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Why a conversation ended early.
 enum Stop {
@@ -33,13 +37,14 @@ enum Stop {
 }
 
 /// Replays one variant of a case.
-pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> Outcome {
+pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, script: &Script) -> Outcome {
     let start = Instant::now();
-    let variables = Variables::new(&replay.target, &variant.script, variant.version);
+    let variables = Variables::new(&replay.target, script, variant.version);
     let mut conversation = Conversation {
         replay,
         case,
         variant,
+        script,
         variables,
         exchanges: Vec::new(),
         findings: Vec::new(),
@@ -49,17 +54,22 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant) -> O
         named: HashMap::new(),
         sockets: HashMap::new(),
         advance: 0,
+        turn: None,
+        documents: 0,
     };
-    let stop = match replay.missing(case, variant) {
-        Some(reason) => {
-            return conversation.into_outcome(Verdict::NotApplicable, Some(reason), start, Vec::new());
-        }
-        None => tokio::time::timeout(replay.options.case_limit, conversation.run()).await,
+    if let Some(reason) = replay.missing(case, variant, script) {
+        return conversation.into_outcome(Verdict::NotApplicable, Some(reason), start, Vec::new());
+    }
+    let limit = replay.limit(script);
+    let stop = tokio::select! {
+        biased;
+        halted = replay.halt.reached() => Ok(Err(Stop::Inconclusive(halted.reason.to_string()))),
+        stop = tokio::time::timeout(limit, conversation.run()) => stop,
     };
     let (verdict, reason) = match stop {
         Err(_) => (
             Verdict::Inconclusive,
-            Some(format!("not done within {} s", replay.options.case_limit.as_secs())),
+            Some(format!("not done within {} s", limit.as_secs_f32())),
         ),
         Ok(Err(Stop::Inconclusive(reason))) => (Verdict::Inconclusive, Some(reason)),
         Ok(Ok(()) | Err(Stop::Failed)) => {
@@ -92,6 +102,7 @@ struct Conversation<'a> {
     replay: &'a Replay,
     case: &'a Case,
     variant: &'a Variant,
+    script: &'a Script,
     variables: Variables<'a>,
     exchanges: Vec<Exchange>,
     findings: Vec<Finding>,
@@ -105,6 +116,10 @@ struct Conversation<'a> {
     sockets: HashMap<&'a str, Socket>,
     /// How far the conversation's clock is ahead of the target's, in ms.
     advance: u64,
+    /// Its turn to speak, where the target has a pace; whoever waits for time to pass lets another one speak.
+    turn: Option<OwnedSemaphorePermit>,
+    /// Answers that were successes and documents of the contract.
+    documents: usize,
 }
 
 impl<'a> Conversation<'a> {
@@ -123,6 +138,7 @@ impl<'a> Conversation<'a> {
             known: self.variables.known(),
             findings: self.findings,
             exchange_count: self.exchanges.len(),
+            documents: self.documents,
             exchanges: self.exchanges,
             text: None,
             readings: self.readings,
@@ -134,7 +150,11 @@ impl<'a> Conversation<'a> {
     }
 
     async fn run(&mut self) -> Result<(), Stop> {
-        for (index, step) in self.variant.script.steps.iter().enumerate() {
+        if let Some(turns) = &self.replay.turns {
+            // It is never closed.
+            self.turn = Arc::clone(turns).acquire_owned().await.ok();
+        }
+        for (index, step) in self.script.steps().enumerate() {
             if let Some(milliseconds) = step.after {
                 self.pass_time(milliseconds).await;
             }
@@ -154,8 +174,9 @@ impl<'a> Conversation<'a> {
     /// Lets the target's time pass: by its clock where that can be moved, else by waiting.
     async fn pass_time(&mut self, milliseconds: u64) {
         if self.replay.target.advance_header.is_some() {
-            self.advance += milliseconds;
+            self.advance = self.advance.saturating_add(milliseconds);
         } else {
+            self.turn = None;
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         }
     }
@@ -200,8 +221,8 @@ impl<'a> Conversation<'a> {
                 self.send(request, label.to_owned()).await?;
             }
             Action::Again(name) => {
-                let steps = &self.variant.script.steps;
-                let named = steps.iter().find(|step| step.name.as_ref() == Some(name));
+                let mut steps = self.script.steps();
+                let named = steps.find(|step| step.name.as_ref() == Some(name));
                 for request in named.map(Step::requests).unwrap_or_default() {
                     self.send(request, format!("{label} again")).await?;
                 }
@@ -285,7 +306,7 @@ impl<'a> Conversation<'a> {
     /// Reads a session for `unchanged`; the exchange's index.
     async fn observe(&mut self, path: &str, label: String) -> Result<usize, Stop> {
         let request = Request {
-            speaker: self.variant.script.observer.clone(),
+            speaker: self.script.observer.clone(),
             method: "GET".to_owned(),
             path: path.to_owned(),
             headers: Vec::new(),
@@ -299,14 +320,17 @@ impl<'a> Conversation<'a> {
             name: &request.speaker,
             copy: 1,
         };
-        let wire = self.wire_request(request, speaker);
-        let response = self.replay.deliver(&wire, self.expects_throttling()).await?;
+        let mut wire = self.wire_request(request, speaker);
+        let response = self
+            .replay
+            .deliver(&request.speaker, &mut wire, self.patience())
+            .await?;
         self.record(label, &request.speaker, wire, response);
         Ok(self.exchanges.len() - 1)
     }
 
     async fn send_together(&mut self, requests: &[Request], label: &str) -> Result<(), Stop> {
-        let wires: Vec<_> = requests
+        let mut wires: Vec<_> = requests
             .iter()
             .enumerate()
             .map(|(index, request)| {
@@ -317,8 +341,12 @@ impl<'a> Conversation<'a> {
                 self.wire_request(request, speaker)
             })
             .collect();
-        let expects_throttling = self.expects_throttling();
-        let responses = join_all(wires.iter().map(|wire| self.replay.deliver(wire, expects_throttling))).await;
+        let patience = self.patience();
+        let deliveries = requests
+            .iter()
+            .zip(&mut wires)
+            .map(|(request, wire)| self.replay.deliver(&request.speaker, wire, patience));
+        let responses = join_all(deliveries).await;
         for (index, ((request, wire), response)) in requests.iter().zip(wires).zip(responses).enumerate() {
             let response = response?;
             self.record(format!("{label} #{}", index + 1), &request.speaker, wire, response);
@@ -333,9 +361,8 @@ impl<'a> Conversation<'a> {
             name: &request.speaker,
             copy: 1,
         };
-        let wire = self.wire_request(request, speaker);
-        let (base_url, limit) = (&self.replay.target.base_url, self.replay.options.exchange_limit);
-        let (socket, response) = Socket::open(base_url, &wire.path, &wire.headers, limit).await?;
+        let mut wire = self.wire_request(request, speaker);
+        let (socket, response) = self.replay.open(&request.speaker, &mut wire, self.patience()).await?;
         self.record(label.to_owned(), &request.speaker, wire, response);
         match socket {
             Opened::Open(socket) => {
@@ -376,6 +403,11 @@ impl<'a> Conversation<'a> {
                     .map_or(self.replay.options.frame_limit, Duration::from_millis);
                 match socket.expect(&matcher, limit).await {
                     Ok(frame) => received = Some(frame),
+                    // A connection that breaks with the whole target says nothing of frames.
+                    Err(frames) if frames.contains(&json!({ "closed": null })) && !self.replay.is_there().await => {
+                        let reason = "the socket broke, and the target is not there any more";
+                        return Err(Stop::Inconclusive(reason.to_owned()));
+                    }
                     Err(frames) => {
                         fault = Some(Fault {
                             assertion: "frame".to_owned(),
@@ -403,7 +435,7 @@ impl<'a> Conversation<'a> {
             .as_ref()
             .map(|frame| Bytes::from(frame.to_string()))
             .unwrap_or_default();
-        let opened = self.variant.script.steps.iter().find_map(|step| match &step.action {
+        let opened = self.script.steps().find_map(|step| match &step.action {
             Action::Open(open, request) if open == name => Some((open.as_str(), request.speaker.clone())),
             _ => None,
         });
@@ -427,8 +459,11 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    fn expects_throttling(&self) -> bool {
-        self.case.needs.iter().any(|need| need == "rate-limits")
+    fn patience(&self) -> Patience {
+        Patience {
+            expects_throttling: self.case.needs.iter().any(|need| need == "rate-limits"),
+            pauses: self.replay.options.case_limit / 2,
+        }
     }
 
     fn record(&mut self, label: String, speaker: &str, mut request: WireRequest, response: WireResponse) {
@@ -461,6 +496,12 @@ impl<'a> Conversation<'a> {
             None => (None, None),
         };
         drop(text);
+        // A session with a defect is still one, and an empty object is a document of everything.
+        let is_document = json.as_ref().and_then(Value::as_object).is_some_and(|members| {
+            members.contains_key("constants") || judgement.violations.is_empty() && !members.is_empty()
+        });
+        self.documents +=
+            usize::from(is_document && judgement.schema.is_some() && (200..300).contains(&response.status));
         let exchange = Exchange {
             label,
             speaker: speaker.to_owned(),
@@ -700,7 +741,7 @@ impl<'a> Conversation<'a> {
         match (speaker.name, self.replay.target.identities.get(speaker.name)) {
             ("unknown", _) => headers.push(("Authorization".to_owned(), self.replay.canary.reveal().to_owned())),
             (_, Some(identity)) => {
-                headers.push(("Authorization".to_owned(), identity.authorization.reveal().to_owned()));
+                headers.push(("Authorization".to_owned(), identity.token.reveal().to_string()));
             }
             _ => {}
         }
@@ -761,17 +802,47 @@ impl<'a> Conversation<'a> {
                     .map(|speaker| request(speaker, format!("{path}/members/me"))),
             );
         }
+        let replay = self.replay;
+        let limit = replay.options.exchange_limit + replay.pace_of(requests.len());
+        let mut end = pin!(async {
+            match tokio::time::timeout(limit, replay.halt.reached()).await {
+                Ok(halted) if halted.is_interrupt => tokio::time::sleep(FAREWELL).await,
+                // Time is up, or nobody is there to be asked.
+                _ => {}
+            }
+        });
+        let mut is_over = false;
+        let patience = Patience {
+            expects_throttling: false,
+            pauses: Duration::ZERO,
+        };
         let mut leftovers = Vec::new();
         for request in requests {
             let speaker = Speaker {
                 name: &request.speaker,
                 copy: 1,
             };
-            let wire = self.wire_request(&request, speaker);
-            match self.replay.deliver(&wire, false).await {
-                Ok(response) if response.status < 500 => {}
-                Ok(response) => leftovers.push(format!("{} ({})", wire.path, response.status)),
-                Err(error) => leftovers.push(format!("{} ({error})", wire.path)),
+            let mut wire = self.wire_request(&request, speaker);
+            let path = wire.path.clone();
+            let delivery = replay.deliver(&request.speaker, &mut wire, patience);
+            let why = if is_over {
+                Some("not tried".to_owned())
+            } else {
+                tokio::select! {
+                    biased;
+                    () = &mut end => {
+                        is_over = true;
+                        Some("no time was left".to_owned())
+                    }
+                    delivered = delivery => match delivered {
+                        Ok(response) if response.status < 500 => None,
+                        Ok(response) => Some(response.status.to_string()),
+                        Err(error) => Some(error.to_string()),
+                    },
+                }
+            };
+            if let Some(why) = why {
+                leftovers.push(format!("{path} ({why})"));
             }
         }
         leftovers
@@ -785,23 +856,8 @@ impl From<WireError> for Stop {
 }
 
 impl Replay {
-    /// Sends a request; one that is throttled is sent again when the target says so, unless throttling is expected.
-    async fn deliver(&self, request: &WireRequest, expects_throttling: bool) -> Result<WireResponse, WireError> {
-        for _ in 0..MAX_THROTTLED {
-            let response = self.client.send(request).await?;
-            let seconds = match response.status {
-                429 | 503 if !expects_throttling => response.header("retry-after").and_then(|text| text.parse().ok()),
-                _ => return Ok(response),
-            };
-            let Some(seconds) = seconds else { return Ok(response) };
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
-        }
-        Err(WireError::Broken(format!("throttled {MAX_THROTTLED} times")))
-    }
-
     /// What a case needs and the target does not have.
-    pub(super) fn missing(&self, case: &Case, variant: &Variant) -> Option<String> {
-        let script = &variant.script;
+    pub(super) fn missing(&self, case: &Case, variant: &Variant, script: &Script) -> Option<String> {
         let lacks = |feature: &str| {
             self.target
                 .lacks
@@ -814,11 +870,7 @@ impl Replay {
         if case.needs.iter().any(|need| need == "moved-clock") && self.target.advance_header.is_none() {
             return Some("the target's clock cannot be moved".to_owned());
         }
-        let is_timed = variant
-            .script
-            .steps
-            .iter()
-            .any(|step| step.after.is_some() || step.within.is_some());
+        let is_timed = script.steps().any(|step| step.after.is_some() || step.within.is_some());
         if let Some(reason) = is_timed.then(|| lacks("clock")).flatten() {
             return Some(reason);
         }
@@ -836,12 +888,7 @@ impl Replay {
         {
             return Some(format!("the target has no template `{template}`"));
         }
-        let speakers = variant
-            .script
-            .steps
-            .iter()
-            .flat_map(Step::requests)
-            .map(|request| &request.speaker);
+        let speakers = script.steps().flat_map(Step::requests).map(|request| &request.speaker);
         let is_missing = |name: &&String| {
             !crate::suite::world::ANONYMOUS.contains(&name.as_str()) && !self.target.identities.contains_key(*name)
         };

@@ -1,8 +1,12 @@
 //! The conversation: a case's requests, the target's answers, and the verdict.
 
 mod body;
+mod claim;
 pub mod client;
+mod connection;
 mod conversation;
+mod delivery;
+pub mod halt;
 mod judge;
 pub mod matching;
 pub mod preflight;
@@ -12,17 +16,19 @@ mod socket;
 pub mod verdict;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use uuid::Uuid;
 
 use crate::suite::Suite;
+use crate::target::pacing::Pacing;
 use crate::target::secrets::Secrets;
 use crate::target::{Secret, Target};
 use client::{Client, WireError};
+use delivery::Health;
+use halt::{Halt, Halted};
 use verdict::{Outcome, Verdict};
 
 /// A suite that is ready to be put to a target.
@@ -36,6 +42,12 @@ pub struct Replay {
     claims: HashMap<String, Arc<Mutex<()>>>,
     /// A token that nobody has: what the unknown speaker says, and what no report may hold.
     canary: Secret,
+    secrets: Arc<Secrets>,
+    pacing: Pacing,
+    /// Where the target has a pace: as many conversations speak at a time as get their turn within about a second.
+    turns: Option<Arc<Semaphore>>,
+    health: Health,
+    halt: Halt,
 }
 
 /// How a run goes about it.
@@ -45,7 +57,7 @@ pub struct Options {
     pub jobs: usize,
     /// Time limit of one exchange.
     pub exchange_limit: Duration,
-    /// Time limit of one case.
+    /// Time limit of one case, beside the time that it lets pass.
     pub case_limit: Duration,
     /// How long a frame is waited for when the step does not say.
     pub frame_limit: Duration,
@@ -77,31 +89,57 @@ pub struct Selected {
 impl Replay {
     /// Makes ready; no request is sent yet.
     pub fn new(suite: Arc<Suite>, target: Arc<Target>, options: Options) -> Result<Self, WireError> {
-        let client = Client::new(&target.base_url, options.exchange_limit)?;
+        let client = Client::new(&target, options.exchange_limit)?;
         let claims = target
             .identities
             .keys()
             .map(|name| (name.clone(), Arc::default()))
             .collect();
+        let canary = Secret::new(format!("XBL3.0 x=0;{}", Uuid::new_v4().simple()));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate is positive and at most a million"
+        )]
+        let turns = target
+            .limits
+            .lowest_rate()
+            .map(|rate| Arc::new(Semaphore::new((rate as usize).max(1))));
         Ok(Self {
+            secrets: Arc::new(Secrets::new(&target, &canary)),
+            pacing: Pacing::new(&target.limits, target.identities.keys()),
             suite,
             target,
             client,
             options,
             claims,
-            canary: Secret::new(format!("XBL3.0 x=0;{}", Uuid::new_v4().simple())),
+            canary,
+            turns,
+            health: Health::default(),
+            halt: Halt::default(),
         })
     }
 
-    /// The secrets that nothing which is written may hold.
-    pub fn secrets(&self) -> Secrets {
-        Secrets::new(&self.target, &self.canary)
+    /// The secrets that nothing which is written may hold; a token that is renewed joins them.
+    pub fn secrets(&self) -> Arc<Secrets> {
+        Arc::clone(&self.secrets)
+    }
+
+    /// Ends the run: no case is begun any more, those that are under way are left, and what they made is taken back.
+    pub fn interrupt(&self) {
+        self.halt.end("the run was interrupted", true);
+    }
+
+    /// Why the run ended before its time, if it did.
+    pub fn halted(&self) -> Option<Halted> {
+        self.halt.get()
     }
 
     /// What a variant needs and the target does not have.
     pub fn not_applicable_to(&self, selected: Selected) -> Option<String> {
         let case = self.suite.cases().get(selected.case)?;
-        self.missing(case, case.variants.get(selected.variant)?)
+        let variant = case.variants.get(selected.variant)?;
+        self.missing(case, variant, case.scripts().of(variant))
     }
 
     /// The suite that is replayed.
@@ -118,30 +156,10 @@ impl Replay {
     pub async fn replay(&self, selected: Selected) -> Option<Outcome> {
         let case = self.suite.cases().get(selected.case)?;
         let variant = case.variants.get(selected.variant)?;
-        let _claims = self.claim(&variant.script.claims).await;
-        Some(conversation::replay(self, case, variant).await)
-    }
-
-    /// Waits until nobody else has any of the identities: in this process, and in others that use the same target file.
-    async fn claim(&self, names: &[String]) -> (Vec<OwnedMutexGuard<()>>, Option<File>) {
-        let mut guards = Vec::new();
-        // All claim in the order of the names, so that nobody waits in a circle.
-        for lock in names.iter().filter_map(|name| self.claims.get(name)) {
-            guards.push(Arc::clone(lock).lock_owned().await);
-        }
-        let path = self.target.lock.clone().filter(|_| !guards.is_empty());
-        let file = match path {
-            Some(path) => tokio::task::spawn_blocking(move || {
-                // Where files cannot be locked, runs at the same time may disturb each other; one alone is not affected.
-                let file = File::open(path).ok()?;
-                file.lock().ok().map(|()| file)
-            })
-            .await
-            .ok()
-            .flatten(),
-            None => None,
-        };
-        (guards, file)
+        let scripts = case.scripts();
+        let script = scripts.of(variant);
+        let _claims = self.claim(&script.claims).await;
+        Some(conversation::replay(self, case, variant, script).await)
     }
 
     /// Replays many variants at a time; the outcomes come as they are done.
@@ -154,7 +172,14 @@ impl Replay {
         finish: impl Fn(&mut Outcome) + Send + Sync + 'static,
     ) -> mpsc::Receiver<Outcome> {
         let finish = Arc::new(finish);
-        let jobs = self.target.in_flight.unwrap_or(self.options.jobs).max(1);
+        let jobs = self
+            .target
+            .limits
+            .whole
+            .in_flight
+            .unwrap_or(self.options.jobs)
+            .min(self.options.jobs)
+            .max(1);
         let (sender, receiver) = mpsc::channel(jobs);
         let permits = Arc::new(Semaphore::new(jobs));
         let replay = Arc::clone(self);
@@ -169,6 +194,7 @@ impl Replay {
                         finish(&mut outcome);
                         if outcome.findings.is_empty() && outcome.verdict == Verdict::Pass {
                             outcome.exchanges = Vec::new();
+                            outcome.known = Vec::new();
                         }
                         // The receiver is gone only when the run was given up.
                         let _ = sender.send(outcome).await;

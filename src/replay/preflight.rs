@@ -1,13 +1,16 @@
 //! The preflight: asks a target for what a run will take for granted, before any case does.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::client::{WireError, WireRequest, WireResponse};
-use super::{Replay, Selected};
+use super::client::{WireError, WireResponse};
+use super::delivery::Patience;
+use super::{Replay, Selected, connection};
+use crate::suite::case::{Action, Script, Step};
 use crate::suite::json::expected_one_of;
 use crate::suite::world::Template;
 
@@ -15,6 +18,13 @@ use crate::suite::world::Template;
 const SKEW: SignedDuration = SignedDuration::from_secs(30);
 /// How far the clock is moved to see whether it can be, in ms.
 const ADVANCE: i64 = 3_600_000;
+
+/// How long a port is listened to, to see what it speaks.
+const SNIFF: Duration = Duration::from_secs(2);
+/// A run that takes so long is worth a word.
+const LONG: Duration = Duration::from_mins(10);
+/// A run that takes so long is not begun.
+const TOO_LONG: Duration = Duration::from_hours(24);
 
 /// What a note of the preflight amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +50,17 @@ pub struct Note {
     pub advice: String,
 }
 
+/// What the first look at a target showed.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// What was found, in the order in which it was looked at.
+    pub notes: Vec<Note>,
+    /// An identity that the target accepts; no run is possible without.
+    pub speaker: Option<String>,
+    /// Whether the selection takes longer at the declared pace than anybody waits.
+    pub is_too_long: bool,
+}
+
 impl Note {
     fn new(gravity: Gravity, found: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
@@ -53,14 +74,61 @@ impl Note {
 impl Replay {
     /// Tries the target; the notes are in the order in which things were looked at, `now` is this machine's time.
     pub async fn preflight(&self, selection: &[Selected], now: Timestamp) -> Vec<Note> {
-        let mut notes = self.names();
-        let Some(speaker) = self.reach(&mut notes, now).await else {
+        let Look { mut notes, speaker, .. } = self.look(selection, now).await;
+        let Some(speaker) = speaker else {
             return notes;
         };
         self.templates(&mut notes, &speaker).await;
         self.clock(&mut notes, &speaker).await;
         notes.extend(self.not_applicable(selection));
         notes
+    }
+
+    /// The part of it that no run does without: is the target there, whom does it accept, how long will it take.
+    pub async fn look(&self, selection: &[Selected], now: Timestamp) -> Look {
+        let mut notes = self.names();
+        let speaker = self.reach(&mut notes, now).await;
+        let budget = self.budget(selection);
+        let is_too_long = budget.as_ref().is_some_and(|note| note.gravity == Gravity::Problem);
+        notes.extend(budget);
+        Look {
+            notes,
+            speaker,
+            is_too_long,
+        }
+    }
+
+    /// What the selection costs at the target's pace; nothing where it declares none.
+    fn budget(&self, selection: &[Selected]) -> Option<Note> {
+        self.target.limits.lowest_rate()?;
+        let mut requests: BTreeMap<String, usize> = BTreeMap::new();
+        let mut kept = None;
+        for selected in selection
+            .iter()
+            .filter(|selected| self.not_applicable_to(**selected).is_none())
+        {
+            let case = self.suite.cases().get(selected.case)?;
+            let scripts = kept.insert(case.scripts());
+            for (speaker, count) in planned(scripts.of(case.variants.get(selected.variant)?)) {
+                *requests.entry(speaker.to_owned()).or_default() += count;
+            }
+        }
+        let total: usize = requests.values().sum();
+        let (busiest, most) = requests.iter().max_by_key(|(_, count)| **count)?;
+        let duration = self
+            .target
+            .limits
+            .duration(requests.iter().map(|(name, count)| (name.as_str(), *count)));
+        let found = format!(
+            "{total} requests or more, {most} of them by `{busiest}`: about {} at the declared pace",
+            words(duration)
+        );
+        let advice = "select fewer cases, split the run with `--shard`, or raise `limits` if the service allows more";
+        Some(match duration {
+            _ if duration >= TOO_LONG => Note::new(Gravity::Problem, found, advice),
+            _ if duration >= LONG => Note::new(Gravity::Doubt, found, advice),
+            _ => Note::new(Gravity::Fine, found, ""),
+        })
     }
 
     /// Names in the target file that mean nothing to the suite.
@@ -108,7 +176,7 @@ impl Replay {
             let response = match self.ask(&path, name, 107, None).await {
                 Ok(response) => response,
                 Err(error) => {
-                    notes.push(unreachable(&self.target.base_url, &error));
+                    notes.push(self.unreachable(&error).await);
                     return None;
                 }
             };
@@ -156,6 +224,11 @@ impl Replay {
                     accepted.push(name);
                     break;
                 }
+                400 if self.is_tls_mistaken().await => {
+                    let advice = "the port speaks TLS: `baseUrl` should begin with `https://`";
+                    notes.push(Note::new(Gravity::Fatal, format!("{} is not spoken to as it wants (400)", self.target.base_url), advice));
+                    return None;
+                }
                 status => {
                     notes.push(told(&format!("is answered {status} to a plain read"), "look into the service's own log"));
                     accepted.push(name);
@@ -172,16 +245,17 @@ impl Replay {
         }
         let advice = "fetch new tokens, and see whether the sources hold whole `Authorization` values";
         if !refused.is_empty() {
-            let gravity = if accepted.is_empty() {
-                Gravity::Fatal
+            let who = refused.join(", ");
+            notes.push(if accepted.is_empty() {
+                let found = format!("{} refuses every identity (401): {who}", self.target.base_url);
+                Note::new(Gravity::Fatal, found, advice)
             } else {
-                Gravity::Problem
-            };
-            notes.push(Note::new(
-                gravity,
-                format!("refused as not authenticated (401): {}", refused.join(", ")),
-                advice,
-            ));
+                Note::new(
+                    Gravity::Problem,
+                    format!("refused as not authenticated (401): {who}"),
+                    advice,
+                )
+            });
         }
         if !accepted.is_empty() {
             let count = self.target.identities.len() - refused.len();
@@ -319,6 +393,40 @@ impl Replay {
         told.chain([if left == 0 { none } else { total }]).collect()
     }
 
+    /// Whether plain HTTP went to a port that speaks TLS; some servers answer that in plain HTTP.
+    async fn is_tls_mistaken(&self) -> bool {
+        let address = self.client.connector().address();
+        let sniffed = tokio::time::timeout(SNIFF, connection::speaks(address, true));
+        !address.is_tls && self.target.proxy.is_none() && sniffed.await.unwrap_or_default()
+    }
+
+    /// Why there is no answer, and what to do.
+    async fn unreachable(&self, error: &WireError) -> Note {
+        let address = self.client.connector().address();
+        let is_other = !matches!(error, WireError::Connect(_)) && self.target.proxy.is_none();
+        // A port that speaks the other of the two is the commonest reason.
+        let other = tokio::time::timeout(SNIFF, connection::speaks(address, !address.is_tls));
+        let advice = match error {
+            _ if is_other && other.await.unwrap_or_default() => {
+                if address.is_tls {
+                    "the port speaks plain HTTP: `baseUrl` should begin with `http://`"
+                } else {
+                    "the port speaks TLS: `baseUrl` should begin with `https://`"
+                }
+            }
+            WireError::Connect(_) => "is the service running, and are host, port and scheme of `baseUrl` right?",
+            WireError::Timeout(_) => "the connection stands and nothing comes back: is it the right port?",
+            WireError::Broken(_) => {
+                "the answer is not HTTP: do the port and the scheme (http or https) of `baseUrl` fit?"
+            }
+            WireError::Unsendable(_) => "is `baseUrl` a URL, and do all tokens fit on one line?",
+            WireError::Throttled(_) => "wait, and declare `limits` that the service allows",
+            WireError::Tls(_) | WireError::Token(_) => "",
+        };
+        let found = format!("{} cannot be reached: {error}", self.target.base_url);
+        Note::new(Gravity::Fatal, found, advice)
+    }
+
     async fn ask(
         &self,
         path: &str,
@@ -326,18 +434,47 @@ impl Replay {
         version: u16,
         header: Option<(&String, i64)>,
     ) -> Result<WireResponse, WireError> {
-        let mut headers = vec![("X-Xbl-Contract-Version".to_owned(), version.to_string())];
-        if let Some(identity) = self.target.identities.get(speaker) {
-            headers.push(("Authorization".to_owned(), identity.authorization.reveal().to_owned()));
+        let mut request = self.plain_read(speaker);
+        path.clone_into(&mut request.path);
+        for (name, value) in &mut request.headers {
+            if name == "X-Xbl-Contract-Version" {
+                *value = version.to_string();
+            }
         }
-        headers.extend(header.map(|(name, value)| (name.clone(), value.to_string())));
-        let request = WireRequest {
-            method: "GET".to_owned(),
-            path: path.to_owned(),
-            headers,
-            body: None,
+        request
+            .headers
+            .extend(header.map(|(name, value)| (name.clone(), value.to_string())));
+        let patience = Patience {
+            expects_throttling: false,
+            pauses: self.options.exchange_limit,
         };
-        self.client.send(&request).await
+        self.deliver(speaker, &mut request, patience).await
+    }
+}
+
+/// The requests that a script makes at least, by speaker.
+fn planned(script: &Script) -> Vec<(&str, usize)> {
+    let mut planned = Vec::new();
+    for step in script.steps() {
+        let named = |name: &String| script.steps().find(|step| step.name.as_ref() == Some(name));
+        let requests = match &step.action {
+            Action::Again(name) => named(name).map(Step::requests).unwrap_or_default(),
+            _ => step.requests(),
+        };
+        planned.extend(requests.iter().map(|request| (request.speaker.as_str(), 1)));
+        if step.expectations().any(|expectation| expectation.guarded().is_some()) {
+            planned.push((script.observer.as_str(), 2));
+        }
+    }
+    planned
+}
+
+/// A duration as people say it.
+fn words(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ ..120 => format!("{} s", seconds.max(1)),
+        seconds @ ..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
     }
 }
 
@@ -347,16 +484,6 @@ fn cases(count: usize) -> String {
     } else {
         format!("{count} cases")
     }
-}
-
-fn unreachable(base_url: &str, error: &WireError) -> Note {
-    let advice = match error {
-        WireError::Connect(_) => "is the service running, and are host, port and scheme of `baseUrl` right?",
-        WireError::Timeout(_) => "the connection stands and nothing comes back: is it the right port?",
-        WireError::Broken(_) => "the answer is not HTTP: do the port and the scheme (http or https) of `baseUrl` fit?",
-        WireError::Unsendable(_) => "is `baseUrl` a URL, and do all tokens fit on one line?",
-    };
-    Note::new(Gravity::Fatal, format!("{base_url} cannot be reached: {error}"), advice)
 }
 
 fn is_json(response: &WireResponse) -> bool {
@@ -447,6 +574,12 @@ mod tests {
             differences(&wanted, &bad),
             ["/constants/system/maxMembersCount is 5, not 4"]
         );
+    }
+
+    #[test]
+    fn durations_are_told_in_the_unit_that_fits() {
+        let told = [0, 90, 600, 7300].map(|seconds| words(Duration::from_secs(seconds)));
+        assert_eq!(told, ["1 s", "90 s", "10 min", "2 h"]);
     }
 
     #[test]

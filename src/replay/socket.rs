@@ -6,17 +6,21 @@ use std::time::Duration;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::client::{WireError, WireResponse};
+use super::client::{Client, WireError, WireResponse, redact_text, texts};
+use super::connection::Stream;
 use super::matching;
+use crate::target::secrets::Secrets;
 
 /// The sub-protocol of the real-time service (RTA-001).
 const PROTOCOL: &str = "rta.xboxlive.com.V2";
+
+/// The most frames that are kept of a socket.
+const MAX_FRAMES: usize = 10_000;
 
 /// How long the answer to a goodbye is waited for.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -24,7 +28,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// An open socket.
 #[derive(Debug)]
 pub(super) struct Socket {
-    sink: SplitSink<WebSocketStream<TcpStream>, Message>,
+    sink: SplitSink<WebSocketStream<Stream>, Message>,
     inbox: Arc<Inbox>,
     reader: tokio::task::AbortHandle,
 }
@@ -50,42 +54,31 @@ struct Inbox {
 impl Socket {
     /// Opens a socket; a target that refuses it answers with a status.
     pub(super) async fn open(
-        base_url: &str,
+        client: &Client,
         path: &str,
         headers: &[(String, String)],
-        limit: Duration,
+        secrets: &Arc<Secrets>,
     ) -> Result<(Opened, WireResponse), WireError> {
-        let attempt = Self::connect(base_url, path, headers);
+        let limit = client.timeout();
+        let attempt = Self::connect(client, path, headers, secrets);
         tokio::time::timeout(limit, attempt)
             .await
             .map_err(|_| WireError::Timeout(limit))?
     }
 
     async fn connect(
-        base_url: &str,
+        client: &Client,
         path: &str,
         headers: &[(String, String)],
+        secrets: &Arc<Secrets>,
     ) -> Result<(Opened, WireResponse), WireError> {
         let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
-        let Some(host) = base_url.strip_prefix("http://") else {
-            return Err(WireError::Unsendable(
-                "sockets are opened over plain HTTP only".to_owned(),
-            ));
-        };
-        let authority = if host.contains(':') {
-            host.to_owned()
-        } else {
-            format!("{host}:80")
-        };
-        let stream = TcpStream::connect(&authority)
-            .await
-            .map_err(|error| WireError::Connect(error.to_string()))?;
-        stream
-            .set_nodelay(true)
-            .map_err(|error| WireError::Connect(error.to_string()))?;
+        let stream = client.connector().connect_through().await?;
+        let address = client.connector().address();
+        let scheme = if address.is_tls { "wss" } else { "ws" };
         let mut request = http::Request::builder()
-            .uri(format!("ws://{host}{path}"))
-            .header("Host", host)
+            .uri(format!("{scheme}://{}{}{path}", address.authority, address.prefix))
+            .header("Host", &address.authority)
             .header("Connection", "Upgrade")
             .header("Upgrade", "websocket")
             .header("Sec-WebSocket-Version", "13")
@@ -99,18 +92,25 @@ impl Socket {
         for (name, value) in headers {
             request = request.header(name.as_str(), value.as_str());
         }
+        for (name, value) in client.headers() {
+            let is_set = |(known, _): &(String, String)| known.eq_ignore_ascii_case(name.as_str());
+            if name != http::header::PROXY_AUTHORIZATION && !headers.iter().any(is_set) {
+                request = request.header(name, value);
+            }
+        }
         let request = request.body(()).map_err(|error| unsendable(&error))?;
         match tokio_tungstenite::client_async(request, stream).await {
             Ok((stream, response)) => {
                 let answer = answer(response.status().as_u16(), response.headers(), Vec::new());
                 let (sink, mut frames) = stream.split();
                 let inbox = Arc::new(Inbox::default());
-                let inlet = Arc::clone(&inbox);
+                let (inlet, secrets) = (Arc::clone(&inbox), Arc::clone(secrets));
                 let reader = tokio::spawn(async move {
                     loop {
                         let frame = match frames.next().await {
                             Some(Ok(Message::Text(text))) => {
-                                serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.as_str()))
+                                let text = redact_text(&text, &secrets).unwrap_or_else(|| text.to_string());
+                                serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text))
                             }
                             Some(Ok(Message::Binary(bytes))) => json!({ "binary": bytes.len() }),
                             Some(Ok(Message::Close(close))) => {
@@ -204,7 +204,12 @@ impl Inbox {
     }
 
     fn add(&self, frame: Value) {
-        self.lock().push(frame);
+        let mut frames = self.lock();
+        // A target that never stops talking must not fill the memory; no case expects that many.
+        if frames.len() < MAX_FRAMES {
+            frames.push(frame);
+        }
+        drop(frames);
         self.arrived.notify_one();
     }
 
@@ -217,13 +222,9 @@ impl Inbox {
 }
 
 fn answer(status: u16, headers: &http::HeaderMap, body: Vec<u8>) -> WireResponse {
-    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     WireResponse {
         status,
-        headers: headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), text(value)))
-            .collect(),
+        headers: texts(headers),
         body: body.into(),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -137,6 +136,8 @@ pub struct Outcome {
     pub exchanges: Vec<Exchange>,
     /// The number of exchanges that there were.
     pub exchange_count: usize,
+    /// The number of answers that were successes, and documents as only this contract has them.
+    pub documents: usize,
     /// The conversation as canonical text, if it was wanted.
     pub text: Option<String>,
     /// Ledger entries and the readings that the target followed.
@@ -159,7 +160,7 @@ impl Outcome {
         self.findings.iter().map(|finding| finding.weight).max()
     }
 
-    /// Takes out secrets that the target sent back: an echo of a token must not get into any report.
+    /// Takes secrets out of what was made of the answers; the answers themselves have none any more.
     pub fn redact(&mut self, secrets: &Secrets) {
         for finding in &mut self.findings {
             for text in [&mut finding.assertion, &mut finding.expected, &mut finding.actual] {
@@ -169,32 +170,5 @@ impl Outcome {
         for text in self.reason.iter_mut().chain(&mut self.leftovers) {
             secrets.redact_text(text);
         }
-        for Exchange {
-            request,
-            response,
-            json,
-            ..
-        } in &mut self.exchanges
-        {
-            secrets.redact_text(&mut request.path);
-            for (_, value) in request.headers.iter_mut().chain(&mut response.headers) {
-                secrets.redact_text(value);
-            }
-            if let Some(body) = request.body.as_mut() {
-                redact_body(body, secrets);
-            }
-            if redact_body(&mut response.body, secrets) {
-                *json = json.take().and_then(|_| serde_json::from_slice(&response.body).ok());
-            }
-        }
     }
-}
-
-fn redact_body(body: &mut Bytes, secrets: &Secrets) -> bool {
-    let redacted = secrets.redact(&String::from_utf8_lossy(body));
-    let is_redacted = redacted.is_some();
-    if let Some(redacted) = redacted {
-        *body = Bytes::from(redacted);
-    }
-    is_redacted
 }

@@ -235,7 +235,7 @@ fn notes(old: &Document, new: &Document) -> Vec<(Topic, String)> {
         );
     }
     for (name, document) in [("old", old), ("new", new)] {
-        if let Some(part) = document.suite.part(document.cases.len()) {
+        if let Some(part) = document.part() {
             note(Topic::Suite, format!("the {name} report is about {part}"));
         }
     }

@@ -138,6 +138,7 @@ mod tests {
             exchanges: Vec::new(),
             exchange_count: 0,
             text: None,
+            documents: 0,
             readings: Vec::new(),
             judged: Vec::new(),
             known: Vec::new(),

@@ -29,6 +29,12 @@ pub struct Document {
     pub target: Target,
     /// Whether warnings were failures.
     pub strict: bool,
+    /// Whether somebody stopped the run before its end.
+    #[serde(default)]
+    pub interrupted: bool,
+    /// Why the run ended before its time: somebody stopped it, or the target was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<String>,
     /// How long it took, in ms.
     pub milliseconds: f64,
     /// The counts.
@@ -375,12 +381,14 @@ impl Document {
                 fingerprint: suite.fingerprint(),
                 common: suite.common_fingerprint(),
                 cases: suite.cases().iter().map(|case| case.variants.len()).sum(),
-                partial: report.is_partial,
+                partial: report.is_partial || report.halted.is_some(),
                 selectors: report.selectors.clone(),
                 shard: report.shard.clone(),
             },
             target: report.facts.clone(),
             strict: report.strict,
+            interrupted: report.halted.as_ref().is_some_and(|halted| halted.is_interrupt),
+            halted: report.halted.as_ref().map(|halted| halted.reason.to_string()),
             milliseconds: round(report.milliseconds),
             summary: Summary::of(&cases),
             chapters: chapters
@@ -410,6 +418,20 @@ impl Document {
             }
         }
         self.summary = Summary::of(&self.cases);
+    }
+
+    /// How a partial report says so; `None` for a whole one.
+    pub fn part(&self) -> Option<String> {
+        let is_cut_off = |case: &Case| case.verdict == Verdict::Inconclusive && case.exchanges == 0;
+        let ran = self
+            .cases
+            .iter()
+            .filter(|case| self.halted.is_none() || !is_cut_off(case));
+        let part = self.suite.part(ran.count())?;
+        Some(match &self.halted {
+            Some(reason) => format!("{part}; {reason}"),
+            None => part,
+        })
     }
 
     /// Entries of the list for which the run fails.
@@ -588,6 +610,8 @@ pub(crate) fn sample(cases: &[SampleCase<'_>]) -> Document {
             clock: Clock::Moved,
         },
         strict: false,
+        interrupted: false,
+        halted: None,
         milliseconds: 1.0,
         summary: Summary::of(&cases),
         chapters: Vec::new(),

@@ -53,10 +53,7 @@ pub fn render(document: &Document) -> String {
             data(reason)
         );
     }
-    let part = document
-        .suite
-        .part(document.cases.len())
-        .map_or(String::new(), |part| format!(", {part}"));
+    let part = document.part().map_or(String::new(), |part| format!(", {part}"));
     let summary = format!(
         "{} of {} cases{part}",
         document.summary.told(),

@@ -14,7 +14,7 @@ pub const STALE: &str = "deviations";
 
 /// Renders a report as `JUnit`'s XML.
 pub fn render(document: &Document) -> String {
-    let part = document.suite.part(document.cases.len());
+    let part = document.part();
     let name = match &part {
         Some(part) => format!("MPSD conformance of {} ({part})", document.target.name),
         None => format!("MPSD conformance of {}", document.target.name),

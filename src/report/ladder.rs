@@ -12,7 +12,7 @@ use super::Report;
 use super::cause::{decisive, is_of_answer, normalised};
 use crate::replay::verdict::{Finding, Outcome, Verdict};
 use crate::suite::Suite;
-use crate::suite::case::{Action, Body, Expectation, Request, Step, Variant};
+use crate::suite::case::{Action, Body, Case, Expectation, Request, Script, Scripts, Step, Variant};
 use crate::suite::world::ANONYMOUS;
 
 /// How deep keys of a body are looked at.
@@ -79,10 +79,27 @@ pub fn climb(report: &Report<'_>) -> Vec<Rung> {
 /// Something that a step needs, in words.
 type Need = Rc<str>;
 
+/// A variant, with what is said in it.
+#[derive(Clone)]
+struct Asked<'a> {
+    variant: &'a Variant,
+    scripts: Scripts,
+}
+
+impl Asked<'_> {
+    fn script(&self) -> &Script {
+        self.scripts.of(self.variant)
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.script().steps()
+    }
+}
+
 /// A case that failed, or broke off.
 struct Failing<'a> {
     outcome: &'a Outcome,
-    variant: &'a Variant,
+    asked: Asked<'a>,
     /// What stopped it, and then what its later steps need.
     needs: Vec<Need>,
     /// How many parts its first step has.
@@ -99,7 +116,7 @@ impl Failing<'_> {
             !is_about,
             self.needs.len(),
             self.parts,
-            self.variant.script.steps.len(),
+            self.asked.steps().count(),
             &self.outcome.id,
         )
     }
@@ -108,7 +125,7 @@ impl Failing<'_> {
         let own = self
             .finding
             .filter(|finding| self.needs.first() == Some(need) && !finding.clauses.is_empty());
-        report.clause_ids(own.map_or(&self.variant.clauses, |finding| &finding.clauses))
+        report.clause_ids(own.map_or(&self.asked.variant.clauses, |finding| &finding.clauses))
     }
 
     fn found(&self, need: &Need) -> Option<String> {
@@ -123,26 +140,33 @@ impl Failing<'_> {
 /// What held, and what did not.
 struct Survey<'a> {
     report: &'a Report<'a>,
-    variants: HashMap<&'a str, &'a Variant>,
+    variants: HashMap<&'a str, Asked<'a>>,
     /// Needs of steps that held in any case.
     held: HashSet<String>,
 }
 
 impl<'a> Survey<'a> {
     fn new(report: &'a Report<'a>) -> Self {
-        let variants = report.suite.cases().iter().flat_map(|case| &case.variants);
+        let asked = |case: &'a Case| {
+            let scripts = case.scripts();
+            let asked = move |variant| Asked {
+                variant,
+                scripts: scripts.clone(),
+            };
+            case.variants.iter().map(asked)
+        };
+        let variants = report.suite.cases().iter().flat_map(asked);
         let mut survey = Self {
             report,
-            variants: variants.map(|variant| (variant.id.as_str(), variant)).collect(),
+            variants: variants.map(|asked| (asked.variant.id.as_str(), asked)).collect(),
             held: HashSet::new(),
         };
         for outcome in &report.outcomes {
-            let Some(variant) = survey.variants.get(outcome.id.as_str()).copied() else {
+            let Some(asked) = survey.variants.get(outcome.id.as_str()).cloned() else {
                 continue;
             };
-            let steps = &variant.script.steps;
             let (stopped, is_answered) = match outcome.verdict {
-                Verdict::Pass | Verdict::Fixed => (steps.len(), false),
+                Verdict::Pass | Verdict::Fixed => (usize::MAX, false),
                 Verdict::Fail | Verdict::Deviation | Verdict::Inconclusive => survey.stop(outcome),
                 Verdict::NotApplicable | Verdict::SuiteFault => continue,
             };
@@ -153,10 +177,10 @@ impl<'a> Survey<'a> {
                 .filter(|finding| is_of_answer(&finding.assertion));
             let wrong = wrong.filter_map(|finding| outcome.exchanges.get(finding.exchange));
             let wrong: BTreeSet<usize> = wrong.map(|exchange| step_number(&exchange.label)).collect();
-            for (index, step) in steps.iter().enumerate() {
+            for (index, step) in asked.steps().enumerate() {
                 let is_done = index < stopped || index == stopped && is_answered;
                 if is_done && !wrong.contains(&(index + 1)) {
-                    survey.held.extend(needs(report.suite, variant, step));
+                    survey.held.extend(needs(report.suite, &asked, step));
                 }
             }
         }
@@ -191,24 +215,24 @@ impl<'a> Survey<'a> {
         let mut found = Vec::new();
         let is_failing = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Fail | Verdict::Inconclusive);
         for outcome in self.report.outcomes.iter().filter(is_failing) {
-            let Some(variant) = self.variants.get(outcome.id.as_str()).copied() else {
+            let Some(asked) = self.variants.get(outcome.id.as_str()).cloned() else {
                 continue;
             };
             let (index, is_answered) = self.stop(outcome);
-            let lacking = match variant.script.steps.get(index) {
-                Some(step) if !is_answered => needs(self.report.suite, variant, step),
+            let lacking = match asked.steps().nth(index) {
+                Some(step) if !is_answered => needs(self.report.suite, &asked, step),
                 _ => Vec::new(),
             };
             let lacking: Vec<String> = lacking.into_iter().filter(|need| !self.held.contains(need)).collect();
             for need in &lacking {
                 *missing.entry(need.clone()).or_default() += 1;
             }
-            found.push((outcome, variant, index, lacking));
+            found.push((outcome, asked, index, lacking));
         }
         let suite = self.report.suite;
         let mut names: HashMap<String, Need> = HashMap::new();
         let mut name = |text: String| Rc::clone(names.entry(text).or_insert_with_key(|text| Rc::from(text.as_str())));
-        let failing = |(outcome, variant, index, lacking): (&'a Outcome, &'a Variant, usize, Vec<String>)| {
+        let failing = |(outcome, asked, index, lacking): (&'a Outcome, Asked<'a>, usize, Vec<String>)| {
             let finding = decisive(outcome, self.report.strict).map(|(_, finding)| finding);
             let is_setup = finding.is_none_or(|finding| finding.is_setup);
             let blocker = match lacking.split_first() {
@@ -219,22 +243,20 @@ impl<'a> Survey<'a> {
                     let most = lacking.iter().rev().max_by_key(|need| missing.get(*need).copied());
                     most.cloned().unwrap_or_default()
                 }
-                _ => self.plain_cause(variant, index, finding),
+                _ => self.plain_cause(&asked, index, finding),
             };
-            let later = variant.script.steps.iter().skip(index + 1);
-            let later = later.filter_map(|step| needs(self.report.suite, variant, step).into_iter().next());
+            let later = asked.steps().skip(index + 1);
+            let later = later.filter_map(|step| needs(self.report.suite, &asked, step).into_iter().next());
             let mut seen = BTreeSet::new();
             let needs = std::iter::once(blocker).chain(later.filter(|need| !self.held.contains(need)));
             let needs = needs.filter(|need| seen.insert(need.clone())).map(&mut name).collect();
+            let first = asked.steps().next();
+            let parts = first.map_or(0, |step| self::needs(suite, &asked, step).len());
             Failing {
                 outcome,
-                variant,
+                asked,
                 needs,
-                parts: variant
-                    .script
-                    .steps
-                    .first()
-                    .map_or(0, |step| self::needs(suite, variant, step).len()),
+                parts,
                 finding,
             }
         };
@@ -242,11 +264,11 @@ impl<'a> Survey<'a> {
     }
 
     /// What is told where every part of a step is known to work: the clause, and what was asserted.
-    fn plain_cause(&self, variant: &Variant, index: usize, finding: Option<&Finding>) -> String {
+    fn plain_cause(&self, asked: &Asked<'_>, index: usize, finding: Option<&Finding>) -> String {
         let suite = self.report.suite;
         let Some(finding) = finding else {
-            let step = variant.script.steps.get(index);
-            let needs = step.map(|step| needs(suite, variant, step)).unwrap_or_default();
+            let step = asked.steps().nth(index);
+            let needs = step.map(|step| needs(suite, asked, step)).unwrap_or_default();
             return format!("{}, in time", needs.into_iter().next().unwrap_or_default());
         };
         let (assertion, expected) = (normalised(&finding.assertion), &finding.expected);
@@ -254,8 +276,8 @@ impl<'a> Survey<'a> {
             Some(clause) if is_of_answer(&assertion) => clause.statement.clone(),
             Some(clause) => format!("{} [{}]", clause.statement, assertion.trim_end()),
             None => {
-                let step = variant.script.steps.get(index);
-                let needs = step.map(|step| needs(suite, variant, step)).unwrap_or_default();
+                let step = asked.steps().nth(index);
+                let needs = step.map(|step| needs(suite, asked, step)).unwrap_or_default();
                 let base = needs.into_iter().next().unwrap_or_default();
                 format!("{base} wherever a case prepares it so: {assertion} {expected}")
             }
@@ -273,7 +295,7 @@ fn step_number(label: &str) -> usize {
 const PART: &str = " where ";
 
 /// What a step needs: the answer as such, and then each part of its request, the larger before the smaller.
-fn needs(suite: &Suite, variant: &Variant, step: &Step) -> Vec<String> {
+fn needs(suite: &Suite, asked: &Asked<'_>, step: &Step) -> Vec<String> {
     let answer = answer(step);
     let request = match &step.action {
         Action::Send(request) => request,
@@ -282,7 +304,7 @@ fn needs(suite: &Suite, variant: &Variant, step: &Step) -> Vec<String> {
             None => return Vec::new(),
         },
         Action::Again(name) => {
-            let mut steps = variant.script.steps.iter();
+            let mut steps = asked.steps();
             let named = steps.find(|step| step.name.as_ref() == Some(name));
             match named.map(Step::requests).and_then(<[Request]>::first) {
                 Some(request) => request,
@@ -314,8 +336,8 @@ fn needs(suite: &Suite, variant: &Variant, step: &Step) -> Vec<String> {
         ];
         parts.extend(facts.into_iter().filter(|(is_so, _)| *is_so).map(|(_, part)| part));
     }
-    if request.path.contains("{session}") && variant.script.template != "open" {
-        parts.push(format!("the template is `{}`", variant.script.template));
+    if request.path.contains("{session}") && asked.script().template != "open" {
+        parts.push(format!("the template is `{}`", asked.script().template));
     }
     for (name, values) in &request.headers {
         let is_sent = if values.is_empty() { "is not sent" } else { "is sent" };
@@ -338,8 +360,8 @@ fn needs(suite: &Suite, variant: &Variant, step: &Step) -> Vec<String> {
         Body::Text(_) | Body::Bytes(_) => parts.push("the body is no JSON".to_owned()),
         Body::None => {}
     }
-    if variant.version != 107 {
-        parts.push(format!("the contract version is {}", variant.version));
+    if asked.variant.version != 107 {
+        parts.push(format!("the contract version is {}", asked.variant.version));
     }
     let parts = parts.iter().map(|part| format!("{base}{PART}{part}"));
     std::iter::once(base.clone()).chain(parts).collect()

@@ -27,6 +27,8 @@ pub fn merge(reports: Vec<(String, Document)>, today: Date) -> Result<Document, 
         merged.cases.extend(report.cases);
         merged.milliseconds += report.milliseconds;
         merged.leftovers.extend(report.leftovers);
+        merged.interrupted |= report.interrupted;
+        merged.halted = merged.halted.or(report.halted);
         for (entry, keys) in report.readings {
             merged.readings.entry(entry).or_default().extend(keys);
         }
@@ -41,8 +43,9 @@ pub fn merge(reports: Vec<(String, Document)>, today: Date) -> Result<Document, 
     }
     merged.cases.sort_by(|a, b| a.id.cmp(&b.id));
     merged.suite.shard = None;
-    merged.suite.partial = merged.cases.len() < merged.suite.cases;
-    if !merged.suite.partial {
+    let is_whole = merged.cases.len() == merged.suite.cases;
+    merged.suite.partial = !is_whole || merged.halted.is_some();
+    if is_whole {
         merged.suite.selectors.clear();
     }
     merged.summary = Summary::of(&merged.cases);

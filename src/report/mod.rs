@@ -20,6 +20,7 @@ use deviations::{Candidate, Failure, Listed};
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::replay::halt::Halted;
 use crate::replay::verdict::{Finding, Outcome, Verdict};
 use crate::snapshot::baseline::observed;
 use crate::suite::Suite;
@@ -81,6 +82,8 @@ pub struct Report<'a> {
     pub shard: Option<String>,
     /// Whether the run was of a part of the suite.
     pub is_partial: bool,
+    /// Why the run ended before its time, if it did.
+    pub halted: Option<Halted>,
     /// The outcomes, by id.
     pub outcomes: Vec<Outcome>,
     /// What is known of each clause, in the order of the suite's clauses.
@@ -121,6 +124,7 @@ impl<'a> Report<'a> {
             selectors: Vec::new(),
             shard: None,
             is_partial: outcomes.len() < variants,
+            halted: None,
             outcomes,
             standings,
             deviations: Vec::new(),
@@ -132,7 +136,12 @@ impl<'a> Report<'a> {
     /// Holds the outcomes against a list of known deviations.
     pub fn apply(&mut self, deviations: &[Deviation], today: Date) {
         let mut candidates = self.candidates();
-        self.deviations = deviations::apply(deviations, &mut candidates, self.is_partial, today);
+        self.deviations = deviations::apply(
+            deviations,
+            &mut candidates,
+            self.is_partial || self.halted.is_some(),
+            today,
+        );
         for (outcome, candidate) in self.outcomes.iter_mut().zip(candidates) {
             if let Some(reason) = candidate.reason {
                 outcome.verdict = candidate.verdict;

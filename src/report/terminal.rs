@@ -19,6 +19,10 @@ const RUNGS: usize = 10;
 const NAMED: usize = 10;
 /// How much of a body is shown, in bytes.
 const BODY: usize = 1_500;
+/// How much of a cause names it in a list, in bytes.
+const CAUSE: usize = 160;
+/// So many cases that broke without one document of the contract say something of the target.
+const MANY: usize = 20;
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -59,7 +63,12 @@ pub fn render_failure(report: &Report<'_>, outcome: &Outcome) -> String {
 
 fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
     let broken: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| is_broken(outcome)).collect();
-    let groups = cause::group(report, broken);
+    if broken.len() >= MANY && report.outcomes.iter().all(|outcome| outcome.documents == 0) {
+        return write_stranger(out, report, broken);
+    }
+    // What the end of the run cut off is told once, not case by case.
+    let told = broken.into_iter().filter(|outcome| !is_cut_off(report, outcome));
+    let groups = cause::group(report, told);
     for group in groups.iter().take(SHOWN) {
         write_group(out, report, group)?;
     }
@@ -114,10 +123,75 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
             Plain(&deviation.reason)
         )?;
     }
-    for leftover in report.leftovers() {
+    for leftover in report.leftovers().take(NAMED) {
         writeln!(out, "{DOUBTFUL}left behind:{DOUBTFUL:#} {}", Plain(leftover))?;
     }
+    if let Some(more @ 1..) = report.leftovers().count().checked_sub(NAMED) {
+        writeln!(
+            out,
+            "{DOUBTFUL}left behind:{DOUBTFUL:#} {more} more; `--report html=PATH` has them all"
+        )?;
+    }
+    write_halt(out, report)?;
     write_summary(out, report)
+}
+
+/// All that there is to say of a target that answered nothing as only an MPSD would: a screen of it.
+fn write_stranger(out: &mut String, report: &Report<'_>, broken: Vec<&Outcome>) -> fmt::Result {
+    let exchanges: usize = report.outcomes.iter().map(|outcome| outcome.exchange_count).sum();
+    if exchanges > 0 {
+        writeln!(
+            out,
+            "{BAD}this does not look like an MPSD:{BAD:#} not one of {exchanges} answers was a document of the contract"
+        )?;
+        writeln!(
+            out,
+            "  {FAINT}does `baseUrl` ({}) lead to the right service?{FAINT:#}\n",
+            Plain(&report.facts.base_url)
+        )?;
+    }
+    let groups = cause::group(report, broken);
+    for Group { told, outcomes } in groups.iter().take(SHOWN) {
+        let first = outcomes.first().map_or("", |outcome| outcome.id.as_str());
+        writeln!(
+            out,
+            "{:>6}  {} {FAINT}{}{FAINT:#}",
+            outcomes.len(),
+            cut_to(told, CAUSE),
+            Plain(first)
+        )?;
+    }
+    let rest: usize = groups.iter().skip(SHOWN).map(|group| group.outcomes.len()).sum();
+    if rest > 0 {
+        writeln!(
+            out,
+            "{rest:>6}  {FAINT}for other causes; `--report html=PATH` has them all{FAINT:#}"
+        )?;
+    }
+    writeln!(out)?;
+    write_halt(out, report)?;
+    write_summary(out, report)
+}
+
+/// Why the run ended before its time, if it did.
+fn write_halt(out: &mut String, report: &Report<'_>) -> fmt::Result {
+    let Some(halted) = &report.halted else { return Ok(()) };
+    let count = report
+        .outcomes
+        .iter()
+        .filter(|outcome| is_cut_off(report, outcome))
+        .count();
+    writeln!(
+        out,
+        "{BAD}{}:{BAD:#} {count} cases were not judged for it; this report is partial",
+        Plain(&halted.reason)
+    )
+}
+
+/// Whether the end of the run left a case without a verdict.
+fn is_cut_off(report: &Report<'_>, outcome: &Outcome) -> bool {
+    let halted = report.halted.as_ref().map(|halted| &*halted.reason);
+    halted.is_some() && outcome.reason.as_deref() == halted
 }
 
 /// Cases that failed alike: one of them in full, and the names of the others.
@@ -295,12 +369,16 @@ fn curl(report: &Report<'_>, exchange: &Exchange) -> String {
 }
 
 fn cut(text: &str) -> String {
+    cut_to(text, BODY)
+}
+
+fn cut_to(text: &str, limit: usize) -> String {
     let mut text: String = text
         .chars()
         .map(|c| if plain::is_steering(c) { ' ' } else { c })
         .collect();
-    if text.len() > BODY {
-        let end = (0..=BODY)
+    if text.len() > limit {
+        let end = (0..=limit)
             .rev()
             .find(|end| text.is_char_boundary(*end))
             .unwrap_or_default();

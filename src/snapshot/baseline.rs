@@ -108,7 +108,7 @@ impl Baseline {
     /// The recorded text of a case; `None` when there is none.
     fn recorded(&self, suite: &Suite, case: &str) -> Result<Option<String>, SnapshotError> {
         match self {
-            Self::Embedded => Ok(suite.files().get(&format!("snapshots/{case}.snap")).and_then(parse)),
+            Self::Embedded => Ok(suite.files().snapshot(case).as_deref().and_then(parse)),
             Self::Folder(folder) => match read(&folder.join(format!("{case}.snap"))) {
                 Ok(text) => Ok(Some(text)),
                 Err(error) if error.is_missing() => Ok(None),

@@ -1,4 +1,4 @@
-//! Build script: lists the suite's files, so that the library can embed them.
+//! Build script: lists the suite's files, and packs its snapshots, so that the library can embed them.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,23 @@ fn main() -> io::Result<()> {
         list(&root, &root.join(folder), &mut names)?;
     }
     names.sort();
-    let mut code = String::from("&[\n");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
+    let (mut texts, mut snapshots) = (String::new(), String::new());
+    let mut packed = Vec::new();
     for name in names {
         let path = root.join(&name);
-        let path = path.display().to_string();
-        let _ = writeln!(code, "    ({name:?}, include_str!({path:?})),");
+        if path.extension().is_some_and(|extension| extension == "snap") {
+            let start = packed.len();
+            packed.extend(lz4_flex::block::compress_prepend_size(&fs::read(path)?));
+            let _ = writeln!(snapshots, "    ({name:?}, {start}, {}),", packed.len());
+        } else {
+            let path = path.display().to_string();
+            let _ = writeln!(texts, "    ({name:?}, include_str!({path:?})),");
+        }
     }
-    code.push_str("]\n");
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
-    fs::write(out.join("files.rs"), code)
+    fs::write(out.join("snapshots.lz4"), packed)?;
+    fs::write(out.join("texts.rs"), format!("&[\n{texts}]\n"))?;
+    fs::write(out.join("snapshots.rs"), format!("&[\n{snapshots}]\n"))
 }
 
 fn list(root: &Path, folder: &Path, names: &mut Vec<String>) -> io::Result<()> {

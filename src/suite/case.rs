@@ -1,11 +1,14 @@
 //! A case: a conversation that tests one or a few clauses, read from its file.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::{Map, Value};
 
+use super::files::Text;
 use super::json::{Fields, Item, Report, escape};
-use super::variable::{Scope, resolve};
+use super::variable::{self, Scope, resolve};
 
 /// A case file, with its variants.
 #[derive(Clone, Debug)]
@@ -20,6 +23,48 @@ pub struct Case {
     pub needs: Vec<String>,
     /// One for each row and contract version.
     pub variants: Vec<Variant>,
+    origin: Origin,
+}
+
+/// Where a case's conversations are read from.
+///
+/// They are by far the greater part of a suite, and few are needed at a time: nobody keeps them but who uses them.
+#[derive(Clone, Debug)]
+struct Origin {
+    text: Text,
+    scripts: Arc<Mutex<Weak<Vec<Script>>>>,
+}
+
+/// The conversations of a case, one for each row of its table.
+#[derive(Clone, Debug)]
+pub struct Scripts(Arc<Vec<Script>>);
+
+impl Scripts {
+    /// What is said in a variant; its versions share it.
+    pub fn of(&self, variant: &Variant) -> &Script {
+        // No case of a sound suite is without.
+        static NONE: Script = Script::empty();
+        self.0.get(variant.row).unwrap_or(&NONE)
+    }
+}
+
+impl Case {
+    /// What is said in its variants. Hold on to it while the variants are gone through: it is read each time that
+    /// nobody has it.
+    pub fn scripts(&self) -> Scripts {
+        let mut kept = self.origin.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(scripts) = kept.upgrade() {
+            return Scripts(scripts);
+        }
+        let report = Report::new("");
+        let root = super::json::parse("", &self.origin.text).unwrap_or_default();
+        let rows = read_rows(Item::root(&root, &report)).unwrap_or_default();
+        let mut shared = Vec::new();
+        let mut read = |row| read_script(Item::root(&root, &report), row, &mut shared, &report);
+        let scripts: Arc<Vec<Script>> = Arc::new(rows.iter().map_while(&mut read).collect());
+        *kept = Arc::downgrade(&scripts);
+        Scripts(scripts)
+    }
 }
 
 /// One way of running a case.
@@ -31,8 +76,10 @@ pub struct Variant {
     pub clauses: Vec<String>,
     /// The contract version it speaks.
     pub version: u16,
-    /// What is said; the versions of a case share it.
-    pub script: Arc<Script>,
+    /// The clauses that single expectations name in the place of its own.
+    pub judged: Vec<String>,
+    /// The place of its row in the table.
+    row: usize,
 }
 
 /// A conversation as it is written, the row of a table filled in.
@@ -49,8 +96,26 @@ pub struct Script {
     /// Identities that no other conversation may claim while this one runs, sorted: the case's own, and those that set
     /// activities, of which a user has one (HDL-ACT-006).
     pub claims: Vec<String>,
+    /// The steps, in order; rows of a table share those that are the same in all of them.
+    steps: Vec<Arc<Step>>,
+}
+
+impl Script {
     /// The steps, in order.
-    pub steps: Vec<Step>,
+    pub fn steps(&self) -> impl Iterator<Item = &Step> + Clone {
+        self.steps.iter().map(|step| &**step)
+    }
+
+    const fn empty() -> Self {
+        Self {
+            template: String::new(),
+            sessions: Vec::new(),
+            lets: Vec::new(),
+            observer: String::new(),
+            claims: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
 }
 
 /// A fresh session of a case, besides `{session}`.
@@ -312,7 +377,7 @@ impl Request {
             value: &value,
             is_last: true,
         };
-        super::variable::substitute_text(&self.path, scope)
+        variable::substitute_text(&self.path, scope)
     }
 }
 
@@ -387,8 +452,8 @@ const CONTENTS: [(&str, Content); 3] = [
     ("none", Content::None),
 ];
 
-/// Reads a case file; what is wrong with it goes to the report.
-pub(super) fn read(id: &str, root: &Value, report: &Report<'_>) -> Option<Case> {
+/// Reads a case file, whose text is parsed as `root`; what is wrong with it goes to the report.
+pub(super) fn read(id: &str, text: &Text, root: &Value, report: &Report<'_>) -> Option<(Case, Scripts)> {
     let file = Item::root(root, report);
     let fields = file.object(&CASE_KEYS)?;
     let title = fields.string("title");
@@ -414,11 +479,21 @@ pub(super) fn read(id: &str, root: &Value, report: &Report<'_>) -> Option<Case> 
         clauses: clauses.clone(),
         needs: fields.strings("needs"),
         variants: Vec::new(),
+        origin: Origin {
+            text: text.clone(),
+            scripts: Arc::default(),
+        },
     };
-    let rows = fields.get("table").map_or(Some(vec![Row::default()]), read_table)?;
+    let (mut scripts, mut shared) = (Vec::new(), Vec::new());
     let is_versioned = versions.len() > 1;
-    for row in rows {
-        let script = Arc::new(read_script(file, &row, report)?);
+    for (place, row) in read_rows(file)?.into_iter().enumerate() {
+        let script = read_script(file, &row, &mut shared, report)?;
+        let own = script.steps().flat_map(Step::expectations);
+        let judged: BTreeSet<String> = own
+            .filter_map(|expectation| expectation.clauses.clone())
+            .flatten()
+            .collect();
+        scripts.push(script);
         let clauses = row.clauses.as_ref().unwrap_or(&clauses);
         for version in row.version.map_or(versions.clone(), |version| vec![version]) {
             let mut id = id.to_owned();
@@ -428,20 +503,28 @@ pub(super) fn read(id: &str, root: &Value, report: &Report<'_>) -> Option<Case> 
             if is_versioned {
                 id.extend(["@", &version.to_string()]);
             }
-            let (clauses, script) = (clauses.clone(), Arc::clone(&script));
             case.variants.push(Variant {
                 id,
-                clauses,
+                clauses: clauses.clone(),
                 version,
-                script,
+                judged: judged.iter().cloned().collect(),
+                row: place,
             });
         }
     }
-    Some(case)
+    Some((case, Scripts(Arc::new(scripts))))
+}
+
+/// The rows of a case's table; one that changes nothing when it has none.
+fn read_rows(file: Item<'_>) -> Option<Vec<Row>> {
+    let table = file.object(&CASE_KEYS)?.get("table");
+    table.map_or(Some(vec![Row::default()]), read_table)
 }
 
 /// Reads what is said, with the cells of a row in the place of its variables.
-fn read_script(file: Item<'_>, row: &Row, report: &Report<'_>) -> Option<Script> {
+///
+/// `shared` keeps the steps that are the same in all rows.
+fn read_script(file: Item<'_>, row: &Row, shared: &mut Vec<Option<Arc<Step>>>, report: &Report<'_>) -> Option<Script> {
     let value = |name: &str| row.cells.get(name).cloned();
     let scope = Scope {
         value: &value,
@@ -450,7 +533,12 @@ fn read_script(file: Item<'_>, row: &Row, report: &Report<'_>) -> Option<Script>
     let fields = file.object(&CASE_KEYS)?;
     let part = |key| {
         let item = fields.get(key)?;
-        Some((resolve(item.value(), scope), item.pointer()))
+        let value = if row.cells.is_empty() {
+            Cow::Borrowed(item.value())
+        } else {
+            resolve(item.value(), scope)
+        };
+        Some((value, item.pointer()))
     };
     let text = |key| match part(key) {
         Some((value, pointer)) => Some(Some(Item::at(&value, &pointer, report).string()?.to_owned())),
@@ -467,18 +555,35 @@ fn read_script(file: Item<'_>, row: &Row, report: &Report<'_>) -> Option<Script>
         }
         None => Vec::new(),
     };
-    let Some((steps, pointer)) = part("steps") else {
-        fields.require("steps");
-        return None;
-    };
-    let item = Item::at(&steps, &pointer, report);
-    let steps = item.elements(read_step)?;
+    let item = fields.require("steps")?;
+    let mut place = 0;
+    let steps = item.elements(|item| {
+        place += 1;
+        if let Some(Some(step)) = shared.get(place - 1) {
+            return Some(Arc::clone(step));
+        }
+        let is_first = shared.len() < place;
+        let is_shared = is_first && !variable::mentions(item.value(), &|name| row.cells.contains_key(name));
+        let step = Arc::new(if is_shared {
+            read_step(item)?
+        } else {
+            let value = resolve(item.value(), scope);
+            read_step(Item::at(&value, &item.pointer(), report))?
+        });
+        if is_first {
+            shared.resize(place, None);
+        }
+        if let Some(kept) = shared.get_mut(place - 1).filter(|_| is_shared) {
+            *kept = Some(Arc::clone(&step));
+        }
+        Some(step)
+    })?;
     if steps.is_empty() && report.is_clean() {
         item.wrong("a case needs at least one step", "steps go here");
     }
     let setters = steps
         .iter()
-        .flat_map(Step::requests)
+        .flat_map(|step| step.requests())
         .filter(|request| sets_activity(request));
     let mut claims: Vec<String> = setters
         .map(|request| request.speaker.clone())
@@ -486,7 +591,7 @@ fn read_script(file: Item<'_>, row: &Row, report: &Report<'_>) -> Option<Script>
         .collect();
     claims.sort_unstable();
     claims.dedup();
-    let first = steps.iter().flat_map(Step::requests).next();
+    let first = steps.iter().flat_map(|step| step.requests()).next();
     let first = first.map(|request| request.speaker.clone());
     Some(Script {
         template: text("template")?.unwrap_or_else(|| "open".to_owned()),
@@ -786,7 +891,7 @@ pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
     let own = ["headers", "body", "at", "none"]
         .into_iter()
         .filter_map(|key| fields.get(key));
-    let is_plain = own.map(|item| item.value()).all(super::variable::is_plain);
+    let is_plain = own.map(|item| item.value()).all(variable::is_plain);
     Some(Expectation {
         pointer: item.pointer(),
         is_plain,
@@ -890,7 +995,7 @@ fn check_matcher(item: Item<'_>) {
                 }
                 if key == "$matches"
                     && let Some(pattern) = member.string()
-                    && super::variable::names(pattern).next().is_none()
+                    && variable::names(pattern).next().is_none()
                     && let Err(error) = regex::Regex::new(pattern)
                 {
                     let message = error.to_string();

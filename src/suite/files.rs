@@ -1,14 +1,21 @@
 //! The suite's files: embedded in the binary, or read from a checkout.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
 
 use thiserror::Error;
 
-/// Name and text of every file under `cases/`, `schemas/` and `snapshots/`, as they were at build time.
-static EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
+/// Name and text of every file under `cases/` and `schemas/`, and of what is no snapshot under `snapshots/`, as they were
+/// at build time.
+static TEXTS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/texts.rs"));
+/// Name of every snapshot, with the place of its text among the packed ones.
+#[expect(clippy::unreadable_literal, reason = "nobody reads what the build script writes")]
+static SNAPSHOTS: &[(&str, usize, usize)] = include!(concat!(env!("OUT_DIR"), "/snapshots.rs"));
+/// The texts of the snapshots, each compressed by itself: they are many, alike, and seldom needed.
+static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/snapshots.lz4"));
 
 /// The folders that make a suite.
 const FOLDERS: [&str; 3] = ["cases", "schemas", "snapshots"];
@@ -17,7 +24,36 @@ const FOLDERS: [&str; 3] = ["cases", "schemas", "snapshots"];
 #[derive(Clone, Debug)]
 pub struct Files {
     root: Option<PathBuf>,
-    texts: BTreeMap<String, Cow<'static, str>>,
+    texts: BTreeMap<String, Text>,
+    snapshots: BTreeMap<String, Snapshot>,
+}
+
+/// The text of a case, a schema or what else describes the suite; a copy of it is cheap.
+#[derive(Clone, Debug)]
+pub struct Text(Kept);
+
+#[derive(Clone, Debug)]
+enum Kept {
+    Embedded(&'static str),
+    Read(Arc<str>),
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match &self.0 {
+            Kept::Embedded(text) => text,
+            Kept::Read(text) => text,
+        }
+    }
+}
+
+/// Where a snapshot is read from, each time that it is asked for.
+#[derive(Clone, Debug)]
+enum Snapshot {
+    Packed(&'static [u8]),
+    File(PathBuf),
 }
 
 /// A suite's folder that could not be read.
@@ -32,11 +68,17 @@ pub struct FilesError {
 impl Files {
     /// The suite that this binary carries.
     pub fn embedded() -> Self {
-        let texts = EMBEDDED
+        let texts = TEXTS
             .iter()
-            .map(|&(name, text)| (name.to_owned(), Cow::Borrowed(text)))
-            .collect();
-        Self { root: None, texts }
+            .map(|&(name, text)| (name.to_owned(), Text(Kept::Embedded(text))));
+        let snapshots = SNAPSHOTS
+            .iter()
+            .filter_map(|&(name, start, end)| Some((name.to_owned(), Snapshot::Packed(PACKED.get(start..end)?))));
+        Self {
+            root: None,
+            texts: texts.collect(),
+            snapshots: snapshots.collect(),
+        }
     }
 
     /// The suite in the folder `root`, which has `cases` and `schemas`.
@@ -44,6 +86,7 @@ impl Files {
         let mut files = Self {
             root: Some(root.to_owned()),
             texts: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
         };
         for folder in FOLDERS {
             let path = root.join(folder);
@@ -67,13 +110,17 @@ impl Files {
                 .extension()
                 .is_some_and(|extension| extension == "json" || extension == "snap")
             {
-                let text = fs::read_to_string(&path).map_err(at(&path))?;
                 let name = path
                     .strip_prefix(root)
                     .unwrap_or(&path)
                     .to_string_lossy()
                     .replace('\\', "/");
-                self.texts.insert(name, Cow::Owned(text));
+                if path.extension().is_some_and(|extension| extension == "snap") {
+                    self.snapshots.insert(name, Snapshot::File(path));
+                } else {
+                    let text = fs::read_to_string(&path).map_err(at(&path))?;
+                    self.texts.insert(name, Text(Kept::Read(text.into())));
+                }
             }
         }
         Ok(())
@@ -81,13 +128,19 @@ impl Files {
 
     /// A suite of the given files, for tests and for single files from elsewhere.
     pub fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Self {
-        let texts = texts.into_iter().map(|(name, text)| (name, Cow::Owned(text))).collect();
-        Self { root: None, texts }
+        let texts = texts
+            .into_iter()
+            .map(|(name, text)| (name, Text(Kept::Read(text.into()))));
+        Self {
+            root: None,
+            texts: texts.collect(),
+            snapshots: BTreeMap::new(),
+        }
     }
 
     /// The ids of the cases, in order.
     pub fn case_ids(&self) -> impl Iterator<Item = &str> {
-        self.under("cases/").filter_map(|(name, _)| case_id(name))
+        self.names_under("cases/").filter_map(case_id)
     }
 
     /// The same suite without its other cases, which are not parsed then.
@@ -102,22 +155,50 @@ impl Files {
         self.root.as_deref()
     }
 
-    /// The text of one file.
+    /// The text of one file that is no snapshot.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.texts.get(name).map(AsRef::as_ref)
+        self.text(name).map(|text| &**text)
+    }
+
+    /// The text of one file, to be kept.
+    pub fn text(&self, name: &str) -> Option<&Text> {
+        self.texts.get(name)
+    }
+
+    /// The text of a recorded conversation, with its head, by the case's id; `None` when there is none that can be read.
+    pub fn snapshot(&self, case: &str) -> Option<String> {
+        match self.snapshots.get(&format!("snapshots/{case}.snap"))? {
+            Snapshot::File(path) => fs::read_to_string(path).ok(),
+            Snapshot::Packed(packed) => {
+                let text = lz4_flex::block::decompress_size_prepended(packed).ok()?;
+                String::from_utf8(text).ok()
+            }
+        }
+    }
+
+    /// The ids of the cases of which a conversation is recorded.
+    pub fn recorded(&self) -> impl Iterator<Item = &str> {
+        let names = self.snapshots.keys();
+        names.filter_map(|name| name.strip_prefix("snapshots/")?.strip_suffix(".snap"))
+    }
+
+    /// The names of the files under a folder; `folder` ends with `/`.
+    pub fn names_under<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
+        self.texts
+            .range(folder.to_owned()..)
+            .map(|(name, _)| name.as_str())
+            .take_while(move |name| name.starts_with(folder))
     }
 
     /// The files under a folder, by name; `folder` ends with `/`.
     pub fn under<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.texts
-            .range(folder.to_owned()..)
-            .take_while(move |(name, _)| name.starts_with(folder))
-            .map(|(name, text)| (name.as_str(), text.as_ref()))
+        self.names_under(folder)
+            .filter_map(|name| Some((name, self.get(name)?)))
     }
 }
 
 /// The id of the case in a file: `chapter/name`; a chapter's clauses and templates are no cases.
-fn case_id(name: &str) -> Option<&str> {
+pub(super) fn case_id(name: &str) -> Option<&str> {
     let id = name.strip_prefix("cases/")?.strip_suffix(".json")?;
     let (_, name) = id.rsplit_once('/')?;
     (name != "clauses" && name != "templates").then_some(id)

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::Suite;
-use super::case::{Action, Body, Case, Expectation, Request, Script, Step};
+use super::case::{Action, Body, Case, Expectation, Request, Script, Scripts, Step};
 use super::json::{escape, expected_one_of};
 use super::problem::{Place, Problem};
 use super::variable;
@@ -17,10 +17,11 @@ const IDENTITY_FIELDS: [&str; 5] = ["xuid", "xuidNumber", "gamertag", "title", "
 const SESSION_FIELDS: [&str; 3] = ["name", "ref", "template"];
 
 /// Reports what a case names and the suite does not have.
-pub(super) fn check(suite: &Suite, case: &Case, problems: &mut Vec<Problem>) {
+pub(super) fn check(suite: &Suite, case: &Case, scripts: &Scripts, problems: &mut Vec<Problem>) {
     let Some(first) = case.variants.first() else { return };
     let mut links = Links {
-        script: &first.script,
+        scripts,
+        script: scripts.of(first),
         suite,
         case,
         file: format!("cases/{}.json", case.id),
@@ -33,6 +34,7 @@ pub(super) fn check(suite: &Suite, case: &Case, problems: &mut Vec<Problem>) {
 struct Links<'a> {
     suite: &'a Suite,
     case: &'a Case,
+    scripts: &'a Scripts,
     /// The script that is being checked.
     script: &'a Script,
     file: String,
@@ -74,19 +76,19 @@ impl Links<'_> {
                 );
             }
         }
-        let mut done: Vec<*const Script> = Vec::new();
+        let mut done: Vec<&Script> = Vec::new();
         for variant in &self.case.variants {
             // The versions of a case share its script; each row has its own.
-            let script = std::sync::Arc::as_ptr(&variant.script);
-            if !done.contains(&script) {
+            let script = self.scripts.of(variant);
+            if !done.iter().any(|done| std::ptr::eq(*done, script)) {
                 if variant.clauses != self.case.clauses {
                     for id in &variant.clauses {
                         self.check_clause(&format!("/table/rows/{}", done.len()), id);
                     }
                 }
                 done.push(script);
-                self.script = &variant.script;
-                self.check_script(&variant.script);
+                self.script = script;
+                self.check_script(script);
             }
         }
     }
@@ -108,12 +110,12 @@ impl Links<'_> {
                 );
             }
         }
-        let first = script.steps.iter().flat_map(Step::requests).next();
+        let first = script.steps().flat_map(Step::requests).next();
         // Unless the case says otherwise, the first speaker observes, who is looked at below.
         if !script.observer.is_empty() && first.is_none_or(|first| first.speaker != script.observer) {
             self.check_speaker("/observer", &script.observer);
         }
-        self.check_steps(&script.steps);
+        self.check_steps(script);
     }
 
     fn check_clauses(&mut self, pointer: &str, ids: &[String]) {
@@ -145,11 +147,11 @@ impl Links<'_> {
         }
     }
 
-    fn check_steps(&mut self, steps: &[Step]) {
+    fn check_steps(&mut self, script: &Script) {
         let mut captured: HashSet<&str> = HashSet::new();
         let mut names: Vec<&str> = Vec::new();
         let mut sockets: Vec<&str> = Vec::new();
-        for step in steps {
+        for step in script.steps() {
             for request in step.requests() {
                 self.check_request(step, request, &captured);
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Suite;
-use super::case::{Action, Body, Case, Step, Variant};
+use super::case::{Action, Body, Case, Script, Step, Variant};
 use super::clause::Level;
 use super::manifest::{self, Manifest};
 use super::problem::{Place, Problem};
@@ -17,19 +17,27 @@ pub fn check(suite: &Suite) -> Vec<Problem> {
     check_clauses(suite, &mut problems);
     for case in suite.cases() {
         let mut seen = BTreeSet::new();
+        let scripts = case.scripts();
         for variant in &case.variants {
-            for step in &variant.script.steps {
-                check_step(suite, case, variant, step, &mut |pointer, message, expected| {
-                    if seen.insert((pointer.clone(), message.clone())) {
-                        let file = format!("cases/{}.json", case.id);
-                        problems.push(Problem {
-                            file,
-                            place: Place::Value(pointer),
-                            message,
-                            expected,
-                        });
-                    }
-                });
+            let script = scripts.of(variant);
+            for step in script.steps() {
+                check_step(
+                    suite,
+                    case,
+                    (variant, script),
+                    step,
+                    &mut |pointer, message, expected| {
+                        if seen.insert((pointer.clone(), message.clone())) {
+                            let file = format!("cases/{}.json", case.id);
+                            problems.push(Problem {
+                                file,
+                                place: Place::Value(pointer),
+                                message,
+                                expected,
+                            });
+                        }
+                    },
+                );
             }
         }
     }
@@ -144,7 +152,7 @@ fn check_clauses(suite: &Suite, problems: &mut Vec<Problem>) {
 fn check_step(
     suite: &Suite,
     case: &Case,
-    variant: &Variant,
+    (variant, script): (&Variant, &Script),
     step: &Step,
     wrong: &mut dyn FnMut(String, String, String),
 ) {
@@ -168,7 +176,7 @@ fn check_step(
         && expectation.unchanged.is_none()
         && !is_read
         && matches!(step.action, Action::Send(_))
-        && !follows_unchanged(variant, step)
+        && !follows_unchanged(script, step)
     {
         wrong(
             format!("{}/expect", step.pointer),
@@ -204,13 +212,8 @@ fn check_step(
 }
 
 /// Whether a later step compares a document with an earlier one.
-fn follows_unchanged(variant: &Variant, step: &Step) -> bool {
-    let later = variant
-        .script
-        .steps
-        .iter()
-        .skip_while(|other| other.pointer != step.pointer)
-        .skip(1);
+fn follows_unchanged(script: &Script, step: &Step) -> bool {
+    let later = script.steps().skip_while(|other| other.pointer != step.pointer).skip(1);
     later
         .flat_map(Step::expectations)
         .any(|expectation| expectation.same_as.is_some())
@@ -233,16 +236,11 @@ fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
         case.is_none_or(|case| !case.needs.iter().any(|need| need == "rate-limits"))
     };
     let mut recorded = BTreeSet::new();
-    let snapshots = suite
-        .files()
-        .under("snapshots/")
-        .filter(|(name, _)| *name != manifest::FILE);
-    for (name, _) in snapshots {
-        let id = name.trim_start_matches("snapshots/").trim_end_matches(".snap");
+    for id in suite.files().recorded() {
         recorded.insert(id);
         if !cases.contains(id) {
             wrong(
-                name.to_owned(),
+                format!("snapshots/{id}.snap"),
                 format!("no case is called `{id}`"),
                 "delete it, or rename it with its case",
             );

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::Suite;
-use super::case::{Action, Variant};
+use super::case::{Action, Case, Script, Scripts, Variant};
 use super::files::Files;
 use super::json::{self, Fields, Item, Report};
 use super::problem::{Place, Problem};
@@ -156,12 +156,13 @@ impl Manifest {
     pub fn recorded(&self, suite: &Suite, ran: &[Ran<'_>]) -> Self {
         let done: BTreeMap<&str, &Ran<'_>> = ran.iter().map(|ran| (ran.id, ran)).collect();
         let mut cases = BTreeMap::new();
-        for variant in suite.cases().iter().flat_map(|case| &case.variants) {
+        for (variant, scripts) in suite.cases().iter().flat_map(variants) {
+            let script = scripts.of(variant);
             let entry = match done.get(variant.id.as_str()) {
                 Some(ran) => Entry {
-                    strength: strength::of_variant(variant),
+                    strength: strength::of_variant(variant, script),
                     exchanges: ran.exchanges,
-                    assertions: (!races(variant)).then_some(ran.assertions),
+                    assertions: (!races(script)).then_some(ran.assertions),
                 },
                 None => match self.cases.get(&variant.id) {
                     Some(entry) => *entry,
@@ -216,8 +217,11 @@ fn section<T>(text: &mut String, name: &str, parts: &BTreeMap<String, T>, told: 
 
 /// The strength of each part of a suite, by its kind and id.
 fn strengths(suite: &Suite) -> BTreeMap<&'static str, BTreeMap<String, Strength>> {
-    let variants = suite.cases().iter().flat_map(|case| &case.variants);
-    let cases = variants.map(|variant| (variant.id.clone(), strength::of_variant(variant)));
+    let variants = suite.cases().iter().flat_map(variants);
+    let cases = variants.map(|(variant, scripts)| {
+        let strength = strength::of_variant(variant, scripts.of(variant));
+        (variant.id.clone(), strength)
+    });
     [
         ("cases", cases.collect()),
         ("invariants", invariants(suite)),
@@ -243,9 +247,15 @@ fn schemas(suite: &Suite) -> BTreeMap<String, Strength> {
     suite.files().under("schemas/").filter_map(strength).collect()
 }
 
+/// The variants of a case, each with what is said in them.
+fn variants(case: &Case) -> impl Iterator<Item = (&Variant, Scripts)> {
+    let scripts = case.scripts();
+    case.variants.iter().map(move |variant| (variant, scripts.clone()))
+}
+
 /// Whether requests are sent at once, so that what they come to is not the same in every run.
-fn races(variant: &Variant) -> bool {
-    let mut steps = variant.script.steps.iter();
+fn races(script: &Script) -> bool {
+    let mut steps = script.steps();
     steps.any(|step| matches!(step.action, Action::Together(_)))
 }
 

@@ -75,9 +75,11 @@ impl Suite {
             cases: Vec::new(),
             schemas,
         };
-        for (name, text) in files.under("cases/") {
-            let path = name.trim_start_matches("cases/").trim_end_matches(".json");
-            let root = match json::parse(name, text) {
+        let (cases, others): (Vec<&str>, Vec<&str>) = files
+            .names_under("cases/")
+            .partition(|name| files::case_id(name).is_some());
+        for name in others {
+            let root = match json::parse(name, files.get(name).unwrap_or_default()) {
                 Ok(root) => root,
                 Err(problem) => {
                     problems.push(problem);
@@ -85,16 +87,8 @@ impl Suite {
                 }
             };
             let report = Report::new(name);
-            suite.read_file(path, &root, &report);
+            suite.read_file(name, &root, &report);
             problems.extend(report.into_problems());
-        }
-        if suite.cases.is_empty() && problems.is_empty() {
-            problems.push(Problem {
-                file: "cases".to_owned(),
-                place: Place::File,
-                message: "no case was found".to_owned(),
-                expected: "a suite has cases in `cases/<chapter>/<name>.json`".to_owned(),
-            });
         }
         for (index, clause) in suite.clauses.iter().enumerate() {
             for id in std::iter::once(&clause.id).chain(&clause.aliases) {
@@ -114,8 +108,16 @@ impl Suite {
                 all.push(index);
             }
         }
-        for case in &suite.cases {
-            links::check(&suite, case, &mut problems);
+        let (read, mut wrong) = suite.read_cases(&files, &cases);
+        suite.cases = read;
+        problems.append(&mut wrong);
+        if suite.cases.is_empty() && problems.is_empty() {
+            problems.push(Problem {
+                file: "cases".to_owned(),
+                place: Place::File,
+                message: "no case was found".to_owned(),
+                expected: "a suite has cases in `cases/<chapter>/<name>.json`".to_owned(),
+            });
         }
         if problems.is_empty() {
             suite.files = files;
@@ -126,8 +128,46 @@ impl Suite {
         }
     }
 
-    fn read_file(&mut self, path: &str, root: &Value, report: &Report<'_>) {
+    /// Reads the cases, and looks up what they name; half of a start is spent here, so all cores take part.
+    fn read_cases(&self, files: &Files, names: &[&str]) -> (Vec<Case>, Vec<Problem>) {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let read_part = |part: &[&str]| {
+            let mut problems = Vec::new();
+            let cases = part
+                .iter()
+                .filter_map(|name| self.read_case(files, name, &mut problems));
+            (cases.collect::<Vec<_>>(), problems)
+        };
+        let parts = names.chunks(names.len().div_ceil(workers).max(1));
+        let read = std::thread::scope(|scope| {
+            let started: Vec<_> = parts.map(|part| scope.spawn(|| read_part(part))).collect();
+            let read = started.into_iter().map(|worker| match worker.join() {
+                Ok(read) => read,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            read.collect::<Vec<_>>()
+        });
+        let (cases, problems): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+        (
+            cases.into_iter().flatten().collect(),
+            problems.into_iter().flatten().collect(),
+        )
+    }
+
+    fn read_case(&self, files: &Files, name: &str, problems: &mut Vec<Problem>) -> Option<Case> {
+        let (id, text) = (files::case_id(name)?, files.text(name)?);
+        let root = json::parse(name, text).map_err(|problem| problems.push(problem)).ok()?;
+        let report = Report::new(name);
+        let read = case::read(id, text, &root, &report);
+        problems.extend(report.into_problems());
+        let (case, scripts) = read?;
+        links::check(self, &case, &scripts, problems);
+        Some(case)
+    }
+
+    fn read_file(&mut self, name: &str, root: &Value, report: &Report<'_>) {
         let file = Item::root(root, report);
+        let path = name.trim_start_matches("cases/").trim_end_matches(".json");
         match path.rsplit_once('/') {
             None if path == "world" => {
                 if let Some(mut world) = world::read_world(file) {
@@ -137,10 +177,6 @@ impl Suite {
             }
             None if path == "ledger" => self.ledger = clause::read_ledger(file).unwrap_or_default(),
             None if path == "invariants" => self.invariants = invariant::read_invariants(file).unwrap_or_default(),
-            None => file.wrong(
-                "a file that the suite does not know",
-                "cases belong into a chapter's folder",
-            ),
             Some((chapter, "clauses")) => {
                 if let Some((chapter, clauses)) = clause::read_chapter(chapter, file) {
                     self.chapters.push(chapter);
@@ -152,11 +188,10 @@ impl Suite {
                 let templates = fields.and_then(|fields| world::read_templates(fields.require("templates")?));
                 self.world.templates.extend(templates.unwrap_or_default());
             }
-            Some(_) => {
-                if let Some(case) = case::read(path, root, report) {
-                    self.cases.push(case);
-                }
-            }
+            _ => file.wrong(
+                "a file that the suite does not know",
+                "cases belong into a chapter's folder",
+            ),
         }
     }
 
@@ -223,13 +258,7 @@ impl Suite {
         let mut index: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for case in &self.cases {
             for variant in &case.variants {
-                let own = variant
-                    .script
-                    .steps
-                    .iter()
-                    .flat_map(case::Step::expectations)
-                    .filter_map(|e| e.clauses.as_ref());
-                for id in variant.clauses.iter().chain(own.flatten()) {
+                for id in variant.clauses.iter().chain(&variant.judged) {
                     let Some(clause) = self.clause(id) else { continue };
                     let cases = index.entry(&clause.id).or_default();
                     if cases.last() != Some(&case.id.as_str()) {

@@ -64,8 +64,8 @@ impl Problem {
         match &self.place {
             Place::File => None,
             Place::Bytes(range) => {
-                let end = range.end.min(text.len());
-                Some(range.start.min(end)..end)
+                let end = text.ceil_char_boundary(range.end);
+                Some(text.floor_char_boundary(range.start.min(end))..end)
             }
             Place::Value(pointer) => locate(text, pointer, false),
             Place::Key(pointer) => locate(text, pointer, true),
@@ -138,5 +138,22 @@ fn property_name<'a>(name: &'a ObjectPropName<'a>) -> &'a str {
     match name {
         ObjectPropName::String(literal) => literal.value.as_ref(),
         ObjectPropName::Word(literal) => literal.value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_within_a_character_is_told_by_the_character() {
+        let problem = Problem {
+            file: "a.json".to_owned(),
+            place: Place::Bytes(2..4),
+            message: "not JSON".to_owned(),
+            expected: "from here on".to_owned(),
+        };
+        assert!(problem.render(Some("{ééé}"), false).contains("{ééé}"));
+        assert!(problem.render(Some("{"), false).contains("a.json:1"));
     }
 }

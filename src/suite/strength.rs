@@ -4,7 +4,7 @@ use std::ops::{Add, AddAssign};
 
 use serde_json::Value;
 
-use super::case::{Expectation, Step, Variant};
+use super::case::{Expectation, Script, Step, Variant};
 use super::invariant::Invariant;
 
 /// How much something asks of a service, and how much it leaves open.
@@ -63,8 +63,8 @@ impl std::iter::Sum for Strength {
 }
 
 /// The strength of a variant of a case.
-pub fn of_variant(variant: &Variant) -> Strength {
-    Strength::asks(variant.clauses.len()) + variant.script.steps.iter().map(of_step).sum()
+pub fn of_variant(variant: &Variant, script: &Script) -> Strength {
+    Strength::asks(variant.clauses.len()) + script.steps().map(of_step).sum()
 }
 
 /// The strength of an invariant.

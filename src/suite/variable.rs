@@ -147,6 +147,25 @@ pub fn is_plain(value: &Value) -> bool {
     }
 }
 
+/// Whether any text of a value, keys included, holds a variable of some name, transformed or added to or not.
+pub fn mentions(value: &Value, is_wanted: &dyn Fn(&str) -> bool) -> bool {
+    let in_text = |text: &str| {
+        text.contains('{')
+            && names(text).any(|whole| {
+                let name = split_transform(whole).map_or(whole, |(name, _)| name);
+                is_wanted(whole) || is_wanted(name) || split_sum(name).is_some_and(|(name, _)| is_wanted(name))
+            })
+    };
+    match value {
+        Value::String(text) => in_text(text),
+        Value::Array(values) => values.iter().any(|value| mentions(value, is_wanted)),
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, value)| in_text(key) || mentions(value, is_wanted)),
+        _ => false,
+    }
+}
+
 fn has_variable(text: &str) -> bool {
     text.contains('{') && pieces(text).any(|piece| !matches!(piece, Piece::Text(_)))
 }
@@ -205,6 +224,11 @@ fn owned(value: Cow<'_, Value>) -> Option<Value> {
     }
 }
 
+/// The most that a generator makes, in bytes.
+const MOST: usize = 16 << 20;
+/// The most levels that a generator makes.
+const DEEPEST: usize = 1_000;
+
 /// Carries out the generators `$repeat`, `$list` and `$nest` in a body.
 pub fn generate(value: &Value) -> Cow<'_, Value> {
     if !has_generator(value) {
@@ -223,17 +247,22 @@ pub fn generate(value: &Value) -> Cow<'_, Value> {
                 .and_then(Value::as_u64)
                 .and_then(|n| usize::try_from(n).ok())
         };
+        // No more than fits, however much a case wants.
+        let times = |size: usize| count("times").unwrap_or_default().min(MOST / size.max(1));
         let of = || generate(arguments.get("of").unwrap_or(&Value::Null)).into_owned();
         return Cow::Owned(match name {
             "$repeat" => {
                 let text = arguments.get("text").and_then(Value::as_str).unwrap_or_default();
-                Value::String(text.repeat(count("times").unwrap_or_default()))
+                Value::String(text.repeat(times(text.len())))
             }
-            "$list" => Value::Array(vec![of(); count("times").unwrap_or_default()]),
+            "$list" => {
+                let of = of();
+                Value::Array(vec![of.clone(); times(size(&of))])
+            }
             _ => {
                 let key = arguments.get("key").and_then(Value::as_str).unwrap_or("a");
                 let nest = |inner, _| Value::Object(Map::from_iter([(key.to_owned(), inner)]));
-                (0..count("depth").unwrap_or_default()).fold(of(), nest)
+                (0..count("depth").unwrap_or_default().min(DEEPEST)).fold(of(), nest)
             }
         });
     }
@@ -242,6 +271,22 @@ pub fn generate(value: &Value) -> Cow<'_, Value> {
             .map(|(key, value)| (key.clone(), generate(value).into_owned()))
             .collect(),
     ))
+}
+
+/// About how many bytes a value takes.
+fn size(value: &Value) -> usize {
+    const OWN: usize = size_of::<Value>();
+    match value {
+        Value::String(text) => OWN + text.len(),
+        Value::Array(values) => OWN + values.iter().map(size).sum::<usize>(),
+        Value::Object(map) => {
+            OWN + map
+                .iter()
+                .map(|(key, value)| OWN + key.len() + size(value))
+                .sum::<usize>()
+        }
+        _ => OWN,
+    }
 }
 
 fn generator(map: &Map<String, Value>) -> Option<(&str, &Map<String, Value>)> {

@@ -1,14 +1,30 @@
 //! The target file: a description of an endpoint, with its tokens kept elsewhere.
 
 use std::path::Path;
-use std::process::Command;
-use std::{env, fs};
+use std::time::Duration;
 
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 
+use super::endpoint::{Address, Header, Proxy, Tls};
+use super::pacing::{Limits, Pace};
+use super::token::{Source, Token};
 use super::{Identity, Secret, Target};
 use crate::suite::json::{Item, Report, parse};
 use crate::suite::problem::{Place, Problem};
+
+/// Headers that the suite or the connection sets itself.
+const OWN_HEADERS: [&str; 8] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "transfer-encoding",
+    "upgrade",
+    "x-xbl-contract-version",
+];
 
 /// Reads a target file; tokens are fetched from where it says they are.
 ///
@@ -19,10 +35,7 @@ pub fn read(name: &str, text: &str, folder: &Path) -> Result<Target, Vec<Problem
     let target = read_target(Item::root(&root, &report), folder);
     let mut problems = report.into_problems();
     match target {
-        Some(target) if problems.is_empty() => Ok(Target {
-            lock: Some(name.into()),
-            ..target
-        }),
+        Some(target) if problems.is_empty() => Ok(target),
         _ => {
             if problems.is_empty() {
                 let (message, expected) = ("not a target".to_owned(), "see `schemas/target.schema.json`".to_owned());
@@ -44,6 +57,9 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
         "about",
         "name",
         "baseUrl",
+        "tls",
+        "proxy",
+        "headers",
         "scid",
         "templates",
         "identities",
@@ -53,9 +69,19 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
     ])?;
     let base_url = fields.require("baseUrl")?;
     let url = base_url.string()?.trim_end_matches('/').to_owned();
-    if !url.starts_with("http://") && !url.starts_with("https://") {
-        base_url.wrong(format!("`{url}` is no base URL"), "such as `https://mpsd.example:8443`");
-    }
+    let address = match Address::parse(&url) {
+        Ok(address) => Some(address),
+        Err(reason) => {
+            base_url.wrong(
+                format!("`{url}` is no base URL: {reason}"),
+                "such as `https://mpsd.example:8443`",
+            );
+            None
+        }
+    };
+    let tls = fields.get("tls").map(|item| read_tls(item, folder, address.as_ref()));
+    let proxy = fields.get("proxy").map(|item| read_proxy(item, folder));
+    let headers = fields.get("headers").map(|item| read_headers(item, folder));
     let templates = fields.require("templates")?;
     let templates = match templates.value() {
         Value::Array(_) => templates
@@ -72,25 +98,189 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
         Some(clock) => Some(clock.object(&["advanceHeader"])?.string("advanceHeader")),
         None => None,
     };
-    let in_flight = match fields.get("limits") {
-        Some(limits) => limits
-            .object(&["inFlight"])?
-            .get("inFlight")
-            .and_then(|item| item.unsigned()),
-        None => None,
-    };
     Some(Target {
         name: fields.optional_string("name").unwrap_or_else(|| url.clone()),
         base_url: url,
+        tls: tls.flatten().unwrap_or_default(),
+        proxy: proxy.flatten(),
+        headers: headers.flatten().unwrap_or_default(),
         scid: fields.string("scid"),
         templates: templates.into_iter().collect(),
         identities: identities.into_iter().collect(),
         lacks: fields.strings("lacks").into_iter().collect(),
         advance_header,
-        in_flight: in_flight.and_then(|count| usize::try_from(count).ok()),
-        lock: None,
+        limits: fields.get("limits").and_then(read_limits).unwrap_or_default(),
         is_disposable: false,
     })
+}
+
+fn read_tls(item: Item<'_>, folder: &Path, address: Option<&Address>) -> Option<Tls> {
+    let fields = item.object(&["authorities", "certificate", "key", "selfSigned"])?;
+    if address.is_some_and(|address| !address.is_tls) {
+        item.wrong("`baseUrl` is not `https`", "without TLS none of this has a meaning");
+    }
+    let mut authorities = Vec::new();
+    if let Some(item) = fields.get("authorities") {
+        item.elements(|item| {
+            authorities.extend(read_certificates(item, folder)?);
+            Some(())
+        });
+    }
+    let client = match (fields.get("certificate"), fields.get("key")) {
+        (Some(certificate), Some(key)) => read_certificates(certificate, folder).zip(read_key(key, folder)),
+        (Some(certificate), None) => {
+            certificate.wrong("a certificate without its key", "`key` names the file that has it");
+            None
+        }
+        (None, Some(key)) => {
+            key.wrong(
+                "a key without its certificate",
+                "`certificate` names the file that has it",
+            );
+            None
+        }
+        (None, None) => None,
+    };
+    let self_signed = fields.get("selfSigned");
+    let is_wanted = self_signed.and_then(|item| item.boolean()).unwrap_or_default();
+    if let (true, Some(item), Some(address)) = (is_wanted, self_signed, address)
+        && !address.is_loopback()
+    {
+        item.wrong(
+            format!(
+                "any certificate would do for `{}`, which is not this machine",
+                address.host
+            ),
+            "put the certificate of its authority into `authorities` instead",
+        );
+    }
+    Some(Tls {
+        authorities,
+        client,
+        self_signed: is_wanted,
+    })
+}
+
+fn read_certificates(item: Item<'_>, folder: &Path) -> Option<Vec<CertificateDer<'static>>> {
+    let path = folder.join(item.string()?);
+    let certificates = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let message = match certificates {
+        Ok(certificates) if !certificates.is_empty() => return Some(certificates),
+        Ok(_) => format!("`{}` has no certificate", path.display()),
+        Err(error) => unreadable(&path, &error),
+    };
+    item.wrong(
+        message,
+        "a file with certificates in PEM: `-----BEGIN CERTIFICATE-----` ...",
+    );
+    None
+}
+
+fn read_key(item: Item<'_>, folder: &Path) -> Option<PrivateKeyDer<'static>> {
+    let path = folder.join(item.string()?);
+    let key = PrivateKeyDer::from_pem_file(&path);
+    if let Err(error) = &key {
+        item.wrong(
+            unreadable(&path, error),
+            "a file with a private key in PEM, not encrypted",
+        );
+    }
+    key.ok()
+}
+
+fn unreadable(path: &Path, error: &PemError) -> String {
+    match error {
+        PemError::Io(error) => format!("cannot read `{}`: {error}", path.display()),
+        PemError::NoItemsFound => format!("`{}` has no such thing", path.display()),
+        // Any other message may quote the file.
+        _ => format!("`{}` is not PEM", path.display()),
+    }
+}
+
+fn read_proxy(item: Item<'_>, folder: &Path) -> Option<Proxy> {
+    let (url, authorization) = match item.value() {
+        Value::String(_) => (item, None),
+        _ => {
+            let fields = item.object(&["url", "authorization"])?;
+            (fields.require("url")?, fields.get("authorization"))
+        }
+    };
+    let authorization = match authorization {
+        Some(source) => Some(Secret::new(read_value(source, folder)?)),
+        None => None,
+    };
+    match Address::parse(url.string()?.trim_end_matches('/')) {
+        Ok(address) if !address.is_tls => Some(Proxy { address, authorization }),
+        Ok(_) => {
+            url.wrong(
+                "a proxy that is itself spoken to over TLS",
+                "an `http://` proxy; `https` targets are tunnelled through it",
+            );
+            None
+        }
+        Err(reason) => {
+            url.wrong(format!("no proxy: {reason}"), "such as `http://proxy.example:3128`");
+            None
+        }
+    }
+}
+
+fn read_headers(item: Item<'_>, folder: &Path) -> Option<Vec<Header>> {
+    item.members(|name, item| {
+        if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+            item.wrong_key(format!("`{name}` is no name of a header"), "letters, digits and `-`");
+            return None;
+        }
+        if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            item.wrong_key(
+                format!("`{name}` is set by the suite"),
+                "headers of the service's own go here",
+            );
+            return None;
+        }
+        let (value, is_secret) = match item.value() {
+            Value::String(text) => (text.clone(), false),
+            _ => (read_value(item, folder)?, true),
+        };
+        if http::HeaderValue::from_bytes(value.as_bytes()).is_err() {
+            item.wrong("no value of a header", "one line of text");
+        }
+        Some(Header {
+            name: name.to_owned(),
+            value,
+            is_secret,
+        })
+    })
+}
+
+fn read_limits(item: Item<'_>) -> Option<Limits> {
+    let fields = item.object(&["requestsPerSecond", "inFlight", "perIdentity"])?;
+    let per_identity = fields.get("perIdentity").and_then(|item| {
+        let fields = item.object(&["requestsPerSecond", "inFlight"])?;
+        Some(read_pace(fields.get("requestsPerSecond"), fields.get("inFlight")))
+    });
+    Some(Limits {
+        whole: read_pace(fields.get("requestsPerSecond"), fields.get("inFlight")),
+        per_identity: per_identity.unwrap_or_default(),
+    })
+}
+
+fn read_pace(per_second: Option<Item<'_>>, in_flight: Option<Item<'_>>) -> Pace {
+    let per_second = per_second.and_then(|item| {
+        let rate = item.value().as_f64().filter(|rate| (0.001..=1e6).contains(rate));
+        if rate.is_none() {
+            item.wrong("no rate", "requests a second, from 0.001 to 1000000");
+        }
+        rate
+    });
+    let in_flight = in_flight.and_then(|item| {
+        let count = item.unsigned()?;
+        if count == 0 {
+            item.wrong("nothing could ever be sent", "at least 1");
+        }
+        usize::try_from(count).ok()
+    });
+    Pace { per_second, in_flight }
 }
 
 fn read_identity(item: Item<'_>, folder: &Path) -> Option<Identity> {
@@ -100,62 +290,121 @@ fn read_identity(item: Item<'_>, folder: &Path) -> Option<Identity> {
         gamertag: fields.optional_string("gamertag"),
         title: fields.string("title"),
         device: fields.optional_string("device"),
-        authorization: Secret::new(read_token(fields.require("token")?, folder)?),
+        token: read_token(fields.require("token")?, folder)?,
     })
 }
 
 /// Fetches a token: the value of an `Authorization` header, never written in the file itself.
-fn read_token(item: Item<'_>, folder: &Path) -> Option<String> {
-    let fields = item.object(&["env", "file", "key", "command"])?;
-    let found = if let Some(variable) = fields.get("env") {
-        let name = variable.string()?;
-        env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"))
-    } else if let Some(file) = fields.get("file") {
-        token_from_file(&folder.join(file.string()?), fields.optional_string("key").as_deref())
-    } else if let Some(command) = fields.get("command") {
-        token_from_command(&command.strings()?, folder)
-    } else {
-        item.wrong(
-            "a token without a source",
-            "one of `env`, `file` (with an optional `key`) and `command`",
-        );
-        return None;
+fn read_token(item: Item<'_>, folder: &Path) -> Option<Token> {
+    let fields = item.object(&["env", "file", "key", "command", "expiresIn"])?;
+    let expires_in = match fields.get("expiresIn") {
+        Some(seconds) => Some(Duration::from_secs(seconds.unsigned()?)),
+        None => None,
     };
-    match found.map(|token| token.trim().to_owned()) {
-        Ok(token) if !token.is_empty() => Some(token),
-        Ok(_) => {
-            item.wrong(
-                "the token is empty",
-                "the value of an `Authorization` header was expected from here",
-            );
-            None
-        }
-        Err(message) => {
-            item.wrong(message, "the token was to come from here");
-            None
-        }
-    }
-}
-
-fn token_from_file(path: &Path, key: Option<&str>) -> Result<String, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-    let Some(key) = key else { return Ok(text) };
-    // The parser's message would quote the file, and the file holds secrets.
-    let root: Value = serde_json::from_str(&text).map_err(|_| format!("`{}` is not JSON", path.display()))?;
-    let token = root.get(key).and_then(Value::as_str);
+    let token = Token::fetch(read_source(item, folder)?, expires_in);
     token
-        .map(str::to_owned)
-        .ok_or_else(|| format!("`{}` has no string `{key}`", path.display()))
+        .map_err(|message| item.wrong(message, "the value of an `Authorization` header was to come from here"))
+        .ok()
 }
 
-fn token_from_command(command: &[String], folder: &Path) -> Result<String, String> {
-    let Some((program, arguments)) = command.split_first() else {
-        return Err("the command is empty".to_owned());
+/// Fetches a value that is a secret and no token.
+fn read_value(item: Item<'_>, folder: &Path) -> Option<String> {
+    item.object(&["env", "file", "key", "command"])?;
+    let value = read_source(item, folder)?.fetch_value();
+    value
+        .map_err(|message| item.wrong(message, "the value was to come from here"))
+        .ok()
+}
+
+fn read_source(item: Item<'_>, folder: &Path) -> Option<Source> {
+    let member = |key: &str| item.value().get(key);
+    let text = |key: &str| member(key).and_then(Value::as_str).map(str::to_owned);
+    let strings = |value: &Value| -> Option<Vec<String>> {
+        value
+            .as_array()?
+            .iter()
+            .map(|word| word.as_str().map(str::to_owned))
+            .collect()
     };
-    let output = Command::new(program).args(arguments).current_dir(folder).output();
-    let output = output.map_err(|error| format!("cannot run `{program}`: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("`{program}` ended with {}", output.status));
+    let sources = ["env", "file", "command"]
+        .iter()
+        .filter(|key| member(key).is_some())
+        .count();
+    let source = match (text("env"), text("file"), member("command").and_then(strings)) {
+        (Some(name), None, None) => Some(Source::Env(name)),
+        (None, Some(path), None) => Some(Source::File(folder.join(path), text("key"))),
+        (None, None, Some(command)) => Some(Source::Command(command, folder.to_owned())),
+        _ => None,
+    };
+    let source = source.filter(|_| sources == 1);
+    if source.is_none() {
+        item.wrong(
+            "no source of a value, or more than one",
+            "one of `env` (a name), `file` (a path, with an optional `key`) and `command` (a list of words)",
+        );
     }
-    String::from_utf8(output.stdout).map_err(|_| format!("`{program}` did not print text"))
+    source
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(url: &str, more: &str) -> String {
+        let text = format!(r#"{{ "baseUrl": "{url}", "scid": "s", "templates": [], "identities": {{}}, {more} }}"#);
+        match read("t.json", &text, Path::new("/nowhere")) {
+            Ok(target) => format!("{target:?}"),
+            Err(problems) => problems
+                .iter()
+                .map(|problem| problem.render(Some(&text), false))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn any_certificate_will_do_on_this_machine_alone() {
+        let wish = r#""tls": { "selfSigned": true }"#;
+        assert!(told("https://127.0.0.1:1", wish).contains("self_signed: true"));
+        assert!(told("https://mpsd.example", wish).contains("which is not this machine"));
+        assert!(told("http://127.0.0.1:1", wish).contains("not `https`"));
+    }
+
+    #[test]
+    fn every_mistake_in_how_a_target_is_spoken_to_is_told() {
+        for (more, part) in [
+            (
+                r#""tls": { "authorities": ["ca.pem"] }"#,
+                "cannot read `/nowhere/ca.pem`",
+            ),
+            (r#""tls": { "certificate": "c.pem" }"#, "a certificate without its key"),
+            (r#""tls": { "key": "c.key" }"#, "a key without its certificate"),
+            (r#""proxy": "https://p""#, "itself spoken to over TLS"),
+            (r#""proxy": "http://u:p@x""#, "credentials do not belong"),
+            (r#""headers": { "Authorization": "x" }"#, "is set by the suite"),
+            (r#""headers": { "a b": "x" }"#, "no name of a header"),
+            (
+                r#""headers": { "X-A": { "env": "MPSD_NOT_SET" } }"#,
+                "`MPSD_NOT_SET` is not set",
+            ),
+            (r#""headers": { "X-A": { "env": "A", "file": "b" } }"#, "more than one"),
+            (r#""limits": { "requestsPerSecond": 0 }"#, "no rate"),
+            (r#""limits": { "inFlight": 0 }"#, "nothing could ever be sent"),
+            (r#""limits": { "perIdentity": { "burst": 1 } }"#, "unknown key `burst`"),
+        ] {
+            let told = told("https://mpsd.example", more);
+            assert!(told.contains(part), "`{part}` in {told}");
+        }
+    }
+
+    #[test]
+    fn limits_are_of_the_whole_and_of_each_identity() {
+        let told = told(
+            "http://x",
+            r#""limits": { "requestsPerSecond": 10, "perIdentity": { "requestsPerSecond": 0.5, "inFlight": 2 } }"#,
+        );
+        assert!(
+            told.contains("per_second: Some(10.0)") && told.contains("per_second: Some(0.5), in_flight: Some(2)"),
+            "{told}"
+        );
+    }
 }

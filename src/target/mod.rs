@@ -1,22 +1,34 @@
 //! Who is asked: an endpoint, the identities it knows, and what it is provisioned with.
 
 pub mod deviations;
+pub mod endpoint;
 pub mod file;
+pub mod pacing;
 pub mod secrets;
+pub mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use endpoint::{Header, Proxy, Tls};
+use pacing::Limits;
+use token::Token;
+
 /// An endpoint under test.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Target {
     /// What reports call it.
     pub name: String,
     /// Scheme, host and port, without a slash at the end.
     pub base_url: String,
+    /// How an `https` target and the suite know each other.
+    pub tls: Tls,
+    /// What all requests go through, if anything.
+    pub proxy: Option<Proxy>,
+    /// Headers of every request, unless a case sets or leaves out one of the name.
+    pub headers: Vec<Header>,
     /// The service config that the cases use.
     pub scid: String,
     /// The suite's template names, with the names they have on the target.
@@ -27,12 +39,21 @@ pub struct Target {
     pub lacks: BTreeSet<String>,
     /// The request header that moves a conversation's clock ahead, in ms; without one the run waits.
     pub advance_header: Option<String>,
-    /// The most conversations at a time; `None` leaves it to the run.
-    pub in_flight: Option<usize>,
-    /// The file that runs lock while they have an identity to themselves: the target file.
-    pub lock: Option<PathBuf>,
+    /// How fast it may be asked.
+    pub limits: Limits,
     /// Whether the service is thrown away after the run, so that nothing needs to be cleaned up.
     pub is_disposable: bool,
+}
+
+impl Target {
+    /// A service of which nothing is known but where it is.
+    pub fn at(base_url: &str) -> Self {
+        Self {
+            name: base_url.to_owned(),
+            base_url: base_url.to_owned(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Someone the target knows.
@@ -47,7 +68,7 @@ pub struct Identity {
     /// The device it is signed in on.
     pub device: Option<String>,
     /// The value of its `Authorization` header.
-    pub authorization: Secret,
+    pub token: Token,
 }
 
 impl Identity {

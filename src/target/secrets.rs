@@ -1,6 +1,7 @@
 //! What must never be written: the tokens of a target's identities, and a canary that shows whether the watch works.
 
 use std::fmt;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
@@ -13,61 +14,80 @@ use super::{Secret, Target};
 const REDACTED: &str = "<secret>";
 /// A shorter value is no secret, and would be found everywhere.
 const SHORTEST: usize = 8;
+/// A part of a secret that is so long is one itself.
+const LONG: usize = 16;
 
 /// The secrets of one run, in every spelling in which they could be written.
+///
+/// More may be learnt while it goes on: a token that is renewed does not make the old one public.
 pub struct Secrets {
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Each spelling, with whose it is.
+    spellings: Vec<(String, String)>,
     search: Option<AhoCorasick>,
-    /// Whose each spelling is.
-    owners: Vec<String>,
 }
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Secrets of {} spellings", self.owners.len())
+        write!(f, "Secrets of {} spellings", self.known().spellings.len())
     }
 }
 
 impl Secrets {
-    /// The tokens of a target, and the canary of a run: a token that nobody has, sent by the unknown speaker.
+    /// The tokens of a target and whatever else it keeps to itself, and the canary of a run: a token that nobody has, sent
+    /// by the unknown speaker.
     pub fn new(target: &Target, canary: &Secret) -> Self {
-        let mut spellings: Vec<(String, String)> = Vec::new();
-        let tokens = target
-            .identities
-            .iter()
-            .map(|(name, identity)| (name.as_str(), identity.authorization.reveal()));
-        for (owner, token) in tokens.chain([("the canary", canary.reveal())]) {
-            // The part after the scheme and the user's hash is the one that opens doors.
-            let bare = token.rsplit([';', ' ']).next().unwrap_or(token);
-            for value in [token, bare].into_iter().filter(|value| value.len() >= SHORTEST) {
-                for spelling in spell(value) {
-                    if !spellings.iter().any(|(known, _)| *known == spelling) {
-                        spellings.push((spelling, owner.to_owned()));
-                    }
-                }
-            }
+        let mut known = Known::default();
+        for (name, identity) in &target.identities {
+            known.add(name, &identity.token.reveal());
         }
-        let (patterns, owners): (Vec<String>, Vec<String>) = spellings.into_iter().unzip();
-        let search = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(patterns)
-            .ok();
-        Self { search, owners }
+        for header in target.headers.iter().filter(|header| header.is_secret) {
+            known.add(&format!("the header `{}`", header.name), &header.value);
+        }
+        if let Some(authorization) = target.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref()) {
+            known.add("the proxy", authorization.reveal());
+        }
+        known.add("the canary", canary.reveal());
+        known.build();
+        Self {
+            known: RwLock::new(known),
+        }
+    }
+
+    /// Watches for one more value.
+    pub fn learn(&self, owner: &str, value: &str) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.add(owner, value);
+        known.build();
+    }
+
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whose secret a text holds; `None` when it holds none.
-    pub fn find(&self, text: &str) -> Option<&str> {
-        let Some(search) = &self.search else {
-            return Some("a target whose tokens cannot be watched for");
+    pub fn find(&self, text: &str) -> Option<String> {
+        let known = self.known();
+        let Some(search) = &known.search else {
+            return Some("a target whose tokens cannot be watched for".to_owned());
         };
         let found = search.find(text)?;
-        self.owners.get(found.pattern().as_usize()).map(String::as_str)
+        known
+            .spellings
+            .get(found.pattern().as_usize())
+            .map(|(_, owner)| owner.clone())
     }
 
     /// The text with a mark in place of each secret; `None` when it holds none.
     pub fn redact(&self, text: &str) -> Option<String> {
-        let search = self.search.as_ref()?;
+        let known = self.known();
+        let search = known.search.as_ref()?;
         search.find(text)?;
-        Some(search.replace_all(text, &vec![REDACTED; self.owners.len()]))
+        Some(search.replace_all(text, &vec![REDACTED; known.spellings.len()]))
     }
 
     /// Redacts a text in place.
@@ -78,7 +98,37 @@ impl Secrets {
     }
 }
 
-/// A value as it stands in a header, in JSON, XML, HTML, a URL, and base64.
+impl Known {
+    fn add(&mut self, owner: &str, secret: &str) {
+        // The part after the scheme and the user's hash is the one that opens doors.
+        let bare = secret.rsplit([';', ' ']).next().unwrap_or(secret);
+        for value in [secret, bare].into_iter().filter(|value| value.len() >= SHORTEST) {
+            for spelling in spell(value) {
+                self.add_spelling(owner, spelling);
+            }
+        }
+        // Long runs of letters that no escaping changes, whatever becomes of the rest.
+        for run in bare.split(|c: char| !is_unreserved(c)).filter(|run| run.len() >= LONG) {
+            self.add_spelling(owner, run.to_owned());
+        }
+    }
+
+    fn add_spelling(&mut self, owner: &str, spelling: String) {
+        if !self.spellings.iter().any(|(known, _)| *known == spelling) {
+            self.spellings.push((spelling, owner.to_owned()));
+        }
+    }
+
+    fn build(&mut self) {
+        self.search = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .ascii_case_insensitive(true)
+            .build(self.spellings.iter().map(|(spelling, _)| spelling))
+            .ok();
+    }
+}
+
+/// A value as it stands in a header, in JSON, XML, HTML, a URL, and base64; upper and lower case are taken for the same.
 fn spell(value: &str) -> Vec<String> {
     let json = Value::from(value).to_string();
     let html = value
@@ -86,22 +136,49 @@ fn spell(value: &str) -> Vec<String> {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;");
+    let is_unreserved = |byte: u8| is_unreserved(char::from(byte));
+    let is_left_alone = |byte: u8| is_unreserved(byte) || b";,/?:@&=+$#!*'()".contains(&byte);
+    let is_plain_json = |byte: u8| is_unreserved(byte) || b" !#$%()*,/:;=?@[]^{|}".contains(&byte);
+    let percent = |byte| format!("%{byte:02X}");
     let mut spellings = vec![
         value.to_owned(),
         json.trim_matches('"').to_owned(),
         html.replace('\'', "&apos;"),
+        html.replace('\'', "&#39;"),
         html,
-        percent(value, |byte| format!("%{byte:02X}")),
-        percent(value, |byte| format!("%{byte:02x}")),
-        STANDARD_NO_PAD.encode(value),
-        URL_SAFE_NO_PAD.encode(value),
+        escape(value, is_unreserved, percent),
+        escape(value, is_left_alone, percent),
+        escape(value, is_unreserved, percent).replace("%20", "+"),
+        // As servers write JSON that is safe in HTML, with slashes escaped or not.
+        escape(value, is_plain_json, |byte| format!("\\u{byte:04X}")),
+        escape(value, is_plain_json, |byte| format!("\\u{byte:04X}")).replace('/', "\\/"),
+        json.trim_matches('"').replace('/', "\\/"),
+        escape(value, |_| false, |byte| format!("{byte:02x}")),
     ];
+    spellings.extend(base64(value));
+    spellings.sort();
     spellings.dedup();
     spellings
 }
 
-fn percent(value: &str, escape: impl Fn(u8) -> String) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+/// What is the same in the base64 of every text that has the value in it, by where in a group of three bytes it begins.
+fn base64(value: &str) -> Vec<String> {
+    let at = |before: usize| {
+        let bytes: Vec<u8> = vec![0; before].into_iter().chain(value.bytes()).collect();
+        let (whole, first) = (bytes.len() * 8 / 6, (before * 8).div_ceil(6));
+        [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)]
+            .map(|text| text.get(first..whole).unwrap_or_default().to_owned())
+    };
+    let found = [0, 1, 2].into_iter().flat_map(at);
+    found.filter(|text| text.len() >= SHORTEST).collect()
+}
+
+/// Whether it stands for itself everywhere.
+fn is_unreserved(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~')
+}
+
+fn escape(value: &str, is_plain: impl Fn(u8) -> bool, escape: impl Fn(u8) -> String) -> String {
     value
         .bytes()
         .map(|byte| {
@@ -116,10 +193,9 @@ fn percent(value: &str, escape: impl Fn(u8) -> String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
     use super::*;
     use crate::target::Identity;
+    use crate::target::token::Token;
 
     fn secrets(token: &str) -> Secrets {
         let identity = Identity {
@@ -127,45 +203,59 @@ mod tests {
             gamertag: None,
             title: "1".to_owned(),
             device: None,
-            authorization: Secret::new(token.to_owned()),
+            token: Token::fixed(token),
         };
         let target = Target {
-            name: String::new(),
-            base_url: String::new(),
-            scid: String::new(),
-            templates: BTreeMap::new(),
             identities: [("alice".to_owned(), identity)].into(),
-            lacks: BTreeSet::new(),
-            advance_header: None,
-            in_flight: None,
-            lock: None,
-            is_disposable: false,
+            ..Target::default()
         };
         Secrets::new(&target, &Secret::new("XBL3.0 x=0;canary-canary".to_owned()))
     }
 
     #[test]
     fn a_token_is_found_in_every_spelling() {
-        let secrets = secrets("XBL3.0 x=17;ey+J\"h&bGci");
+        let secrets = secrets("XBL3.0 x=17;ey+J\"h&bGci/k");
         for text in [
-            "Authorization: XBL3.0 x=17;ey+J\"h&bGci",
-            "the token ey+J\"h&bGci alone",
-            r#"{"token": "ey+J\"h&bGci"}"#,
-            "<p>ey+J&quot;h&amp;bGci</p>",
-            "?token=ey%2BJ%22h%26bGci",
-            "ZXkrSiJoJmJHY2k",
+            "Authorization: XBL3.0 x=17;ey+J\"h&bGci/k",
+            "the token ey+J\"h&bGci/k alone",
+            "THE TOKEN EY+J\"H&BGCI/K IN CAPITALS",
+            r#"{"token": "ey+J\"h&bGci/k"}"#,
+            r#"{"token": "ey\u002bJ\u0022h\u0026bGci/k"}"#,
+            r#"{"token": "ey+J\"h&bGci\/k"}"#,
+            "<p>ey+J&quot;h&amp;bGci/k</p>",
+            "?token=ey%2BJ%22h%26bGci%2fk",
+            "?token=ey+J%22h&bGci/k",
+            "65792b4a226826624763692f6b",
         ] {
-            assert_eq!(secrets.find(text), Some("alice"), "{text}");
+            assert_eq!(secrets.find(text).as_deref(), Some("alice"), "{text}");
             assert_eq!(secrets.find(&secrets.redact(text).unwrap()), None, "{text}");
         }
-        assert_eq!(secrets.find("x=canary-canary"), Some("the canary"));
+        assert_eq!(secrets.find("x=canary-canary").as_deref(), Some("the canary"));
         assert_eq!(secrets.find("nothing to see"), None);
+    }
+
+    #[test]
+    fn a_token_is_found_in_base64_wherever_it_begins() {
+        let secrets = secrets("XBL3.0 x=17;ey+J\"h&bGci/k");
+        for before in ["", "a", "ab", "abc", "user:"] {
+            for after in ["", "z", "zz"] {
+                let text = STANDARD_NO_PAD.encode(format!("{before}ey+J\"h&bGci/k{after}"));
+                assert!(secrets.find(&text).is_some(), "{before} {after}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_that_was_replaced_stays_a_secret() {
+        let secrets = secrets("XBL3.0 x=1;the-old-one");
+        secrets.learn("alice", "XBL3.0 x=1;the-new-one");
+        assert!(secrets.find("the-old-one").is_some() && secrets.find("the-new-one").is_some());
     }
 
     #[test]
     fn a_token_too_short_to_be_one_is_not_searched_for_alone() {
         let secrets = secrets("XBL3.0 x=1;t0");
         assert_eq!(secrets.find("t0"), None);
-        assert_eq!(secrets.find("XBL3.0 x=1;t0"), Some("alice"));
+        assert_eq!(secrets.find("XBL3.0 x=1;t0").as_deref(), Some("alice"));
     }
 }

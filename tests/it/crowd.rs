@@ -7,6 +7,7 @@ use mpsd_conformance::reference::clock::Clock;
 use mpsd_conformance::reference::config::Config;
 use mpsd_conformance::reference::server::Server;
 use mpsd_conformance::replay::client::{Client, WireRequest};
+use mpsd_conformance::target::Target;
 use serde_json::{Map, Value, json};
 
 use crate::service::{Dice, SCID, session};
@@ -36,7 +37,7 @@ async fn a_crowd_at_one_session_never_gets_more_than_its_slots() {
     let server = Server::start(&config, Clock::system(), ([127, 0, 0, 1], 0).into())
         .await
         .expect("it starts");
-    let client = Client::new(&server.url(), std::time::Duration::from_secs(30)).expect("a client");
+    let client = Client::new(&Target::at(&server.url()), std::time::Duration::from_secs(30)).expect("a client");
     // Who was ever seen at which index.
     let seen: Arc<Mutex<BTreeMap<String, String>>> = Arc::default();
     let mut users = tokio::task::JoinSet::new();

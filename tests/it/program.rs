@@ -102,6 +102,20 @@ impl Serving {
         self.path("target.json")
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        let target: serde_json::Value = serde_json::from_str(&fs::read_to_string(self.target()).unwrap()).unwrap();
+        let url = target["baseUrl"].as_str().unwrap();
+        url.trim_start_matches("http://").parse().unwrap()
+    }
+
+    /// Changes the target file.
+    pub fn change(&self, change: impl FnOnce(&mut serde_json::Value)) {
+        let mut target = serde_json::from_str(&fs::read_to_string(self.target()).unwrap()).unwrap();
+        change(&mut target);
+        fs::write(self.target(), target.to_string()).unwrap();
+    }
+
     /// The tokens, without what says whose they are.
     pub fn tokens(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("target.tokens.json")).unwrap();

@@ -15,7 +15,6 @@ use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay, Selected};
 use crate::report::proof::{Proof, Proven, Reach, Verdicted};
 use crate::suite::Suite;
-use crate::suite::case::Step;
 
 /// Conversations at a time with one service.
 const CONVERSATIONS: usize = 12;
@@ -43,9 +42,8 @@ impl Proving {
                     variant: number,
                 };
                 all.push(selected);
-                let own = variant.script.steps.iter().flat_map(Step::expectations);
-                let own = own.filter_map(|expectation| expectation.clauses.as_ref()).flatten();
-                let ids = variant.clauses.iter().chain(own).filter_map(|id| suite.clause(id));
+                let named = variant.clauses.iter().chain(&variant.judged);
+                let ids = named.filter_map(|id| suite.clause(id));
                 for id in ids.map(|clause| clause.id.as_str()).collect::<BTreeSet<_>>() {
                     by_clause.entry(id.to_owned()).or_default().push(selected);
                 }

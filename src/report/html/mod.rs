@@ -59,7 +59,7 @@ fn head(document: &Document) -> Markup {
     let asked = &document.suite;
     html! {
         h1 { "MPSD conformance " small { "of " (clean(&document.target.name)) } }
-        @if let Some(part) = asked.part(document.cases.len()) {
+        @if let Some(part) = document.part() {
             p.partial { strong { "Partial: " } "this report is about " (part)
                 @if !asked.selectors.is_empty() { ", selected by " code { (clean(&asked.selectors.join(" "))) } }
                 "." }

@@ -350,7 +350,8 @@ fn never_failed(suite: &Suite, faults: &[Proven]) -> Vec<Place> {
             let rest = pointer.strip_prefix(place);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let steps = case.variants.iter().flat_map(|variant| &variant.script.steps);
+        let scripts = case.scripts();
+        let steps = case.variants.iter().flat_map(|variant| scripts.of(variant).steps());
         for place in steps.flat_map(places) {
             if !fell.is_some_and(|fell| fell.iter().any(|pointer| is_below(pointer, &place))) {
                 stood.insert(Place {

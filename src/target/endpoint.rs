@@ -1,0 +1,258 @@
+//! Where a target is and how it is spoken to: its address, TLS, a proxy, and headers of its own.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use super::Secret;
+
+/// A scheme, host and port, and what comes before `/serviceconfigs` in a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Whether it is `https`.
+    pub is_tls: bool,
+    /// The host, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Host and port as they stand in the URL.
+    pub authority: String,
+    /// What comes before `/serviceconfigs` in a path; often nothing.
+    pub prefix: String,
+}
+
+impl Address {
+    /// Reads a base URL; `Err` says what is wrong with it.
+    pub fn parse(url: &str) -> Result<Self, &'static str> {
+        let uri: http::Uri = url.parse().map_err(|_| "it is no URL")?;
+        let is_tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err("it starts neither with `http://` nor with `https://`"),
+        };
+        let authority = uri.authority().ok_or("it has no host")?;
+        if authority.as_str().contains('@') {
+            return Err("credentials do not belong into it");
+        }
+        if uri.query().is_some() || url.contains('#') {
+            return Err("it has a query or a fragment");
+        }
+        let host = authority.host().trim_matches(['[', ']']).to_owned();
+        if host.is_empty() {
+            return Err("it has no host");
+        }
+        let is_named = authority.as_str().len() > authority.host().len();
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            None if is_named => return Err("its port is none"),
+            None => {
+                if is_tls {
+                    443
+                } else {
+                    80
+                }
+            }
+        };
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self {
+            is_tls,
+            host,
+            port,
+            authority: authority.as_str().to_owned(),
+            prefix,
+        })
+    }
+
+    /// Whether it is this machine.
+    pub fn is_loopback(&self) -> bool {
+        let is_local_name = self.host.eq_ignore_ascii_case("localhost");
+        is_local_name || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
+/// How an `https` target shows who it is, and the suite to it.
+#[derive(Debug, Default)]
+pub struct Tls {
+    /// Certificates of authorities that are trusted beside the system's.
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// The chain of certificates that is shown to the target, and its key.
+    pub client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    /// Whether any certificate will do; for loopback targets only.
+    pub self_signed: bool,
+}
+
+impl Tls {
+    /// The settings as the TLS library takes them; reading the system's certificates takes a while.
+    pub fn config(&self) -> Result<ClientConfig, String> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let verifier: Arc<dyn ServerCertVerifier> = if self.self_signed {
+            Arc::new(AnyCertificate(provider))
+        } else {
+            let mut roots = RootCertStore::empty();
+            // What of the system's store cannot be read is not trusted; if it was needed, the handshake says so.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            for authority in &self.authorities {
+                roots
+                    .add(authority.clone())
+                    .map_err(|error| format!("a certificate of `tls.authorities` cannot be trusted: {error}"))?;
+            }
+            if roots.is_empty() {
+                let advice =
+                    "install the system's `ca-certificates`, or name the target's authority in `tls.authorities`";
+                return Err(format!("this machine trusts no certificate authority: {advice}"));
+            }
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|error| error.to_string())?
+        };
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+        let mut config = match &self.client {
+            Some((chain, key)) => builder
+                .with_client_auth_cert(chain.clone(), key.clone_key())
+                .map_err(|error| format!("the client certificate and its key cannot be used: {error}"))?,
+            None => builder.with_no_client_auth(),
+        };
+        // A request keeps its letters and its length on this version alone.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+impl Clone for Tls {
+    fn clone(&self) -> Self {
+        let client = self
+            .client
+            .as_ref()
+            .map(|(chain, key)| (chain.clone(), key.clone_key()));
+        Self {
+            authorities: self.authorities.clone(),
+            client,
+            self_signed: self.self_signed,
+        }
+    }
+}
+
+/// Accepts whatever certificate a loopback target shows; it must still have the key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// An HTTP proxy between the suite and the target.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// Where it is.
+    pub address: Address,
+    /// The value of its `Proxy-Authorization` header.
+    pub authorization: Option<Secret>,
+}
+
+/// A header that goes with every request.
+#[derive(Clone)]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// Whether the value came from outside the target file, and must not be written anywhere.
+    pub is_secret: bool,
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_read_to_its_parts() {
+        let address = Address::parse("https://mpsd.example/prefix").unwrap();
+        assert_eq!(
+            (address.is_tls, address.host.as_str(), address.port),
+            (true, "mpsd.example", 443)
+        );
+        assert_eq!(address.prefix, "/prefix");
+        let address = Address::parse("http://[::1]:8080").unwrap();
+        assert_eq!(
+            (address.host.as_str(), address.port, address.authority.as_str()),
+            ("::1", 8080, "[::1]:8080")
+        );
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_told() {
+        for url in [
+            "",
+            "mpsd.example",
+            "ftp://x",
+            "http://",
+            "http://u:p@x",
+            "http://x?y",
+            "http://x:99999",
+            "http://x#y",
+        ] {
+            assert!(Address::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for (url, expected) in [
+            ("https://localhost:1", true),
+            ("https://127.0.0.9", true),
+            ("https://[::1]", true),
+            ("https://localhost.example", false),
+            ("https://10.0.0.1", false),
+        ] {
+            assert_eq!(Address::parse(url).unwrap().is_loopback(), expected, "{url}");
+        }
+    }
+}
