@@ -32,9 +32,7 @@ impl Check {
         if let Ok(Some(manifest)) = Manifest::read(suite.files()) {
             let grown = manifest.grown(&suite);
             if grown > 0 {
-                println!(
-                    "{grown} parts are new or stronger than recorded; `run --suite . --snapshots record` keeps them so"
-                );
+                println!("new or stronger than recorded: {grown}; `run --suite . --snapshots record` keeps it so");
             }
         }
         if problems.is_empty() {

@@ -29,7 +29,7 @@ pub async fn start_with(world: &World, change: impl FnOnce(&mut Config)) -> anyh
     let mut config = config(world, true)?;
     change(&mut config);
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::start(&config, Clock::system(), address).await?;
+    let server = Server::start(&config, Clock::stopped(), address).await?;
     let mut target = target(world, &config, &server.url());
     target.name = "the embedded reference".to_owned();
     target.is_disposable = true;

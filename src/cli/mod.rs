@@ -25,6 +25,7 @@ use exit::Exit;
 
 use crate::suite::Suite;
 use crate::suite::files::Files;
+use crate::suite::plain;
 use crate::suite::problem::Problem;
 
 /// The executable contract of the Multiplayer Session Directory (MPSD).
@@ -160,9 +161,9 @@ fn write_file(path: &Path, text: &str) -> Result<(), Exit> {
         .map_err(|e| fault(&e))
 }
 
-/// Prints to standard output, where a closed pipe is no reason to fail.
+/// Prints to standard output, where a closed pipe is no reason to fail. Of what steers a terminal, styles alone go out.
 fn print(text: &str) {
-    println!("{}", text.trim_end());
+    println!("{}", plain::styled(text.trim_end()));
 }
 
 /// A runtime that all requests of the process share.

@@ -12,7 +12,7 @@ pub(super) enum Counter {
     General,
     /// A query for search handles.
     SearchRead,
-    /// The creation or deletion of a search handle.
+    /// The creation of a search handle; a deletion does not say of what type the handle is, and counts as any request.
     SearchWrite,
 }
 

@@ -31,17 +31,58 @@ pub fn is_steering(c: char) -> bool {
 
 /// The same number of bytes in the same lines, so that places in the text stay what they are.
 pub fn same_length(text: &str) -> Cow<'_, str> {
-    let is_replaced = |c: char| is_steering(c) && c != '\n' && c != '\r' && c != '\t';
+    if text.contains(is_replaced) {
+        Cow::Owned(text.chars().map(replaced).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// The same where the text has styles of its own: they stay, and no other sequence does.
+pub fn styled(text: &str) -> Cow<'_, str> {
     if !text.contains(is_replaced) {
         return Cow::Borrowed(text);
     }
-    let shown = |c: char| match c.len_utf8() {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let kept = style_length(rest).unwrap_or_default();
+        match rest.split_at_checked(kept) {
+            Some((style, after)) if kept > 0 => {
+                shown.push_str(style);
+                rest = after;
+            }
+            _ => {
+                shown.push(replaced(c));
+                rest = rest.get(c.len_utf8()..).unwrap_or_default();
+            }
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// The bytes of the style that a text begins with.
+fn style_length(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters
+        .get(end..)?
+        .starts_with('m')
+        .then_some("\u{1b}[".len() + end + 1)
+}
+
+fn is_replaced(c: char) -> bool {
+    is_steering(c) && !matches!(c, '\n' | '\r' | '\t')
+}
+
+/// What is shown instead of a character, in as many bytes.
+fn replaced(c: char) -> char {
+    match c.len_utf8() {
         _ if !is_replaced(c) => c,
         1 => '?',
         2 => '¿',
         _ => '\u{fffd}',
-    };
-    Cow::Owned(text.chars().map(shown).collect())
+    }
 }
 
 #[cfg(test)]
@@ -55,6 +96,18 @@ mod tests {
         let shown = Plain(HOSTILE).to_string();
         assert_eq!(shown, r"a\u{1b}[31m\u{9b}2J\r\n\u{7f}\u{202e}z");
         assert_eq!(Plain("plain – ¿ok?").to_string(), "plain – ¿ok?");
+    }
+
+    #[test]
+    fn styles_stay_and_nothing_else_does() {
+        assert_eq!(
+            styled("\u{1b}[1;31mFAIL\u{1b}[0m a\nb"),
+            "\u{1b}[1;31mFAIL\u{1b}[0m a\nb"
+        );
+        assert_eq!(
+            styled("\u{1b}[31mé\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}\u{1b}[3"),
+            "\u{1b}[31mé?[2J?]0;x?¿?[3"
+        );
     }
 
     #[test]
