@@ -3,6 +3,7 @@
 pub mod cause;
 pub mod compare;
 pub mod deviations;
+pub mod diagnosis;
 pub mod document;
 pub mod github;
 pub mod html;
@@ -10,6 +11,7 @@ pub mod json;
 pub mod junit;
 pub mod ladder;
 pub mod merge;
+pub mod proof;
 pub mod terminal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,6 +25,7 @@ use crate::replay::verdict::{Finding, Outcome, Verdict};
 use crate::snapshot::baseline::observed;
 use crate::suite::Suite;
 use crate::suite::clause::{Clause, Weight};
+use crate::suite::signature::Signatures;
 use crate::target::deviations::Deviation;
 
 /// What is known of a clause after a run.
@@ -87,6 +90,8 @@ pub struct Report<'a> {
     pub standings: Vec<(&'a Clause, Standing)>,
     /// The list of known deviations, with what became of each.
     pub deviations: Vec<Listed>,
+    /// The known faults that the failures look like.
+    pub suspects: Vec<diagnosis::Suspect>,
     /// How long the run took, in ms.
     pub milliseconds: f64,
 }
@@ -123,6 +128,7 @@ impl<'a> Report<'a> {
             outcomes,
             standings,
             deviations: Vec::new(),
+            suspects: Vec::new(),
             milliseconds,
         }
     }
@@ -143,6 +149,17 @@ impl<'a> Report<'a> {
             }
         }
         self.standings = standings(self.suite, &self.outcomes);
+    }
+
+    /// Finds the known faults that the failures look like.
+    pub fn diagnose(&mut self) {
+        if self.count(Verdict::Fail) + self.count(Verdict::Deviation) == 0 {
+            return;
+        }
+        // What is wrong with the file is for `check` to tell.
+        if let Ok(Some(signatures)) = Signatures::read(self.suite.files()) {
+            self.suspects = diagnosis::diagnose(&signatures, &self.outcomes);
+        }
     }
 
     /// The outcomes, as far as a list of deviations is concerned.
