@@ -9,6 +9,7 @@ mod import;
 mod list;
 mod lookup;
 mod merge;
+mod prove;
 mod reports;
 mod run;
 mod selection;
@@ -61,6 +62,8 @@ enum Command {
     Check(check::Check),
     /// Describe one's own service as a target, and try it.
     Target(target::Target),
+    /// Run the suite against services that are wrong on purpose: every fault must be caught.
+    Prove(prove::Prove),
     /// Tell what changed between two JSON reports, and why.
     Compare(compare::Compare),
     /// Join the JSON reports of several shards into one.
@@ -117,6 +120,7 @@ pub fn main() -> ExitCode {
         Some(Command::Explain(command)) => command.execute(),
         Some(Command::Check(command)) => command.execute(),
         Some(Command::Target(command)) => command.execute(),
+        Some(Command::Prove(command)) => command.execute(),
         Some(Command::Compare(command)) => command.execute(),
         Some(Command::Merge(command)) => command.execute(),
         Some(Command::Import(command)) => command.execute(),

@@ -56,7 +56,7 @@ pub(super) fn hold(
         .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
     let kind = response.header("content-type").unwrap_or_default();
     let is_json = kind.contains("json") || matches!(response.body.first(), Some(b'{' | b'['));
-    let json = is_json.then(|| serde_json::from_slice(&response.body).ok()).flatten();
+    let json = is_json.then(|| super::body::parse(&response.body)).flatten();
     let schemas = suite.schemas();
     let operation = schemas.operation(&request.method, &request.path);
     let text = if json.is_none() {

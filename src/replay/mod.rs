@@ -1,5 +1,6 @@
 //! The conversation: a case's requests, the target's answers, and the verdict.
 
+mod body;
 mod claim;
 pub mod client;
 pub(crate) mod connection;
@@ -59,6 +60,8 @@ pub struct Options {
     pub exchange_limit: Duration,
     /// Time limit of one case, beside the time that it lets pass.
     pub case_limit: Duration,
+    /// How long a frame is waited for when the step does not say.
+    pub frame_limit: Duration,
     /// Whether warnings are failures.
     pub strict: bool,
 }
@@ -69,6 +72,7 @@ impl Default for Options {
             jobs: 64,
             exchange_limit: Duration::from_secs(10),
             case_limit: Duration::from_mins(1),
+            frame_limit: Duration::from_secs(5),
             strict: false,
         }
     }

@@ -31,8 +31,8 @@ use tokio::time::Instant;
 
 use super::sockets::Tap;
 use super::{Message, Passed};
-use crate::replay::client::{WireError, WireRequest, WireResponse, failed as failed_to_answer};
-use crate::replay::connection::Connector;
+use crate::replay::client::{WireError, WireRequest, WireResponse};
+use crate::replay::connection::{self, Connector};
 use crate::target::Target;
 
 /// The longest body of which a copy is kept, in bytes.
@@ -293,7 +293,7 @@ async fn pass(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<B
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
             sent.into_request(&mut copy);
-            let reason = failed_to_answer(&error, &shared.host);
+            let reason = unanswered(&error, &shared.host);
             return failed(copy, reason.to_string());
         }
         Err(_) => {
@@ -327,6 +327,23 @@ async fn pass(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<B
         start,
     };
     Response::from_parts(parts, Tee::new(body, came, Some(end)).boxed_unsync())
+}
+
+/// Why a request has no answer: what the connector said, or what broke on the way.
+fn unanswered(error: &legacy::Error, host: &str) -> WireError {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    loop {
+        if let Some(error) = cause.downcast_ref::<WireError>() {
+            return error.clone();
+        }
+        if let Some(error) = connection::tls_cause(cause) {
+            return WireError::Tls(connection::explain_tls(error, host));
+        }
+        match cause.source() {
+            Some(source) => cause = source,
+            None => return WireError::Broken(cause.to_string()),
+        }
+    }
 }
 
 impl Shared {

@@ -315,14 +315,9 @@ impl<'a> Watcher<'a> {
     /// What came of it, one outcome an operation and verb.
     pub fn into_outcomes(self) -> Vec<Outcome> {
         let limit = if self.strict { Weight::Warning } else { Weight::Failure };
-        let suite = self.suite;
         let outcome = |(name, kind): (String, Kind)| {
             let is_failed = kind.findings.iter().any(|finding| finding.weight >= limit);
             let id = format!("watched/{}", name.to_lowercase().replace(' ', "-"));
-            let covered = kind.covered.iter().filter_map(|place| suite.invariants().get(*place));
-            let mut judged: Vec<String> = covered.flat_map(|invariant| invariant.clauses.clone()).collect();
-            judged.sort();
-            judged.dedup();
             Outcome {
                 case: id.clone(),
                 id,
@@ -334,7 +329,7 @@ impl<'a> Watcher<'a> {
                 exchange_count: kind.exchanges,
                 documents: kind.documents,
                 readings: kind.readings,
-                judged,
+                invariants: kind.covered.into_iter().collect(),
                 assertions: kind.assertions,
                 milliseconds: kind.milliseconds,
                 reason: None,
