@@ -1,5 +1,6 @@
 //! `run`: replays cases against a target, or against the embedded reference.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::report::document::Document;
 use crate::report::{self, Report};
 use crate::snapshot::baseline::{self, Baseline, Change};
 use crate::suite::Suite;
+use crate::suite::case::Case;
 use crate::suite::manifest::{self, Manifest, Ran};
 use crate::target::deviations::Deviation;
 use crate::target::{self, Target};
@@ -163,11 +165,19 @@ impl Run {
         let secrets = replay.secrets();
         let start = Instant::now();
         let total = selection.selected.len();
-        let outcomes = runtime.block_on(async {
+        let keep = |case: &Case, outcomes: &[Outcome]| match &baseline {
+            Some((baseline, Snapshots::Record)) => baseline
+                .record(&suite, case, outcomes, &secrets)
+                .map_err(|e| super::fault(&anyhow::Error::new(e))),
+            Some((baseline, _)) => Ok(baseline.compare(&suite, case, outcomes)),
+            None => Ok(None),
+        };
+        let (outcomes, mut changes) = runtime.block_on(async {
             if !is_embedded {
                 look(&replay, &selection.selected).await?;
             }
-            let mut outcomes = Vec::with_capacity(total);
+            let mut gathered = Gathered::new(&suite, &selection.selected);
+            let mut changes = Vec::new();
             let (is_told, schemas, watch) = (baseline.is_some(), Arc::clone(&suite), Arc::clone(&secrets));
             let mut receiver = replay.replay_all(selection.selected, move |outcome| {
                 outcome.redact(&watch);
@@ -179,12 +189,19 @@ impl Run {
             let watching = tokio::spawn(watch_interrupts(Arc::clone(&replay)));
             while let Some(outcome) = receiver.recv().await {
                 progress.step(&outcome);
-                outcomes.push(outcome);
+                if let Some((case, outcomes)) = gathered.add(outcome) {
+                    changes.extend(keep(case, outcomes)?);
+                    // The conversations of a whole run are too much to be kept.
+                    for outcome in outcomes {
+                        outcome.text = None;
+                    }
+                }
             }
             watching.abort();
             progress.clear();
-            Ok(outcomes)
+            Ok((gathered.finish(), changes))
         })?;
+        changes.sort_by(|a, b| a.about().cmp(b.about()));
         drop(service);
         if outcomes.len() < total {
             let lost = total - outcomes.len();
@@ -201,13 +218,6 @@ impl Run {
         report.shard = options.shard.map(|shard| shard.to_string());
         report.halted = replay.halted();
         report.apply(&deviations, today());
-        let changes = match &baseline {
-            Some((baseline, Snapshots::Record)) => baseline
-                .record(&suite, &report.outcomes, &secrets)
-                .map_err(|e| super::fault(&anyhow::Error::new(e)))?,
-            Some((baseline, _)) => baseline.compare(&suite, &report.outcomes),
-            None => Vec::new(),
-        };
         let short = if is_embedded {
             self.hold_to_manifest(&report, baseline.as_ref())?
         } else {
@@ -409,6 +419,44 @@ async fn look(replay: &Replay, selection: &[Selected]) -> Result<(), Exit> {
         return Err(Exit::Fault);
     }
     Ok(())
+}
+
+/// The outcomes of a run, brought together by case as they come.
+struct Gathered<'a>(BTreeMap<&'a str, Gathering<'a>>);
+
+struct Gathering<'a> {
+    case: &'a Case,
+    /// How many of the selected variants are still to come.
+    left: usize,
+    outcomes: Vec<Outcome>,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(suite: &'a Suite, selected: &[Selected]) -> Self {
+        let mut cases: BTreeMap<&str, Gathering<'_>> = BTreeMap::new();
+        for case in selected.iter().filter_map(|selected| suite.cases().get(selected.case)) {
+            let none = || Gathering {
+                case,
+                left: 0,
+                outcomes: Vec::new(),
+            };
+            cases.entry(&case.id).or_insert_with(none).left += 1;
+        }
+        Self(cases)
+    }
+
+    /// Adds an outcome; its case with all that came of it, when it was the last.
+    fn add(&mut self, outcome: Outcome) -> Option<(&'a Case, &mut Vec<Outcome>)> {
+        let gathering = self.0.get_mut(outcome.case.as_str())?;
+        gathering.outcomes.push(outcome);
+        gathering.left -= 1;
+        (gathering.left == 0).then_some((gathering.case, &mut gathering.outcomes))
+    }
+
+    /// All outcomes.
+    fn finish(self) -> Vec<Outcome> {
+        self.0.into_values().flat_map(|gathering| gathering.outcomes).collect()
+    }
 }
 
 /// A line that counts, on a terminal only.

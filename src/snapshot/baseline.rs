@@ -10,7 +10,7 @@ use super::{Difference, RecordedExchange, SnapshotError, VariantTranscript};
 use super::{compare, document, parse, read, section, write};
 use crate::replay::verdict::{Exchange, Outcome, Verdict};
 use crate::suite::Suite;
-use crate::suite::case::Case;
+use crate::suite::case::{Case, Variant};
 use crate::suite::schemas::Schemas;
 use crate::target::secrets::Secrets;
 
@@ -42,6 +42,13 @@ pub enum Change {
 }
 
 impl Change {
+    /// The case that it is about, or what is wrong.
+    pub fn about(&self) -> &str {
+        match self {
+            Self::Differs { case, .. } | Self::Missing(case) | Self::Recorded(case) | Self::Unreadable(case) => case,
+        }
+    }
+
     /// Whether it is a regression, or may hide one.
     pub fn is_difference(&self) -> bool {
         matches!(self, Self::Differs { .. } | Self::Unreadable(_))
@@ -60,49 +67,52 @@ impl fmt::Display for Change {
 }
 
 impl Baseline {
-    /// Compares the conversations of a run with the recorded ones; `outcomes` are in the order of their ids.
-    pub fn compare(&self, suite: &Suite, outcomes: &[Outcome]) -> Vec<Change> {
-        let compare_case = |told: Told<'_>| {
-            let case = told.case.id.clone();
-            let recorded = match self.recorded(suite, &case) {
-                Ok(Some(recorded)) => recorded,
-                Ok(None) => return Some(Change::Missing(case)),
-                Err(error) => return Some(Change::Unreadable(format!("{error:#}"))),
-            };
-            let mut difference = compare(&recorded, &told.text)?;
-            if !told.is_whole {
-                // Variants that were not run are not missing.
-                difference.variants.retain(|id| told.variants.contains(id));
-                if difference.variants.is_empty() {
-                    return None;
-                }
-            }
-            Some(Change::Differs { case, difference })
+    /// Compares a case's conversation with the recorded one; `outcomes` are those of its variants that ran.
+    pub fn compare(&self, suite: &Suite, case: &Case, outcomes: &[Outcome]) -> Option<Change> {
+        let told = told(case, outcomes)?;
+        let recorded = match self.recorded(suite, &case.id) {
+            Ok(Some(recorded)) => recorded,
+            Ok(None) => return Some(Change::Missing(case.id.clone())),
+            Err(error) => return Some(Change::Unreadable(format!("{error:#}"))),
         };
-        told(suite, outcomes).filter_map(compare_case).collect()
-    }
-
-    /// Records the conversations of a run; cases of which only a part ran, or that had no verdict, are left alone.
-    ///
-    /// A text that holds a secret is never written.
-    pub fn record(&self, suite: &Suite, outcomes: &[Outcome], secrets: &Secrets) -> Result<Vec<Change>, SnapshotError> {
-        let Self::Folder(folder) = self else {
-            return Ok(Vec::new());
-        };
-        let mut changes = Vec::new();
-        for told in told(suite, outcomes).filter(|told| told.is_whole) {
-            let case = &told.case.id;
-            let is_same = matches!(self.recorded(suite, case), Ok(Some(old)) if compare(&old, &told.text).is_none());
-            if !is_same {
-                let path = folder.join(format!("{case}.snap"));
-                if secrets.find(&told.text).is_some() {
-                    return Err(SnapshotError::secret(&path));
-                }
-                write(&path, &format!("cases/{case}.json"), &told.case.title, &told.text)?;
-                changes.push(Change::Recorded(case.clone()));
+        let mut difference = compare(&recorded, &told.text)?;
+        if !told.is_whole {
+            // Variants that were not run are not missing.
+            difference.variants.retain(|id| told.variants.contains(id));
+            if difference.variants.is_empty() {
+                return None;
             }
         }
-        Ok(changes)
+        let case = case.id.clone();
+        Some(Change::Differs { case, difference })
+    }
+
+    /// Records a case's conversation; one of which only a part ran, or that had no verdict, is left alone.
+    ///
+    /// A text that holds a secret is never written.
+    pub fn record(
+        &self,
+        suite: &Suite,
+        case: &Case,
+        outcomes: &[Outcome],
+        secrets: &Secrets,
+    ) -> Result<Option<Change>, SnapshotError> {
+        let Self::Folder(folder) = self else {
+            return Ok(None);
+        };
+        let Some(told) = told(case, outcomes).filter(|told| told.is_whole) else {
+            return Ok(None);
+        };
+        let id = &case.id;
+        if matches!(self.recorded(suite, id), Ok(Some(old)) if compare(&old, &told.text).is_none()) {
+            return Ok(None);
+        }
+        let path = folder.join(format!("{id}.snap"));
+        if secrets.find(&told.text).is_some() {
+            return Err(SnapshotError::secret(&path));
+        }
+        write(&path, &format!("cases/{id}.json"), &case.title, &told.text)?;
+        Ok(Some(Change::Recorded(id.clone())))
     }
 
     /// The recorded text of a case; `None` when there is none.
@@ -119,8 +129,7 @@ impl Baseline {
 }
 
 /// A case's conversation, as it is recorded.
-struct Told<'a> {
-    case: &'a Case,
+struct Told {
     /// Whether all its variants ran to a verdict.
     is_whole: bool,
     /// The sections of the text.
@@ -128,26 +137,17 @@ struct Told<'a> {
     text: String,
 }
 
-/// The conversations of a run, by case; those that were not told are left out.
-fn told<'a>(suite: &'a Suite, outcomes: &'a [Outcome]) -> impl Iterator<Item = Told<'a>> {
-    suite.cases().iter().filter_map(|case| {
-        let ran: Vec<&Outcome> = case
-            .variants
-            .iter()
-            .filter_map(|variant| {
-                let at = outcomes.binary_search_by(|outcome| outcome.id.cmp(&variant.id)).ok()?;
-                outcomes.get(at).filter(|outcome| outcome.text.is_some())
-            })
-            .collect();
-        if ran.is_empty() {
-            return None;
-        }
-        Some(Told {
-            case,
-            is_whole: ran.len() == case.variants.len(),
-            variants: ran.iter().map(|outcome| section_id(outcome)).collect(),
-            text: document(&case.title, ran.iter().filter_map(|outcome| outcome.text.as_deref())),
-        })
+/// The conversation of a case; `None` when no variant was told.
+fn told(case: &Case, outcomes: &[Outcome]) -> Option<Told> {
+    let told = |variant: &Variant| {
+        let outcome = outcomes.iter().find(|outcome| outcome.id == variant.id)?;
+        Some((section_id(outcome), outcome.text.as_deref()?))
+    };
+    let (variants, texts): (Vec<String>, Vec<&str>) = case.variants.iter().filter_map(told).unzip();
+    (!variants.is_empty()).then(|| Told {
+        is_whole: variants.len() == case.variants.len(),
+        variants,
+        text: document(&case.title, texts),
     })
 }
 

@@ -100,9 +100,12 @@ impl Secrets {
 
 impl Known {
     fn add(&mut self, owner: &str, secret: &str) {
-        // The part after the scheme and the user's hash is the one that opens doors.
+        // The part after the scheme and the user's hash is the one that opens doors; where it is long enough to be found, so
+        // is the whole.
         let bare = secret.rsplit([';', ' ']).next().unwrap_or(secret);
-        for value in [secret, bare].into_iter().filter(|value| value.len() >= SHORTEST) {
+        let value = if bare.len() >= SHORTEST { bare } else { secret };
+        if value.len() >= SHORTEST {
+            self.add_spelling(owner, secret.to_owned());
             for spelling in spell(value) {
                 self.add_spelling(owner, spelling);
             }

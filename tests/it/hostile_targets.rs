@@ -5,8 +5,14 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use futures_util::SinkExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{
+    ErrorResponse, Request as HandshakeRequest, Response as HandshakeResponse,
+};
 
 use crate::network::{Relay, Request, answer, drip, hostile, listen};
 use crate::program::{Ended, Serving, program, text};
@@ -338,6 +344,73 @@ fn what_does_not_speak_http_is_unreachable() {
         assert_eq!(ended.code, 4, "{}", ended.stderr);
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_socket_that_never_stops_talking_ends_in_time() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            sender.send(listener.local_addr().unwrap()).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(chatter(stream));
+            }
+        });
+    });
+    let address = receiver.recv().unwrap();
+    let serving = Serving::start();
+    serving.change(|target| target["baseUrl"] = url(address).into());
+    let target = serving.target();
+    let start = Instant::now();
+    let ended = program([
+        "run",
+        "--target",
+        text(&target),
+        "--exchange-limit",
+        "1",
+        "--case-limit",
+        "3",
+        "realtime/a-su*",
+    ]);
+    assert!(start.elapsed() < PATIENCE, "it took {:?}", start.elapsed());
+    assert_eq!(ended.code, 1, "{}{}", ended.stdout, ended.stderr);
+}
+
+/// Opens every socket and floods it; to any other request it has an empty list.
+async fn chatter(mut stream: tokio::net::TcpStream) {
+    let mut head = [0; 16];
+    let count = stream.peek(&mut head).await.unwrap_or_default();
+    if !head[..count].starts_with(b"GET /connect") {
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]")
+            .await;
+        return;
+    }
+    if let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, protocol).await {
+        while socket.send(Message::text(r#"[4, 1, "more and more"]"#)).await.is_ok() {}
+    }
+}
+
+/// Agrees to the protocol that is asked for.
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::result_large_err,
+    reason = "the library wants it so"
+)]
+fn protocol(request: &HandshakeRequest, mut response: HandshakeResponse) -> Result<HandshakeResponse, ErrorResponse> {
+    if let Some(protocol) = request.headers().get("sec-websocket-protocol") {
+        response
+            .headers_mut()
+            .insert("sec-websocket-protocol", protocol.clone());
+    }
+    Ok(response)
 }
 
 #[test]
