@@ -1,6 +1,6 @@
 //! Provisions the reference with the suite's world, through the configuration that any operator would write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::reference::clock::Clock;
-use crate::reference::config::Config;
+use crate::reference::config::{Config, RateLimits};
 use crate::reference::server::Server;
 use crate::suite::world::World;
 use crate::target::token::Token;
@@ -21,7 +21,13 @@ const FIRST_TITLE: u32 = 1_297_290_001;
 
 /// Starts the reference on a free loopback port, for one run.
 pub async fn start(world: &World) -> anyhow::Result<(Target, Server)> {
-    let config = config(world, true)?;
+    start_with(world, |_| ()).await
+}
+
+/// Starts the reference like [`start`], with a configuration that is changed before.
+pub async fn start_with(world: &World, change: impl FnOnce(&mut Config)) -> anyhow::Result<(Target, Server)> {
+    let mut config = config(world, true)?;
+    change(&mut config);
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let server = Server::start(&config, Clock::stopped(), address).await?;
     let mut target = target(world, &config, &server.url());
@@ -100,7 +106,10 @@ pub fn target(world: &World, config: &Config, url: &str) -> Target {
             .map(|name| (name.clone(), name.clone()))
             .collect(),
         identities: world.identities.iter().map(identity).collect(),
-        lacks: ["rate-limits".to_owned()].into(),
+        lacks: match config.rate_limits {
+            RateLimits::Off => ["rate-limits".to_owned()].into(),
+            RateLimits::Documented => BTreeSet::new(),
+        },
         advance_header: config.clock_control.then(|| ADVANCE_HEADER.to_owned()),
         ..Target::default()
     }

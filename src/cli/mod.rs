@@ -7,6 +7,7 @@ mod exit;
 mod explain;
 mod list;
 mod merge;
+mod prove;
 mod reports;
 mod run;
 mod selection;
@@ -58,6 +59,8 @@ enum Command {
     Check(check::Check),
     /// Describe one's own service as a target, and try it.
     Target(target::Target),
+    /// Run the suite against services that are wrong on purpose: every fault must be caught.
+    Prove(prove::Prove),
     /// Tell what changed between two JSON reports, and why.
     Compare(compare::Compare),
     /// Join the JSON reports of several shards into one.
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Some(Command::Explain(command)) => command.execute(),
         Some(Command::Check(command)) => command.execute(),
         Some(Command::Target(command)) => command.execute(),
+        Some(Command::Prove(command)) => command.execute(),
         Some(Command::Compare(command)) => command.execute(),
         Some(Command::Merge(command)) => command.execute(),
         Some(Command::Validate(command)) => command.execute(),

@@ -159,6 +159,7 @@ impl Run {
             exchange_limit: options.exchange_limit,
             case_limit: options.case_limit,
             strict: options.strict,
+            ..replay::Options::default()
         };
         let replay = Replay::new(Arc::clone(&suite), Arc::clone(&target), replay_options);
         let replay = Arc::new(replay.map_err(|error| super::fault(&anyhow::Error::new(error)))?);
@@ -218,6 +219,7 @@ impl Run {
         report.shard = options.shard.map(|shard| shard.to_string());
         report.halted = replay.halted();
         report.apply(&deviations, today());
+        report.diagnose();
         let short = if is_embedded {
             self.hold_to_manifest(&report, baseline.as_ref())?
         } else {

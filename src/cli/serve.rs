@@ -31,6 +31,9 @@ pub(super) struct Serve {
     /// Let requests move their own clock ahead with the header `X-Mpsd-Advance-Ms`.
     #[arg(long)]
     clock_control: bool,
+    /// Break this on purpose: a fault that `prove --list` names; may be given several times.
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<String>,
     #[command(flatten)]
     suite: SuiteSource,
 }
@@ -45,6 +48,7 @@ impl Serve {
                 .map_err(|error| fault(&anyhow::Error::new(error).context(format!("in `{}`", path.display()))))?,
         };
         config.clock_control |= self.clock_control;
+        config.faults.extend(self.faults.iter().cloned());
         let address = self
             .listen
             .or(config.listen)

@@ -26,6 +26,8 @@ pub struct Config {
     pub social: SocialConfig,
     /// `rules`: readings that replace the default ones, by the rule's id.
     pub rules: BTreeMap<String, String>,
+    /// `faults`: what is wrong on purpose, by the ids that `mpsd-conformance prove --list` tells; none, unless for proof.
+    pub faults: Vec<String>,
     /// `limits`: how big and how slow a request may be.
     pub limits: Limits,
     /// `rateLimits`: whether callers are throttled as the documentation says.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::config::{Config, ConfigError, ServiceConfig, SocialConfig, TemplateConfig, decimal};
 use super::failure::Failure;
+use super::fault;
 use super::principal::Principal;
 use super::rules::Rules;
 use super::social::Social;
@@ -43,6 +44,11 @@ impl Provisions {
         for (id, reading) in &config.rules {
             let told = |error: &dyn std::fmt::Display| ConfigError::new(format!("rules.{id}"), error.to_string());
             rules.set(id, reading).map_err(|error| told(&error))?;
+        }
+        for id in fault::of_rules(config) {
+            rules
+                .set(id, "broken")
+                .map_err(|error| ConfigError::new("faults", error.to_string()))?;
         }
         Ok(Self {
             service_configs,

@@ -19,6 +19,8 @@ pub struct Rule {
     pub readings: &'static [(&'static str, &'static str)],
     /// The name of the reading that the reference follows unless told otherwise.
     pub default: &'static str,
+    /// The ids of other clauses that a settled rule decides.
+    pub also: &'static [&'static str],
 }
 
 /// What the other readings of a rule are.
@@ -83,7 +85,7 @@ macro_rules! rules {
                 $( $Reading:ident = $name:literal: $meaning:literal, )+
             }
         )+ }
-        settled { $( $settled:ident = $settled_id:literal: $rule:literal, $fault:literal; )+ }
+        settled { $( $settled:ident = $settled_id:literal: $rule:literal, $fault:literal $(, also $($more:literal)+)?; )+ }
     ) => {
         $(
             #[doc = concat!($id, ": ", $question)]
@@ -159,6 +161,7 @@ macro_rules! rules {
                             question: $question,
                             readings: &[($first, $first_meaning), $( ($name, $meaning) ),+],
                             default: $first,
+                            also: &[],
                         },
                     )+
                     $(
@@ -168,6 +171,7 @@ macro_rules! rules {
                             question: $rule,
                             readings: &[("kept", $rule), ("broken", $fault)],
                             default: "kept",
+                            also: &[$($($more),+)?],
                         },
                     )+
                 ];
@@ -353,7 +357,7 @@ rules! {
     settled {
         fields_are_kept = "SES-MERGE-001": "What a write does not send is kept.", "Custom properties are replaced whole.";
         null_deletes = "SES-MERGE-008": "Null deletes a custom key.", "Null is stored.";
-        system_fields_are_replaced = "SES-MERGE-012": "A system field is replaced whole.", "Keywords are appended.";
+        system_fields_are_replaced = "SES-MERGE-012": "A system field is replaced whole.", "Keywords are appended.", also "SES-MERGE-004";
         subscriptions_are_merged = "SES-MERGE-014": "Subscriptions are merged one by one.", "They are replaced whole.";
         change_number_grows = "SES-MERGE-019": "Every change raises the changeNumber.", "It stays.";
         etag_changes = "SES-MERGE-020": "Every change changes the `ETag`.", "It stays.";
@@ -364,7 +368,7 @@ rules! {
         capabilities_are_checked = "TPL-015": "Some capabilities exclude each other.", "All go together.";
         initiators_are_asked = "SES-CREATE-008": "Only initiators create the session.", "Anybody does.";
         empty_creation_is_gone = "SES-CREATE-005": "A creation without members is no session.", "An empty session is created.";
-        caller_is_itself = "SES-JOIN-002": "The xuid of `me` is the caller's.", "It is what the request says.";
+        caller_is_itself = "SES-JOIN-002": "The xuid of `me` is the caller's.", "It is what the request says.", also "SES-JOIN-003" "SES-MCON-007";
         title_is_shown_while_active = "SES-MEMBER-012": "activeTitleId is shown while active.", "It is always shown.";
         full_is_full = "SES-JOIN-013": "A full session takes nobody.", "It takes everybody.";
         reservations_take_places = "SES-RSV-011": "A reservation takes a place.", "Only accepted members take places.";
@@ -429,7 +433,7 @@ rules! {
         metrics_need_connectivity = "INIT-032": "Metrics need connectivity.", "They do not.";
         peers_are_judged = "INIT-034": "peerToPeerRequirements decide who passes.", "They do not.";
         hosts_are_judged = "INIT-035": "peerToHostRequirements decide who passes.", "They do not.";
-        host_metric_decides = "INIT-036": "hostSelectionMetric orders the candidates.", "Latency always does.";
+        host_metric_decides = "INIT-036": "hostSelectionMetric orders the candidates.", "Latency always does.", also "INIT-037";
         candidates_are_shown = "INIT-037": "hostCandidates appear after measuring.", "They do not.";
         host_ends_candidacy = "INIT-038": "A host clears hostCandidates.", "They stay.";
         host_is_given = "INIT-039": "With a host only links to it count.", "Any host will do.";
@@ -438,16 +442,16 @@ rules! {
         stage_time_is_new = "INIT-047": "Each stage has a stageStartTime of its own.", "All have that of the episode.";
         initialization_overrides_timeouts = "TMO-015": "Initialization overrides other timeouts.", "It does not.";
         initialize_needs_initialization = "LIVE-014": "initialize is dropped without memberInitialization.", "It is kept.";
-        timers_are_applied = "TMO-003": "Expired timers are applied at the next access.", "They are not.";
-        timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.";
+        timers_are_applied = "TMO-003": "Expired timers are applied at the next access.", "They are not.", also "SES-LIFE-001" "SES-LIFE-003" "SES-LIFE-004" "SES-LIFE-005" "TMO-006" "TMO-008" "COND-026" "INIT-049" "HDL-DRF-011" "QRY-045" "TMO-005" "TMO-009" "RTA-026";
+        timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.", also "TMO-013";
         next_timer_is_shown = "TMO-016": "nextTimer is shown while a timer runs.", "It is not.";
         versions_differ = "LIVE-006": "A document is rendered for the caller's version.", "It always has the names of 107.";
-        old_default_is_two_hours = "VER-010": "A 104 template has other defaults.", "It has those of 107.";
+        old_default_is_two_hours = "VER-010": "A 104 template has other defaults.", "It has those of 107.", also "VER-012" "VER-013";
         xuid_is_text = "SES-MCON-001": "A xuid is a string.", "It is a number.";
         chain_visits_members = "SES-RESP-007": "next leads to the next member.", "It is the index plus one.";
         index_is_shown = "LIVE-008": "A member shows its index.", "It does not.";
         active_is_counted = "LIVE-007": "membersInfo counts the active.", "It does not.";
-        handles_need_no_session = "HDL-GEN-003": "A handle needs no session.", "It does.";
+        handles_need_no_session = "HDL-GEN-003": "A handle needs no session.", "It does.", also "HDL-ACT-002";
         handles_tell_where_they_are = "LIVE-001": "A new handle comes with its location.", "It does not.";
         deleted_handles_are_gone = "HDL-GEN-011": "A deleted handle is gone.", "It stays.";
         handle_numbers_are_text = "HDL-GEN-019": "Handles tell xuids and title ids as strings.", "As numbers.";
@@ -547,7 +551,7 @@ rules! {
         manage_overrides = "AUTH-013": "A service stands above the rights of users.", "Their rights are asked.";
         denial_needs_a_user = "AUTH-014": "To deny Multiplayer.Manage takes an acting user.", "It does not.";
         large_takes_one_user = "AUTH-016": "A large session takes one acting user.", "It takes several.";
-        large_shows_acting_user_only = "AUTH-021": "A large session shows the acting user only.", "It shows all.";
+        large_shows_acting_user_only = "AUTH-021": "A large session shows the acting user only.", "It shows all.", also "SES-LARGE-001";
         services_set_no_activity = "HDL-ACT-011": "A service sets no activity.", "It does for its acting user.";
         ready_is_listed_as_inactive = "SES-MEMBER-013": "The ready are listed as inactive.", "As active.";
         subscribed_titles_are_numbers = "SES-MSYS-014": "onBehalfOfTitleId is a decimal number.", "Any text will do.";

@@ -15,16 +15,14 @@ use super::client::{WireError, WireRequest, WireResponse};
 use super::delivery::Patience;
 use super::judge::{self, Fault};
 use super::scope::{Speaker, Variables};
-use super::socket::Socket;
+use super::socket::{Opened, Socket};
 use super::verdict::{Exchange, Finding, Outcome, Verdict};
-use super::{Replay, matching};
+use super::{Replay, body, matching};
 use crate::suite::case::{Action, Body, Case, Expectation, Request, Script, Source, Step, Variant};
 use crate::suite::clause::Weight;
 use crate::suite::schemas;
 use crate::suite::variable;
 
-/// How long a frame is waited for when the step does not say, in ms.
-const FRAME_LIMIT: u64 = 5_000;
 /// How long `within` waits between two attempts, in ms.
 const POLL: u64 = 250;
 /// How long a run that was interrupted goes on to take back what a conversation made.
@@ -126,10 +124,6 @@ struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     fn into_outcome(self, verdict: Verdict, reason: Option<String>, start: Instant, leftovers: Vec<String>) -> Outcome {
-        let invariants = self.replay.suite.invariants();
-        let covered = self.covered.iter().filter_map(|place| invariants.get(*place));
-        let judged: BTreeSet<&String> = covered.flat_map(|invariant| &invariant.clauses).collect();
-        let judged = judged.into_iter().cloned().collect();
         Outcome {
             id: self.variant.id.clone(),
             case: self.case.id.clone(),
@@ -144,7 +138,7 @@ impl<'a> Conversation<'a> {
             exchanges: self.exchanges,
             text: None,
             readings: self.readings,
-            judged,
+            invariants: self.covered.into_iter().collect(),
             assertions: self.assertions,
             leftovers,
             milliseconds: start.elapsed().as_secs_f64() * 1000.0,
@@ -230,7 +224,17 @@ impl<'a> Conversation<'a> {
                 }
             }
             Action::Together(requests) => self.send_together(requests, label).await?,
-            Action::Open(name, request) => self.open(name, request, label).await?,
+            Action::Open(name, request) => {
+                if let Some(broken) = self.open(name, request, label).await? {
+                    let fault = Fault {
+                        assertion: "handshake".to_owned(),
+                        expected: "an answer that opens the socket".to_owned(),
+                        actual: broken,
+                        pointer: format!("{}/expect/status", step.pointer),
+                    };
+                    self.add(step, step.expect.as_ref(), self.exchanges.len() - 1, fault);
+                }
+            }
             Action::Frame(name, frame) => self.frame(step, name, frame.as_ref(), label).await?,
             Action::Close(name) => {
                 if let Some(socket) = self.sockets.remove(name.as_str()) {
@@ -346,19 +350,24 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Opens a real-time socket; what comes of it is recorded like any answer.
-    async fn open(&mut self, name: &'a str, request: &Request, label: &str) -> Result<(), Stop> {
+    /// Opens a real-time socket; what comes of it is recorded like any answer. Tells what is wrong with a handshake that a
+    /// client cannot take.
+    async fn open(&mut self, name: &'a str, request: &Request, label: &str) -> Result<Option<String>, Stop> {
         let speaker = Speaker {
             name: &request.speaker,
             copy: 1,
         };
         let mut wire = self.wire_request(request, speaker);
         let (socket, response) = self.replay.open(&request.speaker, &mut wire, self.patience()).await?;
-        if let Some(socket) = socket {
-            self.sockets.insert(name, socket);
-        }
         self.record(label.to_owned(), &request.speaker, wire, response);
-        Ok(())
+        match socket {
+            Opened::Open(socket) => {
+                self.sockets.insert(name, socket);
+                Ok(None)
+            }
+            Opened::Refused => Ok(None),
+            Opened::Broken(broken) => Ok(Some(broken)),
+        }
     }
 
     /// Sends a frame, and waits for the one that the step expects.
@@ -385,7 +394,9 @@ impl<'a> Conversation<'a> {
         if let Some(expectation) = &step.expect {
             if let Some(matcher) = &expectation.body {
                 let matcher = self.variables.json(matcher, speaker);
-                let limit = Duration::from_millis(step.within.unwrap_or(FRAME_LIMIT));
+                let limit = step
+                    .within
+                    .map_or(self.replay.options.frame_limit, Duration::from_millis);
                 match socket.expect(&matcher, limit).await {
                     Ok(frame) => received = Some(frame),
                     // A connection that breaks with the whole target says nothing of frames.
@@ -457,7 +468,7 @@ impl<'a> Conversation<'a> {
             .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
         let kind = response.header("content-type").unwrap_or_default();
         let is_json = kind.contains("json") || matches!(response.body.first(), Some(b'{' | b'['));
-        let json = is_json.then(|| serde_json::from_slice(&response.body).ok()).flatten();
+        let json = is_json.then(|| body::parse(&response.body)).flatten();
         let schemas = self.replay.suite.schemas();
         let operation = schemas.operation(&request.method, &request.path);
         let text = if json.is_none() {

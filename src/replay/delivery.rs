@@ -8,7 +8,7 @@ use jiff::fmt::rfc2822;
 
 use super::Replay;
 use super::client::{WireError, WireRequest, WireResponse};
-use super::socket::Socket;
+use super::socket::{Opened, Socket};
 use crate::suite::case::Script;
 use crate::target::token::Token;
 
@@ -64,7 +64,7 @@ impl Replay {
         speaker: &str,
         request: &mut WireRequest,
         patience: Patience,
-    ) -> Result<(Option<Socket>, WireResponse), WireError> {
+    ) -> Result<(Opened, WireResponse), WireError> {
         self.attempt(speaker, request, patience, true).await
     }
 
@@ -74,7 +74,7 @@ impl Replay {
         request: &mut WireRequest,
         patience: Patience,
         is_socket: bool,
-    ) -> Result<(Option<Socket>, WireResponse), WireError> {
+    ) -> Result<(Opened, WireResponse), WireError> {
         let token = self.own_token(speaker, request);
         if let Some(token) = token.filter(|token| token.is_due()) {
             self.renew(speaker, token, request).await?;
@@ -87,7 +87,10 @@ impl Replay {
             let result = if is_socket {
                 Socket::open(&self.client, &request.path, &request.headers, &self.secrets).await
             } else {
-                self.client.send(request).await.map(|response| (None, response))
+                self.client
+                    .send(request)
+                    .await
+                    .map(|response| (Opened::Refused, response))
             };
             drop(permit);
             let (socket, mut response) = match result {

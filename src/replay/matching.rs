@@ -27,9 +27,7 @@ pub struct Mismatch {
 pub fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(a), Value::Number(b)) => {
-            a == b
-                || (a.is_f64() || b.is_f64())
-                    && a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| a.total_cmp(&b).is_eq())
+            a == b || (a.is_f64() != b.is_f64()) && whole(a).zip(whole(b)).is_some_and(|(a, b)| a == b)
         }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
@@ -37,6 +35,16 @@ pub fn equal(left: &Value, right: &Value) -> bool {
         }
         _ => left == right,
     }
+}
+
+/// The number, if it is whole: `2.0` is 2. A double that large integers were rounded to is another number than they are.
+fn whole(number: &serde_json::Number) -> Option<i128> {
+    let integer = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
+    #[expect(clippy::cast_possible_truncation, reason = "it has no fraction and is in range")]
+    integer.or_else(|| {
+        let double = number.as_f64()?;
+        (double.fract() == 0.0 && double.abs() < 1e30).then_some(double as i128)
+    })
 }
 
 /// Finds where a value, which may be absent, is not what the matcher says.

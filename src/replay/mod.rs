@@ -1,5 +1,6 @@
 //! The conversation: a case's requests, the target's answers, and the verdict.
 
+mod body;
 mod claim;
 pub mod client;
 mod connection;
@@ -58,6 +59,8 @@ pub struct Options {
     pub exchange_limit: Duration,
     /// Time limit of one case, beside the time that it lets pass.
     pub case_limit: Duration,
+    /// How long a frame is waited for when the step does not say.
+    pub frame_limit: Duration,
     /// Whether warnings are failures.
     pub strict: bool,
 }
@@ -68,6 +71,7 @@ impl Default for Options {
             jobs: 64,
             exchange_limit: Duration::from_secs(10),
             case_limit: Duration::from_mins(1),
+            frame_limit: Duration::from_secs(5),
             strict: false,
         }
     }

@@ -33,6 +33,17 @@ pub(super) struct Socket {
     reader: tokio::task::AbortHandle,
 }
 
+/// What comes of opening a socket.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// It is open.
+    Open(Socket),
+    /// The target answers with a status.
+    Refused,
+    /// The target switches protocols, but not as the handshake asks.
+    Broken(String),
+}
+
 /// What came in and was not yet expected by a step.
 #[derive(Debug, Default)]
 struct Inbox {
@@ -47,7 +58,7 @@ impl Socket {
         path: &str,
         headers: &[(String, String)],
         secrets: &Arc<Secrets>,
-    ) -> Result<(Option<Self>, WireResponse), WireError> {
+    ) -> Result<(Opened, WireResponse), WireError> {
         let limit = client.timeout();
         let attempt = Self::connect(client, path, headers, secrets);
         tokio::time::timeout(limit, attempt)
@@ -60,7 +71,7 @@ impl Socket {
         path: &str,
         headers: &[(String, String)],
         secrets: &Arc<Secrets>,
-    ) -> Result<(Option<Self>, WireResponse), WireError> {
+    ) -> Result<(Opened, WireResponse), WireError> {
         let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
         let stream = client.connector().connect_through().await?;
         let address = client.connector().address();
@@ -116,7 +127,7 @@ impl Socket {
                     }
                 });
                 Ok((
-                    Some(Self {
+                    Opened::Open(Self {
                         sink,
                         inbox,
                         reader: reader.abort_handle(),
@@ -127,9 +138,13 @@ impl Socket {
             Err(Error::Http(response)) => {
                 let (parts, body) = response.into_parts();
                 Ok((
-                    None,
+                    Opened::Refused,
                     answer(parts.status.as_u16(), &parts.headers, body.unwrap_or_default()),
                 ))
+            }
+            Err(Error::Protocol(error)) => {
+                let response = answer(101, &http::HeaderMap::new(), Vec::new());
+                Ok((Opened::Broken(error.to_string()), response))
             }
             Err(error) => Err(WireError::Broken(error.to_string())),
         }

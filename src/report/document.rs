@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::deviations::{self, Candidate, Failure, Listed};
+use super::diagnosis::Suspect;
 use super::{Report, Standing};
 use crate::replay::verdict::{Exchange, Outcome, Verdict};
 use crate::snapshot::baseline::observed;
@@ -50,6 +51,9 @@ pub struct Document {
     pub deviations: Vec<Listed>,
     /// What could not be removed from the target.
     pub leftovers: Vec<String>,
+    /// The known faults that the failures look like, the likest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspects: Vec<Suspect>,
 }
 
 /// What was asked.
@@ -398,6 +402,7 @@ impl Document {
             readings: readings.map(|(entry, keys)| (entry.to_owned(), owned(keys))).collect(),
             deviations: report.deviations.clone(),
             leftovers: report.leftovers().map(str::to_owned).collect(),
+            suspects: report.suspects.clone(),
         }
     }
 
@@ -615,5 +620,6 @@ pub(crate) fn sample(cases: &[SampleCase<'_>]) -> Document {
         readings: BTreeMap::new(),
         deviations: Vec::new(),
         leftovers: Vec::new(),
+        suspects: Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 pub mod cause;
 pub mod compare;
 pub mod deviations;
+pub mod diagnosis;
 pub mod document;
 pub mod github;
 pub mod html;
@@ -10,6 +11,7 @@ pub mod json;
 pub mod junit;
 pub mod ladder;
 pub mod merge;
+pub mod proof;
 pub mod terminal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,6 +25,7 @@ use crate::replay::verdict::{Finding, Outcome, Verdict};
 use crate::snapshot::baseline::observed;
 use crate::suite::Suite;
 use crate::suite::clause::{Clause, Weight};
+use crate::suite::signature::Signatures;
 use crate::target::deviations::Deviation;
 
 /// What is known of a clause after a run.
@@ -87,6 +90,8 @@ pub struct Report<'a> {
     pub standings: Vec<(&'a Clause, Standing)>,
     /// The list of known deviations, with what became of each.
     pub deviations: Vec<Listed>,
+    /// The known faults that the failures look like.
+    pub suspects: Vec<diagnosis::Suspect>,
     /// How long the run took, in ms.
     pub milliseconds: f64,
 }
@@ -123,6 +128,7 @@ impl<'a> Report<'a> {
             outcomes,
             standings,
             deviations: Vec::new(),
+            suspects: Vec::new(),
             milliseconds,
         }
     }
@@ -143,6 +149,17 @@ impl<'a> Report<'a> {
             }
         }
         self.standings = standings(self.suite, &self.outcomes);
+    }
+
+    /// Finds the known faults that the failures look like.
+    pub fn diagnose(&mut self) {
+        if self.count(Verdict::Fail) + self.count(Verdict::Deviation) == 0 {
+            return;
+        }
+        // What is wrong with the file is for `check` to tell.
+        if let Ok(Some(signatures)) = Signatures::read(self.suite.files()) {
+            self.suspects = diagnosis::diagnose(&signatures, &self.outcomes);
+        }
     }
 
     /// The outcomes, as far as a list of deviations is concerned.
@@ -269,6 +286,16 @@ const DECISIVE: [Verdict; 7] = [
 /// What is known of each clause: one finding against it makes it fail.
 fn standings<'a>(suite: &'a Suite, outcomes: &[Outcome]) -> Vec<(&'a Clause, Standing)> {
     let mut verdicts: HashMap<&str, Vec<Verdict>> = HashMap::new();
+    let judged = |places: &BTreeSet<usize>| {
+        let invariants = places.iter().filter_map(|place| suite.invariants().get(*place));
+        let clauses = invariants.flat_map(|invariant| &invariant.clauses);
+        clauses.filter_map(|id| suite.clause(id)).collect::<Vec<_>>()
+    };
+    // An invariant that held in one conversation after another is told once.
+    let clean = outcomes.iter().filter(|outcome| outcome.findings.is_empty());
+    for clause in judged(&clean.flat_map(|outcome| &outcome.invariants).copied().collect()) {
+        verdicts.entry(&clause.id).or_default().push(Verdict::Pass);
+    }
     for outcome in outcomes {
         let failed = |clause: &Clause| {
             let is_against = |finding: &&Finding| finding.clauses.iter().any(|id| is_id(clause, id));
@@ -279,7 +306,12 @@ fn standings<'a>(suite: &'a Suite, outcomes: &[Outcome]) -> Vec<(&'a Clause, Sta
                 .any(|finding| finding.weight >= clause.weight())
         };
         let tested = outcome.clauses.iter().map(|id| (id, outcome.verdict));
-        let judged = outcome.judged.iter().map(|id| (id, Verdict::Pass));
+        let judged = if outcome.findings.is_empty() {
+            Vec::new()
+        } else {
+            judged(&outcome.invariants.iter().copied().collect())
+        };
+        let judged = judged.iter().map(|clause| (&clause.id, Verdict::Pass));
         let found = outcome
             .findings
             .iter()

@@ -108,6 +108,12 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
         }
         writeln!(out)?;
     }
+    for suspect in &report.suspects {
+        writeln!(out, "{DOUBTFUL}looks like:{DOUBTFUL:#} {}", Plain(&suspect.told()))?;
+    }
+    if !report.suspects.is_empty() {
+        writeln!(out)?;
+    }
     for listed in report.stale() {
         let (deviation, state) = (&listed.deviation, listed.state.told());
         writeln!(

@@ -7,6 +7,7 @@ use super::case::{Action, Body, Case, Script, Step, Variant};
 use super::clause::Level;
 use super::manifest::{self, Manifest};
 use super::problem::{Place, Problem};
+use super::signature::{self, Signatures};
 use super::variable;
 
 /// Everything that is wrong with a suite that loads.
@@ -42,7 +43,29 @@ pub fn check(suite: &Suite) -> Vec<Problem> {
     }
     check_snapshots(suite, &mut problems);
     check_manifest(suite, &mut problems);
+    check_signatures(suite, &mut problems);
     problems
+}
+
+/// Faults that are recorded and that the suite does not know so.
+fn check_signatures(suite: &Suite, problems: &mut Vec<Problem>) {
+    let Some(text) = suite.files().get(signature::FILE) else {
+        return;
+    };
+    match Signatures::read(suite.files()) {
+        Ok(signatures) => problems.extend(signatures.iter().flat_map(|signatures| signatures.check(suite))),
+        Err(found) => problems.extend(found),
+    }
+    if let Ok(root) = super::json::parse(signature::FILE, text) {
+        for violation in suite.schemas().validate("faults", 107, &root) {
+            problems.push(Problem {
+                file: signature::FILE.to_owned(),
+                place: Place::Value(violation.pointer),
+                message: format!("against schemas/faults.schema.json: {}", violation.message),
+                expected: violation.keyword,
+            });
+        }
+    }
 }
 
 fn check_schemas(suite: &Suite, problems: &mut Vec<Problem>) {
@@ -135,6 +158,16 @@ fn check_step(
 ) {
     let Some(expectation) = &step.expect else { return };
     let requests = step.requests();
+    if requests
+        .iter()
+        .any(|request| request.method == "GET" && !matches!(request.body, Body::None))
+    {
+        wrong(
+            format!("{}/body", step.pointer),
+            "a GET that sends a body".to_owned(),
+            "what is expected of the answer stands under `expect`".to_owned(),
+        );
+    }
     let is_read = requests
         .iter()
         .all(|request| matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS"));

@@ -13,6 +13,7 @@ pub mod pattern;
 pub mod plain;
 pub mod problem;
 pub mod schemas;
+pub mod signature;
 pub mod strength;
 pub mod variable;
 pub mod world;

@@ -22,6 +22,7 @@ mod manifest;
 mod mutation;
 mod network;
 mod program;
+mod prove;
 mod reports;
 mod secrets;
 mod secure_targets;

@@ -43,6 +43,7 @@ use super::auth::Authority;
 use super::clock::Clock;
 use super::config::{Config, ConfigError, Limits, RateLimits, decimal};
 use super::failure::Failure;
+use super::fault;
 use super::handle::check_session_name;
 use super::json;
 use super::principal::Principal;
@@ -53,6 +54,7 @@ use super::rules::{EmptyBody, RepeatedMember, Rules};
 use super::session::{Access, ContractVersion, Grant, Session};
 use super::session_ref::{SessionKey, SessionRef};
 use super::store::{Moment, Store};
+use super::wire::{self, Wire};
 
 /// The request header that says how many milliseconds ahead of the service's clock a request happens.
 const ADVANCE: &str = "x-mpsd-advance-ms";
@@ -72,6 +74,8 @@ struct Edge {
     limits: Limits,
     rates: Option<Rates>,
     explorer: bool,
+    /// What is wrong on the wire, on purpose.
+    wire: Option<Arc<Wire>>,
 }
 
 /// What is known of a request once it may be answered.
@@ -98,7 +102,8 @@ impl Service {
         }
         let provisions = Provisions::new(config)?;
         let life = Duration::from_millis(config.limits.socket_millis);
-        let real_time = RealTime::new(clock.clone(), provisions.rules.clone(), life);
+        let wire = fault::on_the_wire(config)?.map(Arc::new);
+        let real_time = RealTime::new(clock.clone(), provisions.rules.clone(), life, wire.clone());
         Ok(Self(Arc::new(Edge {
             authority: Authority::new(config, clock.now())?,
             provisions,
@@ -109,6 +114,7 @@ impl Service {
             limits: config.limits,
             rates: (config.rate_limits == RateLimits::Documented).then(Rates::default),
             explorer: config.explorer.0,
+            wire,
         })))
     }
 
@@ -147,6 +153,21 @@ impl Service {
 
     /// Answers a request. A fault of the service is answered with 500, and ends with the request.
     pub async fn answer<B>(&self, request: Request<B>) -> Response
+    where
+        B: HttpBody,
+        B::Data: Buf,
+    {
+        let Some(wire) = &self.0.wire else {
+            return self.answer_truly(request).await;
+        };
+        let (parts, body) = request.into_parts();
+        let kind = Resource::find(parts.uri.path()).map_or(wire::Kind::Other, |resource| resource.kind());
+        let body = received(body, usize::MAX).await.unwrap_or_default();
+        wire.carry(kind, parts, body, |request| self.answer_truly(request))
+            .await
+    }
+
+    async fn answer_truly<B>(&self, request: Request<B>) -> Response
     where
         B: HttpBody,
         B::Data: Buf,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 use super::super::session_ref::SessionRef;
+use super::super::wire::Kind;
 
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
@@ -134,6 +135,29 @@ impl<'p> Resource<'p> {
             name,
             element,
         })
+    }
+
+    /// What faults on the wire call it.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Templates { .. } => Kind::Templates,
+            Self::Template { .. } => Kind::Template,
+            Self::Sessions { .. } => Kind::Sessions,
+            Self::Batch { .. } => Kind::Batch,
+            Self::Session { element, .. } => match element {
+                Element::Whole => Kind::Session,
+                Element::Properties => Kind::Properties,
+                Element::Me => Kind::Me,
+                Element::Member(_) => Kind::Member,
+                Element::Server(_) => Kind::Server,
+                Element::Constants | Element::Members | Element::Servers => Kind::Part,
+            },
+            Self::Handles => Kind::Handles,
+            Self::HandleQuery => Kind::HandleQuery,
+            Self::Handle(_) => Kind::Handle,
+            Self::HandleSession(_) => Kind::HandleSession,
+            Self::Connect | Self::Explorer => Kind::Other,
+        }
     }
 
     /// The verbs that the path knows.

@@ -25,6 +25,7 @@ use super::clock::Clock;
 use super::rules::{Rules, UnsubscribeNoticed};
 use super::session::{CONNECTION_GRACE, Capability, Changes, Connections, MemberView, Session, Status, Subscription};
 use super::session_ref::SessionKey;
+use super::wire::Wire;
 
 /// How many taps a socket may be behind before it is closed.
 const TAPS_WAITING: usize = 1024;
@@ -42,6 +43,8 @@ pub(super) struct RealTime {
     due: DueQueue,
     /// Counts how often all sockets were closed.
     closed: watch::Sender<u64>,
+    /// What is wrong on the wire, on purpose.
+    wire: Option<Arc<Wire>>,
 }
 
 /// An open socket. Dropping it loses its connections.
@@ -63,7 +66,7 @@ pub(super) struct ConnectionsAt<'r> {
 }
 
 impl RealTime {
-    pub(super) fn new(clock: Clock, rules: Rules, life: Duration) -> Self {
+    pub(super) fn new(clock: Clock, rules: Rules, life: Duration, wire: Option<Arc<Wire>>) -> Self {
         Self {
             clock,
             rules,
@@ -71,6 +74,7 @@ impl RealTime {
             connections: RwLock::default(),
             due: DueQueue::default(),
             closed: watch::Sender::new(0),
+            wire,
         }
     }
 
@@ -174,6 +178,14 @@ impl RealTime {
 impl Seat {
     fn socket(&self) -> &Arc<Socket> {
         &self.socket
+    }
+
+    /// The frames that are sent instead of one: the frame itself, unless the wire is wrong.
+    fn on_the_wire(&self, frame: String) -> Vec<String> {
+        match &self.real_time.wire {
+            Some(wire) => wire.frames(frame),
+            None => vec![frame],
+        }
     }
 
     fn rules(&self) -> &Rules {

@@ -181,10 +181,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Talk<S> {
         match frame {
             Message::Text(text) => {
                 let request = Request::parse(&text).map_err(|what| End::Closed(Closing::Nonsense(what)))?;
-                match self.answer(request) {
-                    Some(answer) => self.send(Message::text(answer)).await,
-                    None => Ok(()),
+                let answer = self.answer(request);
+                for text in answer.map(|answer| self.seat.on_the_wire(answer)).unwrap_or_default() {
+                    self.send(Message::text(text)).await?;
                 }
+                Ok(())
             }
             Message::Binary(_) => Err(End::Binary),
             Message::Close(_) => Err(End::Gone),
@@ -233,8 +234,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Talk<S> {
             while let Some(event) = next {
                 // Of a connection that was given up nobody wants to hear.
                 if !event.connection.is_lost() {
-                    let text = message::tapped(&event, self.seat.rules());
-                    self.stream.feed(Message::text(text)).await?;
+                    for text in self.seat.on_the_wire(message::tapped(&event, self.seat.rules())) {
+                        self.stream.feed(Message::text(text)).await?;
+                    }
                 }
                 next = (taken < BATCH).then(|| events.try_recv().ok()).flatten();
                 taken += 1;

@@ -10,7 +10,7 @@ use super::document::{Case, Clause, Document, Finding, Message, Said, Summary};
 use crate::replay::verdict::Verdict;
 
 /// Nothing is loaded from anywhere, whatever a target answered.
-const POLICY: &str =
+pub(super) const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// Renders a report as a page.
@@ -39,6 +39,7 @@ pub fn render(document: &Document) -> String {
             body {
                 header { (head(document)) }
                 main {
+                    (suspects(document))
                     (chapters(document))
                     (deviations(document))
                     (filter(document))
@@ -81,6 +82,17 @@ fn head(document: &Document) -> Markup {
             @if !document.target.lacks.is_empty() {
                 "; the target declares to lack "
                 (clean(&document.target.lacks.iter().map(String::as_str).collect::<Vec<_>>().join(", ")))
+            }
+        }
+    }
+}
+
+fn suspects(document: &Document) -> Markup {
+    html! {
+        @if !document.suspects.is_empty() {
+            section id="suspects" {
+                h2 { "What the failures look like" }
+                ul { @for suspect in &document.suspects { li { (clean(&suspect.told())) } } }
             }
         }
     }
@@ -351,7 +363,7 @@ fn pretty(body: &str) -> Cow<'_, str> {
 }
 
 /// A text without the control characters that HTML does not allow.
-fn clean(text: &str) -> Cow<'_, str> {
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
     let is_bad = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
     if text.contains(is_bad) {
         Cow::Owned(text.replace(is_bad, "\u{fffd}"))

@@ -1,0 +1,153 @@
+//! `prove`: runs the suite against services that are wrong on purpose.
+
+mod proving;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anstream::{eprintln, println};
+use clap::Args;
+use tokio::runtime::Runtime;
+
+use self::proving::Proving;
+use super::exit::Exit;
+use super::reports::write_checked;
+use super::{SuiteSource, print, runtime, style_error, write_file};
+use crate::reference::fault::{self, Fault};
+use crate::report::proof::{Proof, Reach, html, terminal};
+use crate::suite::pattern;
+use crate::suite::signature::{self, Signatures};
+
+/// Prove that the suite catches what it claims to catch.
+#[derive(Debug, Args)]
+pub(super) struct Prove {
+    /// Fault ids, patterns with `*`, ids of clauses that they break, or `rule` or `wire`; all faults when none is given.
+    #[arg(value_name = "FAULT")]
+    selectors: Vec<String>,
+    /// List the faults instead.
+    #[arg(long)]
+    list: bool,
+    /// Run every case for every fault, instead of stopping at the first that catches it.
+    #[arg(long)]
+    matrix: bool,
+    /// Record which cases fail for which fault in the suite's folder; takes every fault, and more time.
+    #[arg(long, conflicts_with_all = ["list", "selectors"], requires = "suite")]
+    record: bool,
+    /// Write a report, such as `json=proof.json`; may be given several times. Formats: json, html.
+    #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = parse)]
+    reports: Vec<(Format, PathBuf)>,
+    /// Faults at a time.
+    #[arg(long, value_name = "N")]
+    jobs: Option<std::num::NonZeroUsize>,
+    #[command(flatten)]
+    suite: SuiteSource,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    Html,
+}
+
+fn parse(text: &str) -> Result<(Format, PathBuf), String> {
+    let (format, path) = text
+        .split_once('=')
+        .filter(|(_, path)| !path.is_empty())
+        .ok_or("expected FORMAT=PATH, such as `json=proof.json`")?;
+    let format = match format {
+        "json" => Format::Json,
+        "html" => Format::Html,
+        _ => return Err(format!("unknown format `{format}`; expected `json` or `html`")),
+    };
+    Ok((format, path.into()))
+}
+
+impl Prove {
+    /// Carries out the command.
+    pub(super) fn execute(self) -> Result<Exit, Exit> {
+        let (faults, idle) = select(&fault::all(), &self.selectors);
+        if faults.is_empty() {
+            eprintln!(
+                "{}: no fault is selected; `prove --list` shows what there is",
+                style_error("error")
+            );
+            return Ok(Exit::NothingExecuted);
+        }
+        if !idle.is_empty() {
+            eprintln!(
+                "{}: no fault is selected by `{}`",
+                style_error("error"),
+                idle.join("`, `")
+            );
+            return Ok(Exit::Fault);
+        }
+        if self.list {
+            for fault in &faults {
+                println!("{:<5} {:<44} {}", fault.kind.name(), fault.id, fault.text);
+            }
+            return Ok(Exit::Conforms);
+        }
+        let suite = Arc::new(self.suite.load()?);
+        let jobs = self.jobs.map_or_else(default_jobs, std::num::NonZeroUsize::get);
+        let reach = match (self.matrix, self.record) {
+            (true, _) => Reach::Matrix,
+            (false, true) => Reach::Clauses,
+            (false, false) => Reach::First,
+        };
+        let proving = Arc::new(Proving::new(Arc::clone(&suite), reach));
+        let runtime = runtime()?;
+        let mut proof = runtime.block_on(Arc::clone(&proving).run(faults, jobs))?;
+        if self.record {
+            proof = record(&runtime, proving, proof, jobs)?;
+        }
+        // Whoever still hangs is not waited for.
+        runtime.shutdown_background();
+        print(&terminal::render(&proof));
+        for (format, path) in &self.reports {
+            let text = match format {
+                Format::Json => proof.json(),
+                Format::Html => html::render(&proof),
+            };
+            write_checked(path, &text, None)?;
+        }
+        let missed = proof.summary.survived + proof.summary.wrong_reason;
+        Ok(if missed == 0 {
+            Exit::Conforms
+        } else {
+            Exit::Nonconformance
+        })
+    }
+}
+
+/// Runs the cases by which faults are told apart for every fault, and records which of them fail.
+fn record(runtime: &Runtime, proving: Arc<Proving>, proof: Proof, jobs: usize) -> Result<Proof, Exit> {
+    let suite = proving.suite();
+    let before = Signatures::read(suite.files()).unwrap_or_default().unwrap_or_default();
+    let witnesses = Proof::witnesses(&proof.faults);
+    let proof = runtime.block_on(proving.run_more(proof, &witnesses, jobs))?;
+    if let Some(root) = suite.files().root() {
+        write_file(
+            &root.join(signature::FILE),
+            &proof.signatures(witnesses, &before).write(),
+        )?;
+    }
+    Ok(proof)
+}
+
+/// Some more than there are processors: a fault may make the service wait.
+fn default_jobs() -> usize {
+    3 * std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get)
+}
+
+/// The faults that selectors chose, and the selectors that chose none.
+fn select(faults: &[Fault], selectors: &[String]) -> (Vec<Fault>, Vec<String>) {
+    let chooses = |selector: &str, fault: &Fault| {
+        let is_clause = fault.clauses.iter().any(|clause| clause.eq_ignore_ascii_case(selector));
+        pattern::matches(selector, fault.id) || is_clause || fault.kind.name() == selector
+    };
+    let is_idle = |selector: &&String| !faults.iter().any(|fault| chooses(selector, fault));
+    let idle = selectors.iter().filter(is_idle).cloned().collect();
+    let is_chosen = |fault: &Fault| selectors.is_empty() || selectors.iter().any(|selector| chooses(selector, fault));
+    let chosen = faults.iter().filter(|fault| is_chosen(fault)).cloned().collect();
+    (chosen, idle)
+}

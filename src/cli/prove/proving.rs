@@ -1,0 +1,252 @@
+//! One fault after another, each in a world of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anstream::eprintln;
+use futures_util::stream::{self, StreamExt as _};
+
+use crate::cli::exit::Exit;
+use crate::cli::{embedded, fault as tell_fault, style_error};
+use crate::reference::config::RateLimits;
+use crate::reference::fault::Fault;
+use crate::replay::verdict::{Outcome, Verdict};
+use crate::replay::{self, Replay, Selected};
+use crate::report::proof::{Proof, Proven, Reach, Verdicted};
+use crate::suite::Suite;
+
+/// Conversations at a time with one service.
+const CONVERSATIONS: usize = 12;
+/// The feature that needs a service of its own: throttling would disturb all other cases.
+const RATE_LIMITS: &str = "rate-limits";
+
+/// The suite, and which of its cases test what.
+#[derive(Debug)]
+pub(super) struct Proving {
+    suite: Arc<Suite>,
+    reach: Reach,
+    all: Vec<Selected>,
+    /// The cases about each clause, by the clause's id.
+    by_clause: BTreeMap<String, Vec<Selected>>,
+}
+
+impl Proving {
+    pub(super) fn new(suite: Arc<Suite>, reach: Reach) -> Self {
+        let mut all = Vec::new();
+        let mut by_clause: BTreeMap<String, Vec<Selected>> = BTreeMap::new();
+        for (index, case) in suite.cases().iter().enumerate() {
+            for (number, variant) in case.variants.iter().enumerate() {
+                let selected = Selected {
+                    case: index,
+                    variant: number,
+                };
+                all.push(selected);
+                let named = variant.clauses.iter().chain(&variant.judged);
+                let ids = named.filter_map(|id| suite.clause(id));
+                for id in ids.map(|clause| clause.id.as_str()).collect::<BTreeSet<_>>() {
+                    by_clause.entry(id.to_owned()).or_default().push(selected);
+                }
+            }
+        }
+        Self {
+            suite,
+            reach,
+            all,
+            by_clause,
+        }
+    }
+
+    /// The suite.
+    pub(super) fn suite(&self) -> Arc<Suite> {
+        Arc::clone(&self.suite)
+    }
+
+    /// Proves every fault, some at a time.
+    pub(super) async fn run(self: Arc<Self>, faults: Vec<Fault>, jobs: usize) -> Result<Proof, Exit> {
+        let start = Instant::now();
+        let proving = Arc::clone(&self);
+        let faults = proving.each(faults, jobs, Self::prove).await?;
+        self.check_baseline(&faults).await?;
+        let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
+        Ok(Proof::new(&self.suite, faults, self.reach, milliseconds))
+    }
+
+    /// Runs some cases for every fault of a proof, as far as they were not run for it.
+    pub(super) async fn run_more(
+        self: Arc<Self>,
+        proof: Proof,
+        cases: &BTreeSet<String>,
+        jobs: usize,
+    ) -> Result<Proof, Exit> {
+        let start = Instant::now();
+        let is_meant = |selected: &&Selected| self.id(**selected).is_some_and(|id| cases.contains(id));
+        let wanted: Arc<[Selected]> = self.all.iter().filter(is_meant).copied().collect();
+        let faults = self
+            .each(proof.faults, jobs, move |proving: Arc<Self>, mut proven: Proven| {
+                let wanted = Arc::clone(&wanted);
+                async move {
+                    let is_open =
+                        |selected: &&Selected| proving.id(**selected).is_some_and(|id| !proven.ran.contains(id));
+                    let part: Vec<Selected> = wanted.iter().filter(is_open).copied().collect();
+                    let id = proven.id.clone();
+                    for is_limited in [false, true] {
+                        let selected = proving.of_world(&part, is_limited);
+                        let take = |outcome: &Outcome| {
+                            proven.add(&proving.suite, outcome);
+                            true
+                        };
+                        proving.replay(Some(&id), is_limited, &selected, take).await?;
+                    }
+                    Ok(proven)
+                }
+            })
+            .await?;
+        let milliseconds = proof.milliseconds + start.elapsed().as_secs_f64() * 1000.0;
+        Ok(Proof::new(&self.suite, faults, self.reach, milliseconds))
+    }
+
+    /// Proves several faults at a time.
+    async fn each<T, F>(
+        self: &Arc<Self>,
+        faults: Vec<T>,
+        jobs: usize,
+        prove: impl Fn(Arc<Self>, T) -> F,
+    ) -> Result<Vec<Proven>, Exit>
+    where
+        F: Future<Output = anyhow::Result<Proven>> + Send + 'static,
+    {
+        let started = faults.into_iter().map(|fault| {
+            let proving = prove(Arc::clone(self), fault);
+            async move { tokio::spawn(proving).await.unwrap_or_else(|error| Err(error.into())) }
+        });
+        let mut running = stream::iter(started).buffer_unordered(jobs);
+        let mut faults = Vec::new();
+        while let Some(proven) = running.next().await {
+            faults.push(proven.map_err(|error| tell_fault(&error))?);
+        }
+        Ok(faults)
+    }
+
+    /// The id of a case.
+    fn id(&self, selected: Selected) -> Option<&str> {
+        let case = self.suite.cases().get(selected.case)?;
+        case.variants.get(selected.variant).map(|variant| variant.id.as_str())
+    }
+
+    /// Makes sure that the cases that noticed something pass without a fault: else they prove nothing.
+    async fn check_baseline(&self, faults: &[Proven]) -> Result<(), Exit> {
+        let catches = faults
+            .iter()
+            .flat_map(|fault| fault.caught_by.iter().chain(&fault.also_found_by));
+        let named: BTreeSet<&str> = catches.map(|catch| catch.case.as_str()).collect();
+        let is_named = |selected: &&Selected| self.id(**selected).is_some_and(|id| named.contains(id));
+        let cases: Vec<Selected> = self.all.iter().filter(is_named).copied().collect();
+        let mut wrong = Vec::new();
+        for is_limited in [false, true] {
+            let selected = self.of_world(&cases, is_limited);
+            let take = |outcome: &Outcome| {
+                if outcome.verdict != Verdict::Pass || !outcome.findings.is_empty() {
+                    wrong.push(outcome.id.clone());
+                }
+                true
+            };
+            let replayed = self.replay(None, is_limited, &selected, take).await;
+            replayed.map_err(|error| tell_fault(&error))?;
+        }
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        eprintln!(
+            "{}: these cases find something without any fault as well, so they prove nothing: {}",
+            style_error("error"),
+            wrong.join(", ")
+        );
+        Err(Exit::Fault)
+    }
+
+    async fn prove(self: Arc<Self>, fault: Fault) -> anyhow::Result<Proven> {
+        let suite = &self.suite;
+        let mut proven = Proven::new(suite, fault.id, &fault.text, fault.kind.name(), &fault.clauses);
+        let about: BTreeSet<Selected> = proven
+            .clauses
+            .iter()
+            .filter_map(|clause| self.by_clause.get(clause))
+            .flatten()
+            .copied()
+            .collect();
+        let first: Vec<Selected> = about.iter().copied().collect();
+        let rest: Vec<Selected> = self
+            .all
+            .iter()
+            .filter(|selected| !about.contains(selected))
+            .copied()
+            .collect();
+        let to_the_end = [self.reach != Reach::First, self.reach == Reach::Matrix];
+        for (part, to_the_end) in [first, rest].into_iter().zip(to_the_end) {
+            for is_limited in [false, true] {
+                if proven.verdict == Verdicted::Caught && !to_the_end {
+                    return Ok(proven);
+                }
+                let selected = self.of_world(&part, is_limited);
+                let take = |outcome: &Outcome| {
+                    proven.add(suite, outcome);
+                    to_the_end || proven.verdict != Verdicted::Caught
+                };
+                self.replay(Some(fault.id), is_limited, &selected, take).await?;
+            }
+        }
+        Ok(proven)
+    }
+
+    /// Those cases that want throttling, or those that do not.
+    fn of_world(&self, selected: &[Selected], is_limited: bool) -> Vec<Selected> {
+        let wants = |selected: &&Selected| {
+            let case = self.suite.cases().get(selected.case);
+            case.is_some_and(|case| case.needs.iter().any(|need| need == RATE_LIMITS) == is_limited)
+        };
+        selected.iter().filter(wants).copied().collect()
+    }
+
+    /// Replays cases against a service with a fault; `take` says whether to go on.
+    async fn replay(
+        &self,
+        fault: Option<&str>,
+        is_limited: bool,
+        selected: &[Selected],
+        mut take: impl FnMut(&Outcome) -> bool + Send,
+    ) -> anyhow::Result<()> {
+        if selected.is_empty() {
+            return Ok(());
+        }
+        let (target, server) = embedded::start_with(self.suite.world(), |config| {
+            config.faults.extend(fault.map(str::to_owned));
+            if is_limited {
+                config.rate_limits = RateLimits::Documented;
+            }
+        })
+        .await?;
+        let options = replay::Options {
+            jobs: CONVERSATIONS,
+            exchange_limit: Duration::from_secs(5),
+            case_limit: Duration::from_secs(20),
+            frame_limit: Duration::from_secs(2),
+            strict: false,
+        };
+        let replay = Replay::new(Arc::clone(&self.suite), Arc::new(target), options)?;
+        {
+            let mut outcomes = stream::iter(selected.iter().copied())
+                .map(|selected| replay.replay(selected))
+                .buffer_unordered(CONVERSATIONS);
+            while let Some(outcome) = outcomes.next().await {
+                if outcome.is_some_and(|outcome| !take(&outcome)) {
+                    break;
+                }
+            }
+        }
+        drop(replay);
+        // Conversations that were given up may keep it waiting.
+        tokio::spawn(server.stop());
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! Who may do what.
+
+use super::{
+    CONFLICT, Change, DONE, FORBIDDEN, GET, Is, Kind, NO, NOT_FOUND, On, PUT, SESSION, SESSIONS, TEMPLATES,
+    THROUGH_HANDLE, WireFault, YES, fault,
+};
+
+#[rustfmt::skip]
+pub(super) const TABLE: &[WireFault] = &[
+    fault("open-cannot-be-read", "Strangers may not read open sessions.", &["SES-VIS-002"], &[SESSION, GET, On::Status(&[200]), On::Told("/constants/system/visibility", Is::Json("\"open\""))], FORBIDDEN),
+    fault("visible-cannot-be-read", "Nobody reads visible sessions.", &["SES-VIS-003"], &[SESSION, GET, On::Status(&[200]), On::Told("/constants/system/visibility", Is::Json("\"visible\""))], FORBIDDEN),
+    fault("private-cannot-be-read", "Nobody reads private sessions.", &["SES-VIS-004"], &[SESSION, GET, On::Status(&[200]), On::Told("/constants/system/visibility", Is::Json("\"private\""))], FORBIDDEN),
+    fault("private-can-be-read", "Whoever may not read is answered 200.", &["SES-VIS-004", "SES-PRIN-005"], &[SESSION, GET, On::Status(&[403])], YES),
+    fault("open-cannot-be-joined", "Open sessions cannot be joined.", &["SES-VIS-002", "SES-JOIN-001"], &[SESSION, PUT, On::Status(&[200]), On::Told("/constants/system/visibility", Is::Json("\"open\""))], FORBIDDEN),
+    fault("visible-cannot-be-joined", "Reserved users may not join visible sessions.", &["SES-VIS-003", "SES-RESTR-008"], &[SESSION, PUT, On::Status(&[200]), On::Told("/constants/system/visibility", Is::Json("\"visible\""))], FORBIDDEN),
+    fault("visible-can-be-joined", "A refused join of a visible session is answered 200.", &["SES-VIS-003", "SES-VIS-008", "SES-PRIN-004", "SES-PRIN-010"], &[SESSION, PUT, On::Line("/visible/"), On::Status(&[403])], YES),
+    fault("private-can-be-joined", "A refused join of a private session is answered 200.", &["SES-VIS-004", "SES-PRIN-010"], &[SESSION, PUT, On::Line("/private/"), On::Status(&[403])], YES),
+    fault("visible-is-401", "A refused join of a visible session is answered 409.", &["SES-VIS-008", "SES-PRIN-004", "SES-VIS-003"], &[SESSION, PUT, On::Line("/visible/"), On::Status(&[403])], &[Change::Status(409)]),
+    fault("restrictions-bind-visible", "Restrictions keep reserved users from visible sessions.", &["SES-RESTR-008"], &[SESSION, PUT, On::Status(&[200]), On::Told("/constants/system/visibility", Is::Json("\"visible\"")), On::Told("/properties/system/joinRestriction", Is::There)], FORBIDDEN),
+    fault("restrictions-cannot-be-joined", "Nobody joins a session with a restriction.", &["SES-RESTR-003", "SES-RESTR-005"], &[SESSION, PUT, On::Status(&[200]), On::Asked("/members/me", Is::There), On::Told("/properties/system/joinRestriction", Is::There)], FORBIDDEN),
+    fault("closed-cannot-be-used", "Reserved users may not join a closed session.", &["SES-RESTR-015", "SES-RSV-012", "SES-JOIN-016"], &[SESSION, PUT, On::Status(&[200]), On::Asked("/members/me", Is::There), On::Told("/properties/system/closed", Is::Json("true"))], FORBIDDEN),
+    fault("anybody-may-do-it", "What nobody may do is answered 200.", &["SES-JOIN-019", "SES-RESTR-003", "SES-RESTR-015", "SES-VIS-004"], &[SESSIONS, PUT, On::Status(&[403])], YES),
+    fault("foreign-titles-are-fine", "A foreign title is answered 200.", &["SES-ADDR-009"], &[SESSION, GET, On::Status(&[403])], &[Change::Status(200)]),
+    fault("foreign-titles-find-no-templates", "A foreign title is answered 404 for templates.", &["SES-ADDR-009"], &[TEMPLATES, On::Status(&[403])], NOT_FOUND),
+    fault("nothing-needs-the-privilege", "Creating needs no privilege.", &["SES-CREATE-018"], &[SESSION, PUT, On::Status(&[403]), On::Asked("/members/me", Is::There)], &[Change::Status(201)]),
+    fault("owners-alone-write", "Nobody writes closed or a restriction where there are owners.", &["SES-OWN-004", "SES-OWN-003"], &[SESSION, PUT, On::Status(&[200]), On::Told("/constants/system/capabilities/hasOwners", Is::Json("true")), On::Asked("/properties/system/closed", Is::There)], FORBIDDEN),
+    fault("owners-alone-restrict", "Nobody writes joinRestriction where there are owners.", &["SES-OWN-004", "SES-OWN-003"], &[SESSION, PUT, On::Status(&[200]), On::Told("/constants/system/capabilities/hasOwners", Is::Json("true")), On::Asked("/properties/system/joinRestriction", Is::There)], FORBIDDEN),
+    fault("searchable-is-a-conflict", "searchable with userAuthorizationStyle and without owners is answered 409.", &["SES-OWN-012"], &[SESSION, PUT, On::Status(&[400]), On::Asked("/constants/system/capabilities/searchable", Is::There)], CONFLICT),
+    fault("services-are-users", "me of a service that is nobody is answered 200.", &["SES-PRIN-001", "AUTH-005"], &[SESSION, PUT, On::Asked("/members/me", Is::There), On::Status(&[400, 403])], YES),
+    fault("services-name-no-title", "A service need not name a title.", &["AUTH-007"], &[On::Unsent("x-xbl-onbehalfof-title"), On::Sent("x-xbl-onbehalfof-users", ""), On::Status(&[400, 403])], YES),
+    fault("users-are-dropped", "Those for whom a service acts are overlooked.", &["AUTH-008", "AUTH-009", "AUTH-011", "AUTH-021"], &[On::Sent("x-xbl-onbehalfof-users", "")], &[Change::Unsend("x-xbl-onbehalfof-users")]),
+    fault("all-cannot-act", "me_all is refused.", &["AUTH-009", "AUTH-011"], &[SESSION, PUT, On::Asked("/members/me_all", Is::There), DONE], NO),
+    fault("all-in-session-cannot-act", "me_allInSession is refused.", &["AUTH-009", "AUTH-011"], &[SESSION, PUT, On::Asked("/members/me_allInSession", Is::There), DONE], NO),
+    fault("one-of-several-is-me", "With several acting users me is answered 200.", &["AUTH-009"], &[SESSION, PUT, On::Sent("x-xbl-onbehalfof-users", ","), On::Asked("/members/me", Is::There), On::Status(&[400, 403, 409])], YES),
+    fault("denials-are-overlooked", "X-Xbl-Deny-Scope is overlooked.", &["AUTH-013", "AUTH-014"], &[], &[Change::Unsend("x-xbl-deny-scope")]),
+    fault("denials-need-nothing", "A denial that cannot be is answered 200.", &["AUTH-014"], &[On::Sent("x-xbl-deny-scope", ""), On::Status(&[403])], YES),
+    fault("services-always-reserve", "Reservations of acting users are always taken.", &["AUTH-017"], &[SESSION, PUT, On::Sent("x-xbl-onbehalfof-users", ""), On::Asked("/members/reserve_0", Is::There), On::Status(&[400, 403, 409])], YES),
+    fault("services-never-reserve", "A service that acts for users may not reserve.", &["AUTH-017"], &[SESSION, PUT, On::Sent("x-xbl-onbehalfof-users", ""), On::Asked("/members/reserve_0", Is::There), DONE], NO),
+    fault("large-takes-several", "A large session takes several acting users.", &["AUTH-016"], &[SESSION, On::Sent("x-xbl-onbehalfof-users", ","), On::Status(&[400, 409])], YES),
+    fault("anybody-writes-elements", "Properties that nobody may write are answered 200.", &["SES-PRIN-010", "SES-VIS-003", "SES-ELEM-001"], &[On::Path(&[Kind::Properties]), On::Status(&[403])], YES),
+    fault("large-takes-members", "A large session takes reservations with 200.", &["SES-LARGE-003"], &[SESSION, PUT, On::Asked("/members/reserve_0", Is::There), On::Status(&[409])], YES),
+    fault("large-refuses-with-403", "A large session refuses others with 403.", &["SES-LARGE-003"], &[SESSION, PUT, On::Status(&[409])], FORBIDDEN),
+    fault("large-subscribes", "A large session takes subscriptions with 200.", &["SES-LARGE-009", "SES-LARGE-007"], &[SESSION, PUT, On::Asked("/members/me/properties/system/subscription", Is::There), On::Status(&[400, 403, 409])], YES),
+    fault("full-handles-are-fine", "A refused join through a handle is answered 200.", &["HDL-INV-012", "HDL-TRF-003", "HDL-INV-013"], &[THROUGH_HANDLE, PUT, On::Status(&[403])], YES),
+];

@@ -1,0 +1,90 @@
+//! The kill matrix at a terminal: what was not caught, and the counts.
+
+use std::fmt::{self, Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+use super::{Proof, Proven, Verdicted};
+
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const FAINT: Style = Style::new().dimmed();
+/// How many cases are named for a fault.
+const SHOWN: usize = 3;
+
+/// Renders a proof; styles are always in it.
+pub fn render(proof: &Proof) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut out, proof);
+    out
+}
+
+fn write(out: &mut String, proof: &Proof) -> fmt::Result {
+    for fault in proof.faults.iter().filter(|fault| fault.verdict != Verdicted::Caught) {
+        write_fault(out, fault)?;
+    }
+    let summary = &proof.summary;
+    let style = if summary.survived + summary.wrong_reason == 0 {
+        GOOD
+    } else {
+        BAD
+    };
+    writeln!(
+        out,
+        "{style}{} of {} faults caught{style:#}, {} for the wrong reason, {} survived; {:.1} s",
+        summary.caught,
+        proof.faults.len(),
+        summary.wrong_reason,
+        summary.survived,
+        proof.milliseconds / 1000.0
+    )?;
+    if summary.caught_as_lesser > 0 {
+        writeln!(
+            out,
+            "{FAINT}{} of them break clauses that are inferred, SHOULD or MAY only: told, though no case fails{FAINT:#}",
+            summary.caught_as_lesser
+        )?;
+    }
+    let counts = [(summary.never_failed, "assertions"), (summary.unproven, "MUST clauses")];
+    for (count, what) in counts {
+        if let Some(count) = count {
+            writeln!(
+                out,
+                "{FAINT}{count} {what} failed for no fault; the JSON report lists them{FAINT:#}"
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn write_fault(out: &mut String, fault: &Proven) -> fmt::Result {
+    writeln!(out, "{BAD}{}{BAD:#} {}", fault.verdict.told().to_uppercase(), fault.id)?;
+    writeln!(out, "  {}", fault.text)?;
+    write!(
+        out,
+        "  {FAINT}breaks {}; {} cases were run",
+        fault.clauses.join(", "),
+        fault.cases
+    )?;
+    if fault.inconclusive > 0 {
+        write!(out, ", {} could not be judged", fault.inconclusive)?;
+    }
+    writeln!(out, "{FAINT:#}")?;
+    for catch in fault.also_found_by.iter().take(SHOWN) {
+        let clause = if catch.clause.is_empty() {
+            "its setup"
+        } else {
+            &catch.clause
+        };
+        writeln!(
+            out,
+            "  {FAINT}{} failed for {clause}: {}{FAINT:#}",
+            catch.case, catch.assertion
+        )?;
+    }
+    if fault.also_found_by.len() > SHOWN {
+        writeln!(out, "  {FAINT}and {} more{FAINT:#}", fault.also_found_by.len() - SHOWN)?;
+    }
+    writeln!(out)
+}
