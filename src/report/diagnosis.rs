@@ -140,7 +140,7 @@ mod tests {
             text: None,
             documents: 0,
             readings: Vec::new(),
-            judged: Vec::new(),
+            invariants: Vec::new(),
             known: Vec::new(),
             assertions: 0,
             leftovers: Vec::new(),
