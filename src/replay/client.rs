@@ -9,6 +9,8 @@ use http::{Method, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use reqwest::Url;
+use rustls::ClientConfig;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -107,7 +109,10 @@ pub struct Client {
     /// Headers of every request that does not have them otherwise.
     headers: Arc<HeaderMap>,
     connector: Connector,
-    pool: legacy::Client<Connector, Full<Bytes>>,
+    /// For all that it leaves as it is; nothing goes to a proxy through it, for it cannot say what a proxy refuses.
+    pool: Option<reqwest::Client>,
+    /// For paths that `Url` would tidy, and through a proxy.
+    verbatim: legacy::Client<Connector, Full<Bytes>>,
     timeout: Duration,
 }
 
@@ -116,6 +121,8 @@ const MAX_BODY: usize = 16 << 20;
 /// How long a connection is kept for the next request: less than the five seconds after which many servers close it,
 /// so that a request seldom meets a connection that is being closed.
 const IDLE: Duration = Duration::from_secs(4);
+/// The most connections that are kept.
+const MAX_IDLE: usize = 256;
 
 impl Client {
     /// A client for a target, with a time limit for each exchange; nothing is sent yet.
@@ -133,16 +140,21 @@ impl Client {
             let value = HeaderValue::from_bytes(authorization.as_bytes()).map_err(|error| unsendable(&error))?;
             headers.insert(PROXY_AUTHORIZATION, value);
         }
-        let pool = legacy::Client::builder(TokioExecutor::new())
+        let pool = match target.proxy {
+            Some(_) => None,
+            None => Some(pool(connector.tls())?),
+        };
+        let verbatim = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(256)
+            .pool_max_idle_per_host(MAX_IDLE)
             .build(connector.clone());
         Ok(Self {
             base_url: target.base_url.as_str().into(),
             headers: Arc::new(headers),
             connector,
             pool,
+            verbatim,
             timeout,
         })
     }
@@ -172,10 +184,7 @@ impl Client {
 
     async fn exchange(&self, request: &WireRequest) -> Result<WireResponse, WireError> {
         let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
-        // This type tidies nothing: dots, quotes and braces go over the wire as the case has them.
-        let url: Uri = format!("{}{}", self.base_url, request.path)
-            .parse()
-            .map_err(|error| unsendable(&error))?;
+        let text = format!("{}{}", self.base_url, request.path);
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| unsendable(&error))?;
         let mut headers = HeaderMap::with_capacity(request.headers.len() + self.headers.len() + 1);
         for (name, value) in &request.headers {
@@ -190,13 +199,54 @@ impl Client {
         if request.body.is_none() && matches!(request.method.as_str(), "PUT" | "POST" | "PATCH") {
             headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }
-        let mut built = http::Request::new(Full::new(request.body.clone().unwrap_or_default()));
-        (*built.method_mut(), *built.uri_mut(), *built.headers_mut()) = (method, url, headers);
-        let response = self
-            .pool
-            .request(built)
-            .await
-            .map_err(|error| failed(&error, &self.connector.address().host))?;
+        let body = request.body.clone();
+        // `Url` resolves dots and escapes quotes: what it would change goes out through a client that changes nothing.
+        match (&self.pool, Url::parse(&text)) {
+            (Some(pool), Ok(url)) if url.as_str() == text => self.send_pooled(pool, method, url, headers, body).await,
+            _ => {
+                let url: Uri = text.parse().map_err(|error| unsendable(&error))?;
+                self.send_verbatim(method, url, headers, body).await
+            }
+        }
+    }
+
+    async fn send_pooled(
+        &self,
+        pool: &reqwest::Client,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<WireResponse, WireError> {
+        let mut request = reqwest::Request::new(method, url);
+        *request.headers_mut() = headers;
+        *request.body_mut() = body.map(reqwest::Body::from);
+        let failed = |error: reqwest::Error| self.failed(&error, error.is_connect());
+        let mut response = pool.execute(request).await.map_err(failed)?;
+        let (status, headers) = (response.status().as_u16(), texts(response.headers()));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            body.extend_from_slice(&chunk);
+            check_size(body.len())?;
+        }
+        Ok(WireResponse {
+            status,
+            headers,
+            body: body.into(),
+        })
+    }
+
+    async fn send_verbatim(
+        &self,
+        method: Method,
+        url: Uri,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<WireResponse, WireError> {
+        let mut request = http::Request::new(Full::new(body.unwrap_or_default()));
+        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, url, headers);
+        let response = self.verbatim.request(request).await;
+        let response = response.map_err(|error| self.failed(&error, error.is_connect()))?;
         let (status, headers) = (response.status().as_u16(), texts(response.headers()));
         let mut incoming = response.into_body();
         let mut body = Vec::new();
@@ -211,6 +261,46 @@ impl Client {
             body: body.into(),
         })
     }
+
+    /// Why a request has no answer: what the connector said, or what broke on the way.
+    fn failed(&self, error: &(dyn std::error::Error + 'static), is_connect: bool) -> WireError {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<WireError>() {
+                return error.clone();
+            }
+            if let Some(error) = connection::tls_cause(error) {
+                return WireError::Tls(connection::explain_tls(error, &self.connector.address().host));
+            }
+            cause = error.source();
+        }
+        if is_connect {
+            WireError::Connect(innermost(error))
+        } else {
+            WireError::Broken(innermost(error))
+        }
+    }
+}
+
+/// The client for what needs no care: pooled, direct, and unwilling to follow anybody anywhere.
+fn pool(tls: Option<&ClientConfig>) -> Result<reqwest::Client, WireError> {
+    // Another part of the process may have installed a provider first; any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder();
+    // Reading the system's certificates takes longer than anything else before the first request.
+    let builder = match tls {
+        Some(config) => builder.tls_backend_preconfigured(config.clone()),
+        None => builder.tls_certs_only([]),
+    };
+    builder
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tcp_nodelay(true)
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(MAX_IDLE)
+        .build()
+        .map_err(|error| WireError::Unsendable(error.to_string()))
 }
 
 fn check_size(length: usize) -> Result<(), WireError> {
@@ -221,21 +311,6 @@ fn check_size(length: usize) -> Result<(), WireError> {
         "the answer is longer than {} MiB, and more was not read",
         MAX_BODY >> 20
     )))
-}
-
-/// Why a request has no answer: what the connector said, or what broke on the way.
-fn failed(error: &legacy::Error, host: &str) -> WireError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<WireError>() {
-            return error.clone();
-        }
-        if let Some(error) = connection::tls_cause(error) {
-            return WireError::Tls(connection::explain_tls(error, host));
-        }
-        cause = error.source();
-    }
-    WireError::Broken(innermost(error))
 }
 
 /// The cause that says most; the outer ones repeat the URL.

@@ -11,7 +11,7 @@ use hyper::rt::ReadBufCursor;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, ClientConfig};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -64,6 +64,11 @@ impl Connector {
     /// Where it connects to.
     pub(super) fn address(&self) -> &Address {
         &self.0.address
+    }
+
+    /// How TLS is spoken; `None` where it is not.
+    pub(super) fn tls(&self) -> Option<&ClientConfig> {
+        self.0.tls.as_ref().map(|(connector, _)| &**connector.config())
     }
 
     /// What each request must say to the proxy, where it is the proxy that reads it.
@@ -196,7 +201,11 @@ fn explain(error: &io::Error, host: &str) -> String {
 
 /// What TLS has to do with an error of a connection; a refused certificate may come to light as late as with the answer.
 pub(super) fn tls_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
+    // An I/O error does not tell its content as its source, and may hold another one.
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => tls_cause(error.get_ref()?),
+        None => error.downcast_ref(),
+    }
 }
 
 /// What went wrong in TLS, and what to do.

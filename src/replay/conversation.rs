@@ -124,10 +124,6 @@ struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     fn into_outcome(self, verdict: Verdict, reason: Option<String>, start: Instant, leftovers: Vec<String>) -> Outcome {
-        let invariants = self.replay.suite.invariants();
-        let covered = self.covered.iter().filter_map(|place| invariants.get(*place));
-        let judged: BTreeSet<&String> = covered.flat_map(|invariant| &invariant.clauses).collect();
-        let judged = judged.into_iter().cloned().collect();
         Outcome {
             id: self.variant.id.clone(),
             case: self.case.id.clone(),
@@ -142,7 +138,7 @@ impl<'a> Conversation<'a> {
             exchanges: self.exchanges,
             text: None,
             readings: self.readings,
-            judged,
+            invariants: self.covered.into_iter().collect(),
             assertions: self.assertions,
             leftovers,
             milliseconds: start.elapsed().as_secs_f64() * 1000.0,

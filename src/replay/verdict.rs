@@ -142,8 +142,8 @@ pub struct Outcome {
     pub text: Option<String>,
     /// Ledger entries and the readings that the target followed.
     pub readings: Vec<(String, String)>,
-    /// Clauses that invariants were judged by.
-    pub judged: Vec<String>,
+    /// The places, in the suite, of the invariants that an answer was held against.
+    pub invariants: Vec<usize>,
     /// Values that are fresh or the target's own, with their names.
     pub known: Vec<(String, String)>,
     /// The number of assertions made.

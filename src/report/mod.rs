@@ -286,6 +286,16 @@ const DECISIVE: [Verdict; 7] = [
 /// What is known of each clause: one finding against it makes it fail.
 fn standings<'a>(suite: &'a Suite, outcomes: &[Outcome]) -> Vec<(&'a Clause, Standing)> {
     let mut verdicts: HashMap<&str, Vec<Verdict>> = HashMap::new();
+    let judged = |places: &BTreeSet<usize>| {
+        let invariants = places.iter().filter_map(|place| suite.invariants().get(*place));
+        let clauses = invariants.flat_map(|invariant| &invariant.clauses);
+        clauses.filter_map(|id| suite.clause(id)).collect::<Vec<_>>()
+    };
+    // An invariant that held in one conversation after another is told once.
+    let clean = outcomes.iter().filter(|outcome| outcome.findings.is_empty());
+    for clause in judged(&clean.flat_map(|outcome| &outcome.invariants).copied().collect()) {
+        verdicts.entry(&clause.id).or_default().push(Verdict::Pass);
+    }
     for outcome in outcomes {
         let failed = |clause: &Clause| {
             let is_against = |finding: &&Finding| finding.clauses.iter().any(|id| is_id(clause, id));
@@ -296,7 +306,12 @@ fn standings<'a>(suite: &'a Suite, outcomes: &[Outcome]) -> Vec<(&'a Clause, Sta
                 .any(|finding| finding.weight >= clause.weight())
         };
         let tested = outcome.clauses.iter().map(|id| (id, outcome.verdict));
-        let judged = outcome.judged.iter().map(|id| (id, Verdict::Pass));
+        let judged = if outcome.findings.is_empty() {
+            Vec::new()
+        } else {
+            judged(&outcome.invariants.iter().copied().collect())
+        };
+        let judged = judged.iter().map(|clause| (&clause.id, Verdict::Pass));
         let found = outcome
             .findings
             .iter()
