@@ -250,7 +250,8 @@ impl Run {
         let is_checked = matches!(baseline, Some((_, Snapshots::Check)));
         let has_changes = is_checked && changes.iter().any(Change::is_difference);
         Ok(match reports::exit(&document) {
-            _ if !short.is_empty() => Exit::Fault,
+            // Where something fails, other cases may well do less.
+            Exit::Conforms | Exit::Inconclusive | Exit::NothingExecuted if !short.is_empty() => Exit::Fault,
             Exit::Conforms | Exit::Inconclusive if has_changes => Exit::Nonconformance,
             exit => exit,
         })
