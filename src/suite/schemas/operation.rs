@@ -138,9 +138,12 @@ impl Operation<'_> {
 impl Operations {
     pub(super) fn find(&self, method: &str, path: &str) -> Option<Operation<'_>> {
         let path = path.split(['?', '#']).next().unwrap_or(path);
+        let depth = |path: &str| path.bytes().filter(|byte| *byte == b'/').count();
+        let asked = depth(path);
         let matching = self
             .operations
             .iter()
+            .filter(|known| depth(&known.path) == asked)
             .filter_map(|known| Some((literals(&known.path, path)?, known)));
         let (_, path) = matching.max_by_key(|(literals, _)| *literals)?;
         Some(Operation {
