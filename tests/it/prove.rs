@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use mpsd_conformance::cli::embedded;
 use mpsd_conformance::reference::fault;
+use mpsd_conformance::replay::{Options, Replay, Selected};
+use mpsd_conformance::report::Report;
 use mpsd_conformance::suite::clause::Level;
 use mpsd_conformance::suite::signature::Signatures;
 use serde_json::{Value, json};
@@ -113,5 +117,54 @@ fn every_must_clause_has_a_fault_or_a_reason_for_none() {
         let id = clause.id.as_str();
         let has_reason = signatures.unproven.get(id).is_some_and(|reason| !reason.is_empty());
         assert!(broken.contains(id) || has_reason, "{id}");
+    }
+}
+
+#[test]
+fn the_recorded_faults_are_those_that_there_are() {
+    let signatures = Signatures::read(SUITE.files()).unwrap().unwrap();
+    let recorded: BTreeSet<&str> = signatures.faults.iter().map(|fault| fault.id.as_str()).collect();
+    let faults = fault::all();
+    let known: BTreeSet<&str> = faults.iter().map(|fault| fault.id).collect();
+    assert_eq!(recorded, known, "`prove --record --suite .` records them");
+}
+
+/// Replays the cases by which faults are told apart against a service with a fault; the fault that it looks like.
+async fn diagnosed(fault: &str) -> Vec<String> {
+    let suite = &*SUITE;
+    let signatures = Signatures::read(suite.files()).unwrap().unwrap();
+    let change = |config: &mut mpsd_conformance::reference::config::Config| config.faults.push(fault.to_owned());
+    let (target, server) = embedded::start_with(suite.world(), change).await.unwrap();
+    let target = Arc::new(target);
+    let replay = Arc::new(Replay::new(Arc::clone(suite), Arc::clone(&target), Options::default()).unwrap());
+    let all = suite.cases().iter().enumerate().flat_map(|(case, of)| {
+        let variants = of.variants.iter().enumerate();
+        variants.map(move |(variant, of)| (Selected { case, variant }, &of.id))
+    });
+    // Some of them will do; a member whose frames are kept back costs seconds.
+    let wanted = all.filter(|(_, id)| signatures.cases.contains(*id) && !id.starts_with("realtime/"));
+    let mut receiver = replay.replay_all(wanted.map(|(selected, _)| selected).collect(), |_| {});
+    let mut outcomes = Vec::new();
+    while let Some(outcome) = receiver.recv().await {
+        outcomes.push(outcome);
+    }
+    drop((replay, server));
+    let mut report = Report::new(suite, &target, outcomes, 0.0);
+    report.diagnose();
+    report.suspects.into_iter().map(|suspect| suspect.fault).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_name_the_fault_that_they_come_from() {
+    for fault in [
+        "etag-is-missing",
+        "SES-MERGE-001",
+        "if-match-is-ignored",
+        "count-is-one-more",
+        "QRY-005",
+    ] {
+        let suspects = diagnosed(fault).await;
+        // Faults that nothing tells apart are named side by side.
+        assert!(suspects.iter().any(|suspect| suspect == fault), "{fault}: {suspects:?}");
     }
 }
