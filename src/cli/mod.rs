@@ -11,6 +11,7 @@ mod lookup;
 mod merge;
 mod prove;
 mod reports;
+mod review;
 mod run;
 mod selection;
 mod serve;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use super::compare::read_report;
 use super::exit::Exit;
 use super::reports::{self, Reports, write_checked};
+use super::review::review;
 use super::shard::Shard;
 use super::target::format_note;
 use super::{SuiteSource, embedded, now, print, read_file, runtime, selection, style_error, tell, today, write_file};
@@ -58,7 +59,7 @@ pub(super) struct Options {
     /// Draft the list of deviations that would excuse this run; entries of `--deviations` that still hold are kept.
     #[arg(long, value_name = "FILE")]
     write_deviations: Option<PathBuf>,
-    /// Compare the conversations with recorded ones, record them, or do neither. `check` is the default for the
+    /// Compare the conversations with recorded ones, record them, review what changed, or do nothing of that. `check` is the default for the
     /// embedded reference and wherever `--snapshot-dir` is given.
     #[arg(long, value_enum, value_name = "MODE")]
     snapshots: Option<Snapshots>,
@@ -88,6 +89,8 @@ pub(super) struct Options {
 enum Snapshots {
     Check,
     Record,
+    /// Compare, and ask about each conversation that changed; without a terminal, leave them for `cargo insta review`.
+    Review,
     Off,
 }
 
@@ -153,6 +156,13 @@ impl Run {
             (started.0, Some(started.1))
         };
         let baseline = self.baseline(&suite, is_embedded);
+        if matches!(baseline, Some((Baseline::Embedded, Snapshots::Review))) {
+            eprintln!(
+                "{}: there is no folder to review; `--snapshot-dir DIR` or `--suite DIR` names one",
+                style_error("error")
+            );
+            return Ok(Exit::Fault);
+        }
         let target = Arc::new(target);
         let replay_options = replay::Options {
             jobs: options.jobs,
@@ -169,6 +179,9 @@ impl Run {
         let keep = |case: &Case, outcomes: &[Outcome]| match &baseline {
             Some((baseline, Snapshots::Record)) => baseline
                 .record(&suite, case, outcomes, &secrets)
+                .map_err(|e| super::fault(&anyhow::Error::new(e))),
+            Some((baseline, Snapshots::Review)) => baseline
+                .propose(&suite, case, outcomes, &secrets)
                 .map_err(|e| super::fault(&anyhow::Error::new(e))),
             Some((baseline, _)) => Ok(baseline.compare(&suite, case, outcomes)),
             None => Ok(None),
@@ -230,7 +243,8 @@ impl Run {
         } else {
             report::terminal::render(&report)
         };
-        for change in &changes {
+        let is_reviewed = matches!(baseline, Some((_, Snapshots::Review)));
+        for change in changes.iter().filter(|_| !is_reviewed) {
             text.push('\n');
             text.push_str(&change.to_string());
         }
@@ -247,7 +261,10 @@ impl Run {
                 path.display()
             );
         }
-        let is_checked = matches!(baseline, Some((_, Snapshots::Check)));
+        if let Some((baseline @ Baseline::Folder(folder), Snapshots::Review)) = &baseline {
+            changes = review_changes(baseline, folder, changes)?;
+        }
+        let is_checked = matches!(baseline, Some((_, Snapshots::Check | Snapshots::Review)));
         let has_changes = is_checked && changes.iter().any(Change::is_difference);
         Ok(match reports::exit(&document) {
             // Where something fails, other cases may well do less.
@@ -314,6 +331,24 @@ impl Run {
     }
 }
 
+/// Asks about what changed, where somebody is there to answer; what was not accepted is returned.
+fn review_changes(baseline: &Baseline, folder: &Path, changes: Vec<Change>) -> Result<Vec<Change>, Exit> {
+    if changes.is_empty() {
+        return Ok(changes);
+    }
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        eprintln!(
+            "to be reviewed: {} in `{}`, as `.snap.new`; `cargo insta review`, or `--snapshots review` at a terminal, goes \
+             through them",
+            changes.len(),
+            folder.display()
+        );
+        return Ok(changes);
+    }
+    let reviewed = review(baseline, changes, &mut std::io::stdin().lock(), &mut anstream::stderr());
+    reviewed.map_err(|error| super::fault(&anyhow::Error::new(error).context("the review broke off")))
+}
+
 /// Tells of cases that did less than was recorded.
 fn tell_shortfall(short: &[String]) {
     const SHOWN: usize = 10;
@@ -335,7 +370,7 @@ fn tell_shortfall(short: &[String]) {
     eprintln!("  where that is meant, `run --suite . --snapshots record` records it");
 }
 
-fn load_deviations(path: &std::path::Path, suite: &Suite) -> Result<Vec<Deviation>, Exit> {
+fn load_deviations(path: &Path, suite: &Suite) -> Result<Vec<Deviation>, Exit> {
     let text = read_file(path)?;
     let deviations =
         target::deviations::read(&path.to_string_lossy(), &text).map_err(|problems| tell(&problems, &text));
@@ -350,9 +385,9 @@ fn load_deviations(path: &std::path::Path, suite: &Suite) -> Result<Vec<Deviatio
 }
 
 /// Reads a target file and fetches its tokens.
-pub(super) fn load_target(path: &std::path::Path) -> Result<Target, Exit> {
+pub(super) fn load_target(path: &Path) -> Result<Target, Exit> {
     let text = read_file(path)?;
-    let folder = path.parent().unwrap_or(std::path::Path::new("."));
+    let folder = path.parent().unwrap_or(Path::new("."));
     target::file::read(&path.to_string_lossy(), &text, folder).map_err(|problems| tell(&problems, &text))
 }
 

@@ -1,7 +1,7 @@
 //! A folder of recorded conversations, one file a case: the regression baseline of a target.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
 
 use serde_json::Value;
 
@@ -116,6 +116,48 @@ impl Baseline {
         Ok(Some(Change::Recorded(id.clone())))
     }
 
+    /// Compares, and leaves what is new or different beside the recorded file as `.snap.new`, as `insta` does.
+    pub fn propose(
+        &self,
+        suite: &Suite,
+        case: &Case,
+        outcomes: &[Outcome],
+        secrets: &Secrets,
+    ) -> Result<Option<Change>, SnapshotError> {
+        let change = self.compare(suite, case, outcomes);
+        let (Self::Folder(folder), Some(Change::Differs { .. } | Change::Missing(_))) = (self, &change) else {
+            return Ok(change);
+        };
+        if let Some(told) = told(case, outcomes).filter(|told| told.is_whole) {
+            let path = pending(folder, &case.id);
+            if secrets.find(&told.text).is_some() {
+                return Err(SnapshotError::secret(&path));
+            }
+            write(&path, &format!("cases/{}.json", case.id), &case.title, &told.text)?;
+            return Ok(change);
+        }
+        // What only a part of the variants says cannot take the place of the whole.
+        Ok(change.filter(Change::is_difference))
+    }
+
+    /// Puts a proposed conversation in the place of the recorded one; nothing where none was proposed.
+    pub fn accept(&self, case: &str) -> io::Result<()> {
+        match self {
+            Self::Folder(folder) if pending(folder, case).exists() => {
+                fs::rename(pending(folder, case), folder.join(format!("{case}.snap")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes a proposed conversation; nothing where none was proposed.
+    pub fn reject(&self, case: &str) -> io::Result<()> {
+        match self {
+            Self::Folder(folder) if pending(folder, case).exists() => fs::remove_file(pending(folder, case)),
+            _ => Ok(()),
+        }
+    }
+
     /// The recorded text of a case; `None` when there is none.
     fn recorded(&self, suite: &Suite, case: &str) -> Result<Option<String>, SnapshotError> {
         match self {
@@ -127,6 +169,11 @@ impl Baseline {
             },
         }
     }
+}
+
+/// The file of a conversation that waits for review.
+fn pending(folder: &Path, case: &str) -> PathBuf {
+    folder.join(format!("{case}.snap.new"))
 }
 
 /// A case's conversation, as it is recorded.
