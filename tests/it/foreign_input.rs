@@ -25,6 +25,7 @@ use mpsd_conformance::suite::files::Files;
 use mpsd_conformance::suite::problem::Problem;
 use mpsd_conformance::suite::{Suite, lint, plain};
 use mpsd_conformance::target::{deviations, file};
+use mpsd_conformance::traffic::{draft, har};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -197,6 +198,59 @@ fn altered_files_of_users_are_refused_with_a_place_or_taken() {
             assert!(!error.to_string().is_empty(), "{text}");
         }
         assert!(report::json::read(&text).is_err());
+    }
+}
+
+/// A capture of one conversation, as a browser would export it.
+fn capture() -> Value {
+    let url =
+        "https://sessions.example/serviceconfigs/11111111-1111-1111-1111-111111111111/sessiontemplates/open/sessions/a";
+    let document = json!({ "contractVersion": 107, "branch": "5ba1e2a0-68a2-4d5b-9d3a-1b2c3d4e5f60", "changeNumber": 1,
+        "members": { "0": { "constants": { "system": { "xuid": "2814610000000001", "index": 0 } } } } });
+    let header = |name: &str, value: &str| json!({ "name": name, "value": value });
+    let entry = |method: &str, time: &str, body: Option<&str>, status: u16| {
+        let mut request = json!({ "method": method, "url": url, "httpVersion": "HTTP/1.1", "cookies": [], "queryString": [],
+            "headers": [header("Authorization", "XBL3.0 x=1;a-token-of-some-length"), header("X-Xbl-Contract-Version", "107")] });
+        if let Some(text) = body {
+            request["postData"] = json!({ "mimeType": "application/json", "text": text });
+        }
+        json!({ "startedDateTime": time, "time": 12, "request": request, "cache": {}, "timings": {},
+            "response": { "status": status, "statusText": "", "headers": [header("ETag", "\"1\""), header("Content-Type", "application/json")],
+                "cookies": [], "content": { "size": 1, "mimeType": "application/json", "text": document.to_string() } } })
+    };
+    let entries = [
+        entry("PUT", "2026-01-01T00:00:00.000Z", Some(r#"{"members":{"me":{}}}"#), 201),
+        entry("GET", "2026-01-01T00:00:01Z", None, 200),
+        entry("PUT", "2026-01-01T00:00:02Z", Some(r#"{"members":{"me":null}}"#), 200),
+    ];
+    json!({ "log": { "version": "1.2", "creator": { "name": "browser", "version": "1" }, "entries": entries } })
+}
+
+#[test]
+fn altered_captures_are_refused_with_a_place_or_drafted() {
+    let capture = capture();
+    let options = draft::Options {
+        name: "seen",
+        is_one: false,
+        target: None,
+        advance_header: "X-Advance",
+    };
+    let whole = har::read(capture.to_string().as_bytes(), SUITE.schemas()).unwrap();
+    assert_eq!(draft::draft(&SUITE, whole.passed, &options).0.len(), 1);
+    let mut dice = Dice::new(3);
+    for _ in 0..many(8) {
+        let text = alter_document(&mut dice, &capture, std::slice::from_ref(&capture));
+        match har::read(text.as_bytes(), SUITE.schemas()) {
+            Ok(capture) => {
+                for draft in draft::draft(&SUITE, capture.passed, &options).0 {
+                    assert!(!draft.case.to_string().contains("a-token-of-some-length"), "{text}");
+                }
+            }
+            Err(error) => {
+                let (line, column) = error.line_column();
+                assert!(line > 0 && column > 0 && !error.advice.is_empty(), "{error}: {text}");
+            }
+        }
     }
 }
 
