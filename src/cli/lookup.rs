@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::suite::Suite;
+use crate::suite::clause::Clause;
 use crate::suite::schemas::Field;
 
 /// The schemas of the suite's own files, which are no documents of the contract.
@@ -71,14 +72,7 @@ pub(super) fn field(suite: &Suite, id: &str) -> Option<String> {
             let _ = writeln!(text, "changes from run to run: {volatile}");
         }
         if let Some(clause) = field.clause.as_ref().and_then(|id| suite.clause(id)) {
-            let _ = writeln!(
-                text,
-                "{} {}, {}: {}",
-                clause.id,
-                clause.level.name(),
-                clause.evidence.name(),
-                clause.statement
-            );
+            tell_clause(&mut text, clause);
         }
         let _ = writeln!(text, "in: {}\n", places.join("\n    "));
     }
@@ -144,14 +138,7 @@ pub(super) fn header(suite: &Suite, id: &str) -> Option<String> {
         .filter(|clause| clause.statement.to_lowercase().contains(&lower));
     let mut ids = Vec::new();
     for clause in clauses {
-        let _ = writeln!(
-            text,
-            "{} {}, {}: {}",
-            clause.id,
-            clause.level.name(),
-            clause.evidence.name(),
-            clause.statement
-        );
+        tell_clause(&mut text, clause);
         ids.push(clause.id.as_str());
     }
     let cases: Vec<&str> = ids.iter().flat_map(|id| cases_of(suite, id)).collect();
@@ -213,14 +200,7 @@ pub(super) fn status(suite: &Suite, id: &str) -> Option<String> {
     for clause in clauses.iter().filter_map(|id| suite.clause(id)) {
         if !seen.contains(&clause.id.as_str()) {
             seen.push(clause.id.as_str());
-            let _ = writeln!(
-                text,
-                "{} {}, {}: {}",
-                clause.id,
-                clause.level.name(),
-                clause.evidence.name(),
-                clause.statement
-            );
+            tell_clause(&mut text, clause);
         }
     }
     let cases: Vec<&str> = seen.iter().flat_map(|id| cases_of(suite, id)).collect();
@@ -299,6 +279,12 @@ pub(super) fn reading(suite: &Suite, id: &str) -> Option<String> {
         }
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// A clause in one line.
+fn tell_clause(text: &mut String, clause: &Clause) {
+    let (level, evidence) = (clause.level.name(), clause.evidence.name());
+    let _ = writeln!(text, "{} {level}, {evidence}: {}", clause.id, clause.statement);
 }
 
 /// The cases of a clause.

@@ -9,6 +9,7 @@ use super::scope::{Speaker, Variables};
 use super::verdict::{Exchange, Finding};
 use crate::suite::Suite;
 use crate::suite::clause::{Clause, Weight};
+use crate::suite::json;
 use crate::suite::schemas::{self, Judgement, Severity};
 use crate::target::Target;
 
@@ -56,7 +57,7 @@ pub(super) fn hold(
         .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
     let kind = response.header("content-type").unwrap_or_default();
     let is_json = kind.contains("json") || matches!(response.body.first(), Some(b'{' | b'['));
-    let json = is_json.then(|| super::body::parse(&response.body)).flatten();
+    let json = is_json.then(|| json::parse_body(&response.body)).flatten();
     let schemas = suite.schemas();
     let operation = schemas.operation(&request.method, &request.path);
     let text = if json.is_none() {

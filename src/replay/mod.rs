@@ -1,6 +1,5 @@
 //! The conversation: a case's requests, the target's answers, and the verdict.
 
-mod body;
 mod claim;
 pub mod client;
 pub(crate) mod connection;
