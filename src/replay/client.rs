@@ -57,7 +57,11 @@ impl WireResponse {
         for (_, value) in &mut self.headers {
             secrets.redact_text(value);
         }
-        if let Some(redacted) = redact_text(&String::from_utf8_lossy(&self.body), secrets) {
+        let redacted = match std::str::from_utf8(&self.body) {
+            Ok(text) => redact_text(text, secrets),
+            Err(_) => redact_text(&String::from_utf8_lossy(&self.body), secrets),
+        };
+        if let Some(redacted) = redacted {
             self.body = redacted.into();
         }
     }

@@ -1,6 +1,7 @@
 //! What is held against every answer, whoever asked and whatever for: the schema of its body, and the invariants.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::client::{WireRequest, WireResponse};
 use super::judge;
@@ -9,7 +10,7 @@ use super::scope::{Speaker, Variables};
 use super::verdict::{Exchange, Finding};
 use crate::suite::Suite;
 use crate::suite::clause::{Clause, Weight};
-use crate::suite::json;
+use crate::suite::document::{Document, Tree as _};
 use crate::suite::schemas::{self, Judgement, Severity};
 use crate::target::Target;
 
@@ -40,10 +41,10 @@ pub fn hold_alone(
     response: WireResponse,
 ) -> Held {
     let variables = Variables::none(target, version);
-    hold(suite, &variables, version, (label, "", 0), request, response)
+    hold(suite, &variables, version, (label, "", 0), request, response, &[])
 }
 
-/// Holds the contract against an exchange: its step's label, its speaker, and its place among others.
+/// Holds the contract against an exchange: its step's label, its speaker, and its place among those `before` it.
 pub(super) fn hold(
     suite: &Suite,
     variables: &Variables<'_>,
@@ -51,13 +52,14 @@ pub(super) fn hold(
     (label, speaker, place): (String, &str, usize),
     mut request: WireRequest,
     response: WireResponse,
+    before: &[Exchange],
 ) -> Held {
     request
         .headers
         .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
     let kind = response.header("content-type").unwrap_or_default();
     let is_json = kind.contains("json") || matches!(response.body.first(), Some(b'{' | b'['));
-    let json = is_json.then(|| json::parse_body(&response.body)).flatten();
+    let json = is_json.then(|| read(&response.body, before)).flatten();
     let schemas = suite.schemas();
     let operation = schemas.operation(&request.method, &request.path);
     let text = if json.is_none() {
@@ -110,7 +112,7 @@ pub(super) fn hold(
             expected: violation.message,
             actual: json.map_or_else(
                 || "no JSON".to_owned(),
-                |json| matching::show(json.pointer(&violation.pointer)),
+                |json| matching::show(json.value().pointer(&violation.pointer)),
             ),
             pointer: String::new(),
         });
@@ -119,19 +121,35 @@ pub(super) fn hold(
     held
 }
 
+/// How many exchanges back an answer is looked for that was the same: whatever nobody changed is read again and again.
+const RECENT: usize = 3;
+
+/// The JSON of a body, which may be that of an answer before.
+fn read(body: &[u8], before: &[Exchange]) -> Option<Arc<Document>> {
+    let recent = before.iter().rev().take(RECENT);
+    let mut known = recent.filter_map(|exchange| Some((exchange.json.as_ref()?, &exchange.response.body)));
+    let same = known.find(|(_, known)| *known == body);
+    match same {
+        Some((document, _)) => Some(Arc::clone(document)),
+        None => Document::parse(body).map(Arc::new),
+    }
+}
+
 impl Held {
     /// Whether the answer is a document of the contract: one with a defect is still one, and an empty object is a document
     /// of everything.
     pub fn is_document(&self) -> bool {
-        let members = self.exchange.json.as_ref().and_then(serde_json::Value::as_object);
+        let json = self.exchange.json.as_deref().map(Document::root);
         let is_sound = || {
             !self
                 .findings
                 .iter()
                 .any(|finding| finding.assertion.starts_with("schema "))
         };
-        let is_some =
-            members.is_some_and(|members| members.contains_key("constants") || !members.is_empty() && is_sound());
+        let is_some = json.is_some_and(|json| {
+            json.member("constants").is_some()
+                || json.members().is_some_and(|mut one| one.next().is_some()) && is_sound()
+        });
         is_some && self.exchange.schema.is_some() && (200..300).contains(&self.exchange.response.status)
     }
 

@@ -1,7 +1,7 @@
 //! One variant of a case, from its first request to its verdict.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use super::verdict::{Exchange, Finding, Outcome, Verdict};
 use super::{Replay, matching};
 use crate::suite::case::{Action, Body, Case, Expectation, Request, Script, Source, Step, Variant};
 use crate::suite::clause::Weight;
+use crate::suite::document::{Document, Tree};
 use crate::suite::variable;
 
 /// How long `within` waits between two attempts, in ms.
@@ -49,7 +50,7 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, scri
         exchanges: Vec::new(),
         findings: Vec::new(),
         readings: Vec::new(),
-        covered: BTreeSet::new(),
+        covered: Vec::new(),
         assertions: 0,
         named: HashMap::new(),
         sockets: HashMap::new(),
@@ -107,8 +108,8 @@ struct Conversation<'a> {
     exchanges: Vec<Exchange>,
     findings: Vec<Finding>,
     readings: Vec<(String, String)>,
-    /// The places of the invariants that were held against an answer.
-    covered: BTreeSet<usize>,
+    /// Of each invariant, by its place, whether it was held against an answer.
+    covered: Vec<bool>,
     assertions: usize,
     /// The latest exchange of each named step.
     named: HashMap<&'a str, usize>,
@@ -131,14 +132,18 @@ impl<'a> Conversation<'a> {
             clauses: self.variant.clauses.clone(),
             verdict,
             reason,
-            known: self.variables.known(),
+            fresh: self.variables.fresh(),
+            own: Arc::clone(&self.replay.own),
             findings: self.findings,
             exchange_count: self.exchanges.len(),
             documents: self.documents,
             exchanges: self.exchanges,
             text: None,
             readings: self.readings,
-            invariants: self.covered.into_iter().collect(),
+            invariants: (0..)
+                .zip(self.covered)
+                .filter_map(|(place, is_covered)| is_covered.then_some(place))
+                .collect(),
             assertions: self.assertions,
             leftovers,
             milliseconds: start.elapsed().as_secs_f64() * 1000.0,
@@ -301,13 +306,7 @@ impl<'a> Conversation<'a> {
 
     /// Reads a session for `unchanged`; the exchange's index.
     async fn observe(&mut self, path: &str, label: String) -> Result<usize, Stop> {
-        let request = Request {
-            speaker: self.script.observer.clone(),
-            method: "GET".to_owned(),
-            path: path.to_owned(),
-            headers: Vec::new(),
-            body: Body::None,
-        };
+        let request = Request::bare(&self.script.observer, "GET", path.to_owned());
         self.send(&request, label).await
     }
 
@@ -445,7 +444,7 @@ impl<'a> Conversation<'a> {
                 ..WireResponse::default()
             },
             schema: received.is_some().then(|| "realtime-frame".to_owned()),
-            json: received,
+            json: received.as_ref().map(|frame| Arc::new(Document::from(frame))),
             request_schema: None,
         });
         self.sockets.insert(name, socket);
@@ -465,11 +464,26 @@ impl<'a> Conversation<'a> {
     fn record(&mut self, label: String, speaker: &str, request: WireRequest, response: WireResponse) {
         let place = (label, speaker, self.exchanges.len());
         let suite = &self.replay.suite;
-        let held = contract::hold(suite, &self.variables, self.variant.version, place, request, response);
+        let held = contract::hold(
+            suite,
+            &self.variables,
+            self.variant.version,
+            place,
+            request,
+            response,
+            &self.exchanges,
+        );
         self.documents += usize::from(held.is_document());
         self.exchanges.push(held.exchange);
         self.findings.extend(held.findings);
-        self.covered.extend(held.covered);
+        for place in held.covered {
+            if self.covered.len() <= place {
+                self.covered.resize(place + 1, false);
+            }
+            if let Some(is_covered) = self.covered.get_mut(place) {
+                *is_covered = true;
+            }
+        }
         self.readings.extend(held.readings);
         self.assertions += held.assertions;
     }
@@ -494,9 +508,14 @@ impl<'a> Conversation<'a> {
         self.assertions += expectation.assertions();
         let mut violations = Vec::new();
         if let (Some(schema), Some(json)) = (&expectation.schema, &exchange.json) {
-            for violation in self.replay.suite.schemas().validate(schema, self.variant.version, json) {
+            for violation in self
+                .replay
+                .suite
+                .schemas()
+                .validate_document(schema, self.variant.version, json)
+            {
                 let assertion = format!("schema {}", violation.pointer);
-                let actual = matching::show(json.pointer(&violation.pointer));
+                let actual = matching::show(json.value().pointer(&violation.pointer));
                 let pointer = format!("{}/schema", expectation.pointer);
                 violations.push(Fault {
                     assertion,
@@ -524,7 +543,7 @@ impl<'a> Conversation<'a> {
                 Source::Header(header) => exchange.response.header(header).map(Value::from),
                 Source::Body(pointer) => exchange
                     .document()
-                    .and_then(|document| document.pointer(pointer).cloned()),
+                    .and_then(|document| document.root().at(pointer).map(Tree::to_value)),
             };
             captured.push((name, value, source));
         }
@@ -600,10 +619,10 @@ impl<'a> Conversation<'a> {
         let variables = &self.variables;
         let body = match &request.body {
             Body::None => None,
-            Body::Json(value) => {
+            Body::Json(value) => Some(request.fixed().cloned().unwrap_or_else(|| {
                 let value = variables.resolve(value, speaker);
-                Some(Bytes::from(variable::generate(&value).to_string()))
-            }
+                Bytes::from(variable::generate(&value).to_string())
+            })),
             Body::Text(value) => {
                 let value = variables.json(value, speaker);
                 Some(match variable::generate(&value) {
@@ -650,13 +669,7 @@ impl<'a> Conversation<'a> {
     async fn clean_up(&mut self) -> Vec<String> {
         let mut speakers: Vec<String> = Vec::new();
         let mut requests = Vec::new();
-        let request = |speaker: &str, path: String| Request {
-            speaker: speaker.to_owned(),
-            method: "DELETE".to_owned(),
-            path,
-            headers: Vec::new(),
-            body: Body::None,
-        };
+        let request = |speaker: &str, path: String| Request::bare(speaker, "DELETE", path);
         for exchange in &self.exchanges {
             let is_write = matches!(exchange.request.method.as_str(), "PUT" | "POST") && exchange.response.status < 300;
             if !is_write {
@@ -666,8 +679,8 @@ impl<'a> Conversation<'a> {
                 && let Some(id) = exchange
                     .json
                     .as_ref()
-                    .and_then(|json| json.get("id"))
-                    .and_then(Value::as_str)
+                    .and_then(|json| json.root().member("id"))
+                    .and_then(Tree::text)
             {
                 requests.push(request(&exchange.speaker, format!("/handles/{id}")));
             }

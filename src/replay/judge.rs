@@ -1,6 +1,7 @@
 //! Holds an answer against what is expected of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -9,6 +10,7 @@ use super::roster;
 use super::scope::{Speaker, Variables};
 use super::verdict::Exchange;
 use crate::suite::case::{Content, Expectation};
+use crate::suite::document::{Document, Tree as _, equal};
 use crate::suite::json::escape;
 
 /// Something that did not hold, before it is known which clauses it counts against.
@@ -112,7 +114,7 @@ pub(super) fn judge(
     });
     for (at, matcher, written) in whole.chain(parts) {
         let matcher = resolve(matcher);
-        let part = document.as_deref().and_then(|document| part(document, &at));
+        let part = document.as_deref().and_then(|document| document.root().at(&at));
         for mismatch in matching::find_mismatches(&matcher, part) {
             let below = match written {
                 None => format!("body{}", mismatch.pointer),
@@ -131,7 +133,7 @@ pub(super) fn judge(
                 "roster",
             ),
             Some(document) => {
-                for mismatch in roster::find_mismatches(document) {
+                for mismatch in roster::find_mismatches(document.root()) {
                     fault(
                         format!("roster {}", mismatch.pointer),
                         mismatch.expected,
@@ -165,7 +167,11 @@ pub(super) fn judge(
             Some((key, _)) => readings.push((entry.clone(), key.clone())),
             None => {
                 let keys: Vec<&str> = alternatives.iter().map(|(key, _)| key.as_str()).collect();
-                let actual = format!("{} {}", response.status, show(exchange.json.as_ref()));
+                let actual = format!(
+                    "{} {}",
+                    response.status,
+                    show(exchange.json.as_deref().map(Document::value))
+                );
                 fault(
                     format!("reading {entry}"),
                     format!("one of the readings {}", keys.join(", ")),
@@ -190,13 +196,17 @@ pub(super) fn differences(before: &Exchange, after: &Exchange, status: bool) -> 
         found.push(("header ETag".to_owned(), tag(before), tag(after)));
     }
     match (&before.json, &after.json) {
+        (Some(_), Some(_)) if old.body == new.body => {}
         (Some(old), Some(new)) => {
-            compare(old, new, "", &mut |pointer, old, new| {
+            compare(old.value(), new.value(), "", &mut |pointer, old, new| {
                 found.push((format!("body {pointer}"), show(old), show(new)));
             });
         }
         (None, None) => {}
-        (old, new) => found.push(("body".to_owned(), show(old.as_ref()), show(new.as_ref()))),
+        (old, new) => {
+            let told = |json: &Option<Arc<Document>>| show(json.as_deref().map(Document::value));
+            found.push(("body".to_owned(), told(old), told(new)));
+        }
     }
     found
 }
@@ -217,24 +227,9 @@ fn compare(old: &Value, new: &Value, pointer: &str, report: &mut Report<'_>) {
                 }
             }
         }
-        _ if matching::equal(old, new) => {}
+        _ if equal(old, new) => {}
         _ => report(pointer, Some(old), Some(new)),
     }
-}
-
-/// The value at a JSON Pointer, as `Value::pointer` finds it; most pointers have nothing to be unescaped.
-fn part<'a>(document: &'a Value, pointer: &str) -> Option<&'a Value> {
-    if pointer.contains('~') || pointer.is_empty() {
-        return document.pointer(pointer);
-    }
-    pointer
-        .strip_prefix('/')?
-        .split('/')
-        .try_fold(document, |value, token| match value {
-            Value::Object(map) => map.get(token),
-            Value::Array(_) => value.pointer(&format!("/{token}")),
-            _ => None,
-        })
 }
 
 fn name(content: Content) -> &'static str {

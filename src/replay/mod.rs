@@ -36,6 +36,8 @@ use verdict::{Outcome, Verdict};
 pub struct Replay {
     suite: Arc<Suite>,
     target: Arc<Target>,
+    /// Values that are the target's own, with their names.
+    own: Arc<[(String, String)]>,
     client: Client,
     options: Options,
     /// A lock for each identity, for conversations that must have it to themselves.
@@ -109,6 +111,7 @@ impl Replay {
             secrets: Arc::new(Secrets::new(&target, &canary)),
             pacing: Pacing::new(&target.limits, target.identities.keys()),
             suite,
+            own: scope::own(&target).into(),
             target,
             client,
             options,
@@ -194,7 +197,7 @@ impl Replay {
                         finish(&mut outcome);
                         if outcome.findings.is_empty() && outcome.verdict == Verdict::Pass {
                             outcome.exchanges = Vec::new();
-                            outcome.known = Vec::new();
+                            outcome.fresh = Vec::new();
                         }
                         // The receiver is gone only when the run was given up.
                         let _ = sender.send(outcome).await;

@@ -1,16 +1,19 @@
 //! The list of members: walked from `membersInfo.first` by each member's `next`, as clients do (SES-RESP-007, SES-RESP-008).
 
-use std::collections::HashSet;
-
-use serde_json::Value;
+use serde_json::Number;
 
 use super::matching::{Mismatch, show};
+use crate::suite::document::Tree;
 
 /// Finds where the members of a session document and its `membersInfo` disagree.
-pub(super) fn find_mismatches(document: &Value) -> Vec<Mismatch> {
+pub(super) fn find_mismatches<'a>(document: impl Tree<'a>) -> Vec<Mismatch> {
     let mut found = Vec::new();
     // A large session shows its caller alone, as `me` (LRG-001, LRG-008).
-    if document.pointer("/constants/system/capabilities/large") == Some(&Value::Bool(true)) {
+    if document
+        .at("/constants/system/capabilities/large")
+        .and_then(Tree::boolean)
+        == Some(true)
+    {
         return found;
     }
     let mut wrong = |pointer: String, expected: String, actual: String| {
@@ -20,76 +23,67 @@ pub(super) fn find_mismatches(document: &Value) -> Vec<Mismatch> {
             actual,
         });
     };
-    let number = |pointer: &str| document.pointer(pointer).and_then(Value::as_u64);
-    let Some(members) = document.get("members").and_then(Value::as_object) else {
+    let told = |pointer: &str| show(document.at(pointer).map(Tree::to_value).as_ref());
+    let number = |pointer: &str| document.at(pointer).and_then(Tree::number).and_then(Number::as_u64);
+    let members = document.member("members");
+    let Some((members, count)) = members.and_then(|members| Some((members.members()?, members.count()? as u64))) else {
         wrong(
             "/members".to_owned(),
             "an object of members".to_owned(),
-            show(document.get("members")),
+            told("/members"),
         );
         return found;
     };
-    let count = members.len() as u64;
-    let mut expect = |key: &str, expected: u64| {
-        let pointer = format!("/membersInfo/{key}");
-        if number(&pointer) != Some(expected) {
-            wrong(
-                pointer.clone(),
-                format!("{expected}, as `members` says"),
-                show(document.pointer(&pointer)),
-            );
+    let members: Vec<(&str, _)> = members.collect();
+    let mut expect = |pointer: &str, expected: u64| {
+        if number(pointer) != Some(expected) {
+            let expected = format!("{expected}, as `members` says");
+            wrong(pointer.to_owned(), expected, told(pointer));
         }
     };
-    expect("count", count);
-    let is = |member: &Value, flag: &str| member.get(flag) == Some(&Value::Bool(true));
+    expect("/membersInfo/count", count);
+    let is_reserved =
+        |(_, member): &&(&str, _)| Tree::member(*member, "reserved").and_then(Tree::boolean) == Some(true);
     expect(
-        "accepted",
-        members.values().filter(|member| !is(member, "reserved")).count() as u64,
+        "/membersInfo/accepted",
+        count - members.iter().filter(is_reserved).count() as u64,
     );
     let (Some(first), Some(end)) = (number("/membersInfo/first"), number("/membersInfo/next")) else {
-        let info = show(document.get("membersInfo"));
-        wrong(
-            "/membersInfo".to_owned(),
-            "`first` and `next`, both numbers".to_owned(),
-            info,
-        );
+        let expected = "`first` and `next`, both numbers";
+        wrong("/membersInfo".to_owned(), expected.to_owned(), told("/membersInfo"));
         return found;
     };
-    let mut visited = HashSet::new();
+    let mut visited = 0;
     let mut index = first;
     while index != end {
         let pointer = format!("/members/{index}");
-        let Some(member) = members.get(&index.to_string()) else {
+        let key = pointer.trim_start_matches("/members/");
+        let Some((_, member)) = members.iter().find(|(known, _)| *known == key) else {
             let expected = format!("a member {index}, which the list from `membersInfo.first` leads to");
             wrong(pointer, expected, "nothing".to_owned());
             return found;
         };
-        if !visited.insert(index) {
-            wrong(
-                format!("{pointer}/next"),
-                "a list that ends".to_owned(),
-                "a circle".to_owned(),
-            );
+        visited += 1;
+        // No list that ends is longer.
+        if visited > count {
+            let (expected, actual) = ("a list that ends", "a circle");
+            wrong(format!("{pointer}/next"), expected.to_owned(), actual.to_owned());
             return found;
         }
-        match member.get("next").and_then(Value::as_u64) {
-            Some(next) => index = next,
-            None => {
-                wrong(
-                    format!("{pointer}/next"),
-                    "the next member's index".to_owned(),
-                    show(member.get("next")),
-                );
-                return found;
-            }
-        }
+        let Some(next) = member.member("next").and_then(Tree::number).and_then(Number::as_u64) else {
+            let pointer = format!("{pointer}/next");
+            let actual = told(&pointer);
+            wrong(pointer, "the next member's index".to_owned(), actual);
+            return found;
+        };
+        index = next;
     }
-    if visited.len() as u64 != count {
+    if visited != count {
         let expected = format!("a list through all {count} members");
         wrong(
             "/membersInfo/first".to_owned(),
             expected,
-            format!("a list of {}", visited.len()),
+            format!("a list of {visited}"),
         );
     }
     found
@@ -97,7 +91,7 @@ pub(super) fn find_mismatches(document: &Value) -> Vec<Mismatch> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

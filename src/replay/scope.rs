@@ -55,7 +55,7 @@ impl<'a> Variables<'a> {
         let main = Session {
             key: "session".to_owned(),
             template: template(&script.template),
-            name: fresh(seed, "session"),
+            name: guid(seed, "session"),
         };
         variables.sessions.push(main);
         for spec in &script.sessions {
@@ -63,7 +63,7 @@ impl<'a> Variables<'a> {
             variables.sessions.push(Session {
                 key: spec.key.clone(),
                 template: template(spec.template.as_ref().unwrap_or(&script.template)),
-                name: name.unwrap_or_else(|| fresh(seed, &format!("session {}", spec.key))),
+                name: name.unwrap_or_else(|| guid(seed, &format!("session {}", spec.key))),
             });
         }
         for (name, value) in &script.lets {
@@ -152,7 +152,7 @@ impl<'a> Variables<'a> {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(label.to_owned());
-            return Some(fresh(self.seed, name).into());
+            return Some(guid(self.seed, name).into());
         }
         let session = |key: &str| self.sessions.iter().find(|session| session.key == key);
         if let Some(session) = session(name) {
@@ -210,36 +210,42 @@ impl<'a> Variables<'a> {
         self.sessions.iter().map(|session| self.path(session)).collect()
     }
 
-    /// Values that are fresh or the target's own, with the names that stand for them in snapshots.
-    pub(super) fn known(&self) -> Vec<(String, String)> {
-        let mut known = vec![(self.target.scid.clone(), "scid".to_owned())];
-        for session in &self.sessions {
-            known.push((session.name.clone(), format!("{}.name", session.key)));
-        }
+    /// Values that are fresh, with the names that stand for them in snapshots.
+    pub(super) fn fresh(&self) -> Vec<(String, String)> {
+        let sessions = self.sessions.iter();
+        let mut fresh: Vec<_> = sessions
+            .map(|session| (session.name.clone(), format!("{}.name", session.key)))
+            .collect();
         for label in self.labels.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let name = format!("uuid:{label}");
-            known.push((fresh(self.seed, &name), name));
+            fresh.push((guid(self.seed, &name), name));
         }
-        for (key, identity) in &self.target.identities {
-            known.extend(identity.xuid.iter().map(|xuid| (xuid.clone(), format!("{key}.xuid"))));
-            known.extend(
-                identity
-                    .gamertag
-                    .iter()
-                    .map(|tag| (tag.clone(), format!("{key}.gamertag"))),
-            );
-            if !known.iter().any(|(value, _)| *value == identity.title) {
-                known.push((identity.title.clone(), format!("{key}.title")));
-            }
-        }
-        let renamed = self.target.templates.iter().filter(|(ours, theirs)| ours != theirs);
-        known.extend(renamed.map(|(ours, theirs)| (theirs.clone(), format!("templates.{ours}"))));
-        known
+        fresh
     }
 }
 
+/// Values that are the target's own, with the names that stand for them in snapshots.
+pub(super) fn own(target: &Target) -> Vec<(String, String)> {
+    let mut own = vec![(target.scid.clone(), "scid".to_owned())];
+    for (key, identity) in &target.identities {
+        let mut add = |value: &String, what: &str| own.push((value.clone(), format!("{key}.{what}")));
+        if let Some(xuid) = &identity.xuid {
+            add(xuid, "xuid");
+        }
+        if let Some(gamertag) = &identity.gamertag {
+            add(gamertag, "gamertag");
+        }
+        if !own.iter().any(|(value, _)| *value == identity.title) {
+            own.push((identity.title.clone(), format!("{key}.title")));
+        }
+    }
+    let renamed = target.templates.iter().filter(|(ours, theirs)| ours != theirs);
+    own.extend(renamed.map(|(ours, theirs)| (theirs.clone(), format!("templates.{ours}"))));
+    own
+}
+
 /// The GUID of a label in a conversation: fresh in every run, the same wherever the label is used.
-fn fresh(seed: u128, label: &str) -> String {
+fn guid(seed: u128, label: &str) -> String {
     // FNV-1a, spread over both halves: no need to be hard to guess, only to be different.
     let hash = label.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,12 +1,13 @@
 //! What came of a conversation.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::client::{WireRequest, WireResponse};
 use crate::suite::clause::Weight;
+use crate::suite::document::Document;
 use crate::target::secrets::Secrets;
 
 /// The verdict of a case.
@@ -97,7 +98,7 @@ pub struct Exchange {
     /// What came back.
     pub response: WireResponse,
     /// The body, if it is JSON.
-    pub json: Option<Value>,
+    pub json: Option<Arc<Document>>,
     /// The schema that the body was validated against.
     pub schema: Option<String>,
     /// The schema of the request's body.
@@ -106,11 +107,14 @@ pub struct Exchange {
 
 impl Exchange {
     /// The body as matchers see it: its JSON, or its text as a string; `None` when there is none.
-    pub fn document(&self) -> Option<Cow<'_, Value>> {
+    pub fn document(&self) -> Option<Cow<'_, Document>> {
         match &self.json {
             Some(json) => Some(Cow::Borrowed(json)),
             None if self.response.body.is_empty() => None,
-            None => Some(Cow::Owned(String::from_utf8_lossy(&self.response.body).into())),
+            None => {
+                let text = String::from_utf8_lossy(&self.response.body).into_owned();
+                Some(Cow::Owned(Document::of_text(text)))
+            }
         }
     }
 }
@@ -144,8 +148,10 @@ pub struct Outcome {
     pub readings: Vec<(String, String)>,
     /// The places, in the suite, of the invariants that an answer was held against.
     pub invariants: Vec<usize>,
-    /// Values that are fresh or the target's own, with their names.
-    pub known: Vec<(String, String)>,
+    /// Values that are fresh, with their names.
+    pub fresh: Vec<(String, String)>,
+    /// Values that are the target's own, with their names.
+    pub own: Arc<[(String, String)]>,
     /// The number of assertions made.
     pub assertions: usize,
     /// What could not be removed from the target.

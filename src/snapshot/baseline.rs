@@ -11,6 +11,7 @@ use super::{compare, document, parse, read, section, write};
 use crate::replay::verdict::{Exchange, Outcome, Verdict};
 use crate::suite::Suite;
 use crate::suite::case::{Case, Variant};
+use crate::suite::document::Tree as _;
 use crate::suite::schemas::Schemas;
 use crate::target::secrets::Secrets;
 
@@ -260,7 +261,7 @@ fn transcript(outcome: &Outcome) -> VariantTranscript {
     }
     VariantTranscript {
         id: section_id(outcome),
-        known: outcome.known.clone(),
+        known: known(outcome).cloned().collect(),
         exchanges,
     }
 }
@@ -271,7 +272,9 @@ fn recorded(exchange: &Exchange, outcome: &Outcome, is_settled: bool) -> Recorde
         _ if !is_settled || response.body.is_empty() => Vec::new(),
         // The wording of an error is nobody's contract.
         None if response.status >= 400 => b"<text>".to_vec(),
-        Some(json) if json.get("results").is_some() => own_results(json, &outcome.known).to_string().into_bytes(),
+        Some(json) if json.root().member("results").is_some() => {
+            own_results(json.value(), outcome).to_string().into_bytes()
+        }
         _ => response.body.to_vec(),
     };
     RecordedExchange {
@@ -295,13 +298,18 @@ fn recorded(exchange: &Exchange, outcome: &Outcome, is_settled: bool) -> Recorde
     }
 }
 
+/// The values that have names.
+fn known(outcome: &Outcome) -> impl Iterator<Item = &(String, String)> {
+    outcome.fresh.iter().chain(&*outcome.own)
+}
+
 /// A query's answer without what other conversations have made at the same time.
-fn own_results(answer: &Value, known: &[(String, String)]) -> Value {
+fn own_results(answer: &Value, outcome: &Outcome) -> Value {
     let mut answer = answer.clone();
     if let Some(results) = answer.get_mut("results").and_then(Value::as_array_mut) {
         let label = |result: &Value| {
             let name = result.pointer("/sessionRef/name").and_then(Value::as_str)?;
-            let known = known.iter().find(|(value, _)| value.eq_ignore_ascii_case(name));
+            let known = known(outcome).find(|(value, _)| value.eq_ignore_ascii_case(name));
             Some(known.map(|(_, label)| label.clone()))
         };
         results.retain(|result| label(result).is_none_or(|label| label.is_some()));

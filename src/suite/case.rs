@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::files::Text;
@@ -28,12 +29,25 @@ pub struct Case {
 
 /// Where a case's conversations are read from.
 ///
-/// They are by far the greater part of a suite, and few are needed at a time: nobody keeps them but who uses them.
+/// They are by far the greater part of a suite, and few are needed at a time: nobody keeps them but who uses them, until
+/// it shows that they are wanted again and again.
 #[derive(Clone, Debug)]
 struct Origin {
     text: Text,
-    scripts: Arc<Mutex<Weak<Vec<Script>>>>,
+    scripts: Arc<Mutex<Reread>>,
 }
+
+/// Conversations that were read before.
+#[derive(Debug, Default)]
+struct Reread {
+    /// Whoever uses them has them.
+    used: Weak<Vec<Script>>,
+    kept: Option<Arc<Vec<Script>>>,
+    times: u8,
+}
+
+/// Conversations that are read so often are kept: a run reads most of them once, a proof hundreds of times.
+const OFTEN: u8 = 3;
 
 /// The conversations of a case, one for each row of its table.
 #[derive(Clone, Debug)]
@@ -49,11 +63,11 @@ impl Scripts {
 }
 
 impl Case {
-    /// What is said in its variants. Hold on to it while the variants are gone through: it is read each time that
-    /// nobody has it.
+    /// What is said in its variants. Hold on to it while the variants are gone through: it is read again when nobody has
+    /// it, the first few times.
     pub fn scripts(&self) -> Scripts {
-        let mut kept = self.origin.scripts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(scripts) = kept.upgrade() {
+        let mut reread = self.origin.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(scripts) = reread.used.upgrade() {
             return Scripts(scripts);
         }
         let report = Report::new("");
@@ -62,7 +76,11 @@ impl Case {
         let mut shared = Vec::new();
         let mut read = |row| read_script(Item::root(&root, &report), row, &mut shared, &report);
         let scripts: Arc<Vec<Script>> = Arc::new(rows.iter().map_while(&mut read).collect());
-        *kept = Arc::downgrade(&scripts);
+        reread.used = Arc::downgrade(&scripts);
+        reread.times = reread.times.saturating_add(1);
+        if reread.times >= OFTEN {
+            reread.kept = Some(Arc::clone(&scripts));
+        }
         Scripts(scripts)
     }
 }
@@ -197,6 +215,7 @@ pub struct Request {
     pub headers: Vec<(String, Vec<String>)>,
     /// The body.
     pub body: Body,
+    fixed: OnceLock<Option<Bytes>>,
 }
 
 /// What a request carries.
@@ -377,6 +396,30 @@ impl Expectation {
 }
 
 impl Request {
+    /// A request without headers or body.
+    pub fn bare(speaker: &str, method: &str, path: String) -> Self {
+        Self {
+            speaker: speaker.to_owned(),
+            method: method.to_owned(),
+            path,
+            headers: Vec::new(),
+            body: Body::None,
+            fixed: OnceLock::new(),
+        }
+    }
+
+    /// The JSON body as it goes over the wire, if it is one that nothing changes any more: no variable and no generator.
+    pub fn fixed(&self) -> Option<&Bytes> {
+        let fixed = self.fixed.get_or_init(|| match &self.body {
+            Body::Json(value) if variable::is_plain(value) => match variable::generate(value) {
+                Cow::Borrowed(value) => Some(value.to_string().into()),
+                Cow::Owned(_) => None,
+            },
+            _ => None,
+        });
+        fixed.as_ref()
+    }
+
     /// A path of the same shape, with something in the place of every variable.
     pub fn sample_path(&self) -> String {
         let value = |name: &str| {
@@ -578,7 +621,8 @@ fn read_script(file: Item<'_>, row: &Row, shared: &mut Vec<Option<Arc<Step>>>, r
             return Some(Arc::clone(step));
         }
         let is_first = shared.len() < place;
-        let is_shared = is_first && !variable::mentions(item.value(), &|name| row.cells.contains_key(name));
+        let is_shared = is_first
+            && (row.cells.is_empty() || !variable::mentions(item.value(), &|name| row.cells.contains_key(name)));
         let step = Arc::new(if is_shared {
             read_step(item)?
         } else {
@@ -774,12 +818,10 @@ fn read_step(item: Item<'_>) -> Option<Step> {
 fn read_socket_action(fields: Fields<'_, '_>) -> Option<Action> {
     if let Some(open) = fields.get("open") {
         let headers = fields.get("headers").map_or(Some(Vec::new()), read_headers)?;
+        let path = fields.optional_string("path").unwrap_or_else(|| "/connect".to_owned());
         let request = Request {
-            speaker: fields.string("as"),
-            method: "GET".to_owned(),
-            path: fields.optional_string("path").unwrap_or_else(|| "/connect".to_owned()),
             headers,
-            body: Body::None,
+            ..Request::bare(&fields.string("as"), "GET", path)
         };
         return Some(Action::Open(open.string()?.to_owned(), request));
     }
@@ -849,6 +891,7 @@ fn read_requests(item: Item<'_>) -> Option<Vec<Request>> {
         path: path.clone(),
         headers: headers.clone(),
         body: body.clone(),
+        fixed: OnceLock::new(),
     };
     Some(speakers.into_iter().map(request).collect())
 }

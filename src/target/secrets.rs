@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -29,8 +29,64 @@ struct Known {
     /// Each spelling, with whose it is.
     spellings: Vec<(String, String)>,
     search: Option<AhoCorasick>,
-    /// The first letters of all spellings.
-    heads: Option<AhoCorasick>,
+    sieve: Sieve,
+}
+
+/// Tells at once of nearly every text that no spelling is in it.
+///
+/// Whatever holds a spelling holds one of its first windows at a place that [`WINDOW`] divides, as every spelling is longer
+/// than two windows less one letter. So only these places are looked at.
+#[derive(Default)]
+struct Sieve {
+    /// The first windows of all spellings, in order; empty when there is a spelling too short for this.
+    windows: Vec<u32>,
+    /// A bit for the hash of each of them.
+    bits: Vec<u64>,
+}
+
+/// A window's length in bytes.
+const WINDOW: usize = 4;
+/// The number of bits of a window's hash.
+const HASH: u32 = 16;
+
+impl Sieve {
+    fn new<'a>(spellings: impl Iterator<Item = &'a str> + Clone) -> Self {
+        if spellings.clone().any(|spelling| spelling.len() < 2 * WINDOW - 1) {
+            return Self::default();
+        }
+        let first = |spelling: &'a str| spelling.as_bytes().array_windows().take(WINDOW);
+        let mut windows: Vec<u32> = spellings.flat_map(first).map(|window| letters(*window)).collect();
+        windows.sort_unstable();
+        windows.dedup();
+        let mut bits = vec![0; 1 << (HASH - u64::BITS.trailing_zeros())];
+        for window in &windows {
+            let (word, bit) = place(*window);
+            if let Some(word) = bits.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        Self { windows, bits }
+    }
+
+    fn may_hold(&self, text: &str) -> bool {
+        let has = |window: u32| {
+            let (word, bit) = place(window);
+            self.bits.get(word).is_some_and(|word| word & bit != 0) && self.windows.binary_search(&window).is_ok()
+        };
+        let (chunks, _) = text.as_bytes().as_chunks();
+        self.windows.is_empty() || chunks.iter().any(|chunk| has(letters(*chunk)))
+    }
+}
+
+/// A window as a number, the same for upper and lower case.
+fn letters(window: [u8; WINDOW]) -> u32 {
+    u32::from_le_bytes(window) | 0x2020_2020
+}
+
+/// Where a window's bit is.
+fn place(window: u32) -> (usize, u64) {
+    let hash = window.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASH);
+    ((hash / u64::BITS) as usize, 1 << (hash % u64::BITS))
 }
 
 impl fmt::Debug for Secrets {
@@ -77,7 +133,7 @@ impl Secrets {
         let Some(search) = &known.search else {
             return Some("a target whose tokens cannot be watched for".to_owned());
         };
-        let found = known.suspects(text).then(|| search.find(text))??;
+        let found = known.sieve.may_hold(text).then(|| search.find(text))??;
         known
             .spellings
             .get(found.pattern().as_usize())
@@ -88,7 +144,7 @@ impl Secrets {
     pub fn redact(&self, text: &str) -> Option<String> {
         let known = self.known();
         let search = known.search.as_ref()?;
-        known.suspects(text).then(|| search.find(text))??;
+        known.sieve.may_hold(text).then(|| search.find(text))??;
         Some(search.replace_all(text, &vec![REDACTED; known.spellings.len()]))
     }
 
@@ -124,21 +180,8 @@ impl Known {
         }
     }
 
-    /// Whether a text has the first letters of any spelling: nearly none has, and that is told at once.
-    fn suspects(&self, text: &str) -> bool {
-        self.heads.as_ref().is_none_or(|heads| heads.is_match(text))
-    }
-
     fn build(&mut self) {
-        let heads = self.spellings.iter().map(|(spelling, _)| {
-            let spelling = spelling.as_bytes();
-            spelling.get(..SHORTEST).unwrap_or(spelling)
-        });
-        self.heads = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::DFA))
-            .ascii_case_insensitive(true)
-            .build(heads)
-            .ok();
+        self.sieve = Sieve::new(self.spellings.iter().map(|(spelling, _)| spelling.as_str()));
         self.search = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .ascii_case_insensitive(true)
@@ -260,6 +303,17 @@ mod tests {
             for after in ["", "z", "zz"] {
                 let text = STANDARD_NO_PAD.encode(format!("{before}ey+J\"h&bGci/k{after}"));
                 assert!(secrets.find(&text).is_some(), "{before} {after}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_is_found_wherever_it_begins_and_ends() {
+        let secrets = secrets("XBL3.0 x=17;sixteen-letters!");
+        for before in 0..9 {
+            for after in 0..9 {
+                let text = format!("{}SIXTEEN-letters!{}", "é".repeat(before), ".".repeat(after));
+                assert!(secrets.find(&text).is_some(), "{text}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Judges what passes, exchange by exchange, and remembers each kind of finding once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -12,6 +13,7 @@ use crate::replay::contract::{self, Held};
 use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
 use crate::suite::Suite;
 use crate::suite::clause::Weight;
+use crate::suite::document::Document;
 use crate::suite::schemas::Severity;
 use crate::target::Target;
 
@@ -212,11 +214,15 @@ impl<'a> Watcher<'a> {
             actual: text.chars().take(200).collect(),
             pointer: String::new(),
         };
-        let json = serde_json::from_str(&text);
+        let json = Document::parse(text.as_bytes()).map(Arc::new);
         let findings: Vec<Finding> = match &json {
-            Err(_) => vec![wrong("frame".to_owned(), vec!["RTA-002".to_owned()], "JSON".to_owned())],
-            Ok(value) => {
-                let violations = self.suite.schemas().validate(schema, VERSION, value).into_iter();
+            None => vec![wrong("frame".to_owned(), vec!["RTA-002".to_owned()], "JSON".to_owned())],
+            Some(frame) => {
+                let violations = self
+                    .suite
+                    .schemas()
+                    .validate_document(schema, VERSION, frame)
+                    .into_iter();
                 let violations = violations.filter(|violation| violation.severity == Severity::Violation);
                 violations
                     .map(|violation| {
@@ -240,7 +246,7 @@ impl<'a> Watcher<'a> {
                     body: if message.is_sent { Bytes::new() } else { text.into() },
                     ..WireResponse::default()
                 },
-                json: json.ok().filter(|_| !message.is_sent),
+                json: json.filter(|_| !message.is_sent),
                 schema: None,
                 request_schema: None,
             },
@@ -334,7 +340,8 @@ impl<'a> Watcher<'a> {
                 milliseconds: kind.milliseconds,
                 reason: None,
                 text: None,
-                known: Vec::new(),
+                fresh: Vec::new(),
+                own: Arc::default(),
                 leftovers: Vec::new(),
             }
         };

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::OnceLock;
 
+use jsonschema::json::{Json, Node as _};
 use jsonschema::{Draft, Keyword, Registry, ValidationError, Validator};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -22,6 +23,7 @@ pub use operation::{Method, Operation, OperationPath, Operations, Parameter, Req
 pub use shape::{Volatile, VolatileKind};
 pub use violation::{Severity, Violation};
 
+use super::document::{self, Tree};
 use shape::Shape;
 
 /// The address that every schema's `$id` starts with; nothing lives there.
@@ -81,6 +83,8 @@ struct Document {
     /// The names of all schemas that this one needs, itself included.
     needs: BTreeSet<String>,
     validator: OnceLock<Result<Validator, String>>,
+    /// The same for bodies as they came: it says only whether they are valid.
+    sieve: OnceLock<Option<Validator<document::Documents>>>,
     shape: OnceLock<Shape>,
 }
 
@@ -91,8 +95,8 @@ pub enum Body<'a> {
     Empty,
     /// Anything that is not JSON.
     Text(&'a str),
-    /// A parsed JSON value.
-    Json(&'a Value),
+    /// Parsed JSON.
+    Json(&'a document::Document),
 }
 
 /// What a response body was held against, and what is wrong with it.
@@ -176,6 +180,7 @@ impl Schemas {
                     value,
                     needs,
                     validator: OnceLock::new(),
+                    sieve: OnceLock::new(),
                     shape: OnceLock::new(),
                 };
                 (name, document)
@@ -252,7 +257,7 @@ impl Schemas {
         }
     }
 
-    /// What is wrong with a document; empty if it follows the schema.
+    /// What is wrong with a value; empty if it follows the schema.
     ///
     /// An unknown schema is a [`Severity::Fault`].
     pub fn validate(&self, schema: &str, version: u16, value: &Value) -> Vec<Violation> {
@@ -263,11 +268,40 @@ impl Schemas {
             Ok(validator) => validator,
             Err(error) => return vec![Violation::fault(format!("schemas/{name}{SUFFIX}: {error}"))],
         };
-        let mut violations = if validator.is_valid(value) {
+        let violations = if validator.is_valid(value) {
             Vec::new()
         } else {
             violation::tell(&|name| self.entry(name), name, validator.iter_errors(value))
         };
+        self.with_spellings(name, document, violations, value)
+    }
+
+    /// As [`Self::validate`], for a body that is nearly always valid: it becomes a value only where it is not.
+    pub fn validate_document(&self, schema: &str, version: u16, body: &document::Document) -> Vec<Violation> {
+        let Some((name, document)) = self.find(schema, version) else {
+            return self.validate(schema, version, body.value());
+        };
+        if body.follows(name) {
+            return Vec::new();
+        }
+        let sieve = document.sieve.get_or_init(|| self.build(document).ok());
+        if !sieve.as_ref().is_some_and(|sieve| sieve.is_valid(body.root())) {
+            return self.validate(schema, version, body.value());
+        }
+        let remarks = self.with_spellings(name, document, Vec::new(), body.root());
+        if remarks.is_empty() {
+            body.note_schema(name);
+        }
+        remarks
+    }
+
+    fn with_spellings<'v>(
+        &self,
+        name: &str,
+        document: &Document,
+        mut violations: Vec<Violation>,
+        value: impl Tree<'v>,
+    ) -> Vec<Violation> {
         let known = violations.len();
         self.shape(name, document).spellings(value, &mut |remark| {
             let said = violations[..known].iter().any(|said| said.pointer == remark.pointer);
@@ -325,7 +359,7 @@ impl Schemas {
                 let best = candidates
                     .map(|name| Judgement {
                         schema: Some(name.clone()),
-                        violations: self.validate(name, version, value),
+                        violations: self.validate_document(name, version, value),
                     })
                     .min_by_key(Judgement::breaches);
                 best.unwrap_or_else(|| wrong(format!("expected {}, found a JSON body", any_of(names))))
@@ -355,7 +389,7 @@ impl Schemas {
         built.as_ref().map_err(String::as_str)
     }
 
-    fn build(&self, document: &Document) -> Result<Validator, String> {
+    fn build<F: Json>(&self, document: &Document) -> Result<Validator<F>, String> {
         let mut registry = Registry::new();
         for name in &document.needs {
             if let Some(value) = self.document(name) {
@@ -365,7 +399,7 @@ impl Schemas {
             }
         }
         let registry = registry.prepare().map_err(|error| error.to_string())?;
-        jsonschema::options()
+        jsonschema::options_for::<F>()
             .with_draft(Draft::Draft202012)
             .with_registry(&registry)
             .offline()
@@ -447,28 +481,31 @@ fn needs(values: &BTreeMap<String, Value>, name: &str) -> BTreeSet<String> {
 /// The keyword `x-enum`: one of these strings, whatever the case of its letters.
 struct Spelling(Vec<String>);
 
-impl<'i> Keyword<'i> for Spelling {
-    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
-        if Keyword::is_valid(self, instance) {
+impl<'i, F: Json> Keyword<'i, F> for Spelling {
+    fn validate(&self, instance: F::Node<'i>) -> Result<(), ValidationError<'i>> {
+        if Keyword::<F>::is_valid(self, instance.clone()) {
             Ok(())
         } else {
-            Err(ValidationError::custom(violation::one_of(&self.0, instance)))
+            Err(ValidationError::custom(violation::one_of(
+                &self.0,
+                &instance.to_value(),
+            )))
         }
     }
 
-    fn is_valid(&self, instance: &'i Value) -> bool {
+    fn is_valid(&self, instance: F::Node<'i>) -> bool {
         instance
-            .as_str()
-            .is_none_or(|found| self.0.iter().any(|known| known.eq_ignore_ascii_case(found)))
+            .as_string()
+            .is_none_or(|found| self.0.iter().any(|known| known.eq_ignore_ascii_case(&found)))
     }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature is the validator's")]
-fn spelling<'a>(
+fn spelling<'a, F: Json>(
     _parent: &'a Map<String, Value>,
     value: &'a Value,
     _path: jsonschema::paths::Location,
-) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
+) -> Result<Box<dyn for<'i> Keyword<'i, F>>, ValidationError<'a>> {
     Ok(Box::new(Spelling(vocabulary::strings(value))))
 }
 

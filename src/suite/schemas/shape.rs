@@ -3,8 +3,9 @@
 //! It is the union of all branches of a schema; conditions are not evaluated. Built once a schema, without references.
 
 use regex::Regex;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::super::document::Tree;
 use super::super::json::escape;
 use super::violation::{self, Severity, Violation};
 use super::vocabulary::{self, Place};
@@ -178,11 +179,11 @@ impl Shape {
     }
 
     /// The strings that differ from a known one only in the case of their letters.
-    pub(super) fn spellings(&self, value: &Value, found: &mut dyn FnMut(Violation)) {
+    pub(super) fn spellings<'v>(&self, value: impl Tree<'v>, found: &mut dyn FnMut(Violation)) {
         self.walk(value, &mut String::new(), &mut |shape, pointer, value| {
-            let Value::String(text) = value else { return };
+            let Some(text) = value.text() else { return };
             let mut known = shape.spellings.iter();
-            if !shape.spellings.contains(text)
+            if !shape.spellings.iter().any(|known| known == text)
                 && let Some(expected) = known.find(|known| known.eq_ignore_ascii_case(text))
             {
                 found(Violation {
@@ -196,50 +197,40 @@ impl Shape {
         });
     }
 
-    fn walk<'a>(&'a self, value: &Value, pointer: &mut String, found: &mut dyn FnMut(&'a Self, &str, &Value)) {
+    fn walk<'a, 'v, T: Tree<'v>>(&'a self, value: T, pointer: &mut String, found: &mut dyn FnMut(&'a Self, &str, T)) {
         if self.kind.is_some() || !self.spellings.is_empty() {
             found(self, pointer, value);
         }
-        match value {
-            Value::Object(map) => self.walk_object(map, pointer, found),
-            Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    let shape = self.prefix.get(index).or(self.items.as_deref());
-                    if let Some(shape) = shape {
-                        descend(pointer, &index.to_string(), |pointer| shape.walk(item, pointer, found));
-                    }
+        if !self.has_members() && self.prefix.is_empty() && self.items.is_none() {
+            return;
+        }
+        if let Some(members) = value.members().filter(|_| self.has_members()) {
+            for (key, value) in members {
+                if let Some(shape) = self.member(key) {
+                    descend(pointer, &escape(key), |pointer| shape.walk(value, pointer, found));
                 }
             }
-            _ => {}
+        } else if let Some(items) = value.elements() {
+            for (index, item) in items.enumerate() {
+                let shape = self.prefix.get(index).or(self.items.as_deref());
+                if let Some(shape) = shape {
+                    descend(pointer, &index.to_string(), |pointer| shape.walk(item, pointer, found));
+                }
+            }
         }
     }
 
-    fn walk_object<'a>(
-        &'a self,
-        map: &Map<String, Value>,
-        pointer: &mut String,
-        found: &mut dyn FnMut(&'a Self, &str, &Value),
-    ) {
-        if self.properties.is_empty() && self.patterns.is_empty() && self.additional.is_none() {
-            return;
+    fn has_members(&self) -> bool {
+        !self.properties.is_empty() || !self.patterns.is_empty() || self.additional.is_some()
+    }
+
+    fn member(&self, key: &str) -> Option<&Self> {
+        let named = self.properties.iter().find(|(known, _)| known == key);
+        if let Some((_, shape)) = named {
+            return Some(shape);
         }
-        for (key, value) in map {
-            let named = self
-                .properties
-                .iter()
-                .find(|(known, _)| known == key)
-                .map(|(_, shape)| shape);
-            let matched = self
-                .patterns
-                .iter()
-                .find(|(pattern, _)| pattern.is_match(key))
-                .map(|(_, shape)| shape);
-            if let Some(shape) = named.or(matched).or(self.additional.as_deref()) {
-                descend(pointer, &escape(key), |pointer| {
-                    shape.walk(value, pointer, found);
-                });
-            }
-        }
+        let matched = self.patterns.iter().find(|(pattern, _)| pattern.is_match(key));
+        matched.map(|(_, shape)| shape).or(self.additional.as_deref())
     }
 }
 

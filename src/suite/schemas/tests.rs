@@ -466,16 +466,17 @@ fn a_response_is_held_against_the_schema_that_fits_it_best() {
         (judgement.schema.unwrap_or_default(), told.join("\n"))
     };
     let session = session();
-    assert_eq!(judge(200, Body::Json(&session)), ("session".to_owned(), String::new()));
+    let document = document::Document::from(&session);
+    assert_eq!(judge(200, Body::Json(&document)), ("session".to_owned(), String::new()));
     assert_eq!(judge(412, Body::Empty), (String::new(), String::new()));
     assert_eq!(judge(403, Body::Text("no")), ("text".to_owned(), String::new()));
-    assert_eq!(judge(403, Body::Json(&session)), ("session".to_owned(), String::new()));
+    assert_eq!(judge(403, Body::Json(&document)), ("session".to_owned(), String::new()));
     assert_eq!(
         judge(200, Body::Empty).1,
         "expected a body `session`, found an empty body"
     );
     assert_eq!(
-        judge(204, Body::Json(&session)).1,
+        judge(204, Body::Json(&document)).1,
         "expected no body, found a JSON body"
     );
     assert_eq!(judge(418, Body::Text("teapot")), (String::new(), String::new()));

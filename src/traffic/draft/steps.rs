@@ -10,6 +10,7 @@ use super::speakers::Cast;
 use super::suggestions::{self, SOCKET, Suggestions};
 use super::{Address, address, expectation, frames, json as parse, referred, session_of, strings};
 use crate::suite::Suite;
+use crate::suite::document::Document;
 use crate::suite::schemas::{Body, Operation, VolatileKind};
 use crate::target::Target;
 use crate::traffic::Passed;
@@ -530,7 +531,12 @@ impl<'a> Writer<'a> {
         let schemas = self.suite.schemas();
         let judged = self.operation(one).and_then(|operation| {
             schemas
-                .judge(&operation, one.response.status, self.version, Body::Json(&body))
+                .judge(
+                    &operation,
+                    one.response.status,
+                    self.version,
+                    Body::Json(&Document::from(&body)),
+                )
                 .schema
         });
         if let Some(schema) = judged {
@@ -839,7 +845,7 @@ impl<'a> Writer<'a> {
         if let (Some(document), Some(operation)) = (&document, operation) {
             let schemas = self.suite.schemas();
             let version = one.version().unwrap_or(self.version);
-            let judged = schemas.judge(operation, status, version, Body::Json(document));
+            let judged = schemas.judge(operation, status, version, Body::Json(&Document::from(document)));
             let broken = judged
                 .violations
                 .iter()
