@@ -1,14 +1,13 @@
 //! JSON as canonical text: sorted keys, two spaces, names in place of what changes from run to run.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::names::Names;
+use crate::suite::document::{Document, Tree};
 use crate::suite::json::escape;
 use crate::suite::schemas::VolatileKind;
 
@@ -16,23 +15,23 @@ use crate::suite::schemas::VolatileKind;
 const LONGEST: usize = 4096;
 const BEGINNING: usize = 64;
 
-/// Reads a body that loses nothing when it is read: JSON without a repeated key.
+/// Reads a body that loses nothing when it is read: JSON without a repeated key. The keys of every object are in order, so
+/// that values are met in an order that no service decides.
 pub(super) fn parse(body: &[u8]) -> Option<Value> {
-    serde_json::from_slice::<Unrepeated>(body).ok()?;
-    let value: Value = serde_json::from_slice(body).ok()?;
-    Some(sorted(value))
+    Document::parse(body).map(|document| sorted(document.root()))
 }
 
-/// The value with the keys of every object in order, so that values are met in an order that no service decides.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<(String, Value)> = map.into_iter().map(|(key, value)| (key, sorted(value))).collect();
-            entries.sort_by(|(a, _), (b, _)| by_key(a, b));
-            Value::Object(entries.into_iter().collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
-        value => value,
+fn sorted<'a>(value: impl Tree<'a>) -> Value {
+    if let Some(members) = value.members() {
+        let mut members: Vec<(&str, _)> = members.collect();
+        members.sort_by(|(a, _), (b, _)| by_key(a, b));
+        let mut map = Map::with_capacity(members.len());
+        map.extend(members.into_iter().map(|(key, value)| (key.to_owned(), sorted(value))));
+        return Value::Object(map);
+    }
+    match value.elements() {
+        Some(elements) => elements.map(sorted).collect(),
+        None => value.to_value(),
     }
 }
 
@@ -157,62 +156,4 @@ pub(super) fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
-}
-
-/// Any JSON whose objects name each key once.
-struct Unrepeated;
-
-impl<'de> Deserialize<'de> for Unrepeated {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
-    }
-}
-
-impl<'de> Visitor<'de> for Unrepeated {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without a repeated key")
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
-        while items.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        let mut keys = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if !keys.insert(key) {
-                map.next_value::<IgnoredAny>()?;
-                return Err(A::Error::custom("a repeated key"));
-            }
-            map.next_value::<Self>()?;
-        }
-        Ok(self)
-    }
 }

@@ -24,8 +24,32 @@ static ANY_TIME: LazyLock<Option<Regex>> =
 pub(super) struct Names {
     /// Value in lower case, and what is shown for it; the longest first.
     shown: Vec<(String, String)>,
+    /// Whether a value begins with this byte, in lower case: nowhere else does anything need to be looked for.
+    begins: Begins,
     etags: HashMap<String, String>,
     counts: HashMap<String, usize>,
+}
+
+/// The bytes that values begin with.
+#[derive(Debug)]
+struct Begins([bool; 256]);
+
+impl Default for Begins {
+    fn default() -> Self {
+        Self([false; 256])
+    }
+}
+
+impl Begins {
+    fn add(&mut self, value: &str) {
+        if let Some(first) = value.as_bytes().first() {
+            self.0[usize::from(first.to_ascii_lowercase())] = true;
+        }
+    }
+
+    fn has(&self, first: u8) -> bool {
+        self.0[usize::from(first.to_ascii_lowercase())]
+    }
 }
 
 impl Names {
@@ -75,6 +99,7 @@ impl Names {
     fn insert(&mut self, value: &str, name: String) {
         if !value.is_empty() {
             let at = self.shown.partition_point(|(known, _)| known.len() >= value.len());
+            self.begins.add(value);
             self.shown.insert(at, (value.to_ascii_lowercase(), name));
         }
     }
@@ -114,19 +139,23 @@ impl Names {
     /// A text with every known value replaced by its name.
     pub(super) fn text(&self, text: &str) -> String {
         let mut told = String::with_capacity(text.len());
-        let mut rest = text;
-        let mut before = None;
-        while let Some(first) = rest.chars().next() {
-            if let Some((length, name)) = self.at(rest, before) {
-                told.push_str(name);
-                before = rest[..length].chars().next_back();
-                rest = &rest[length..];
-            } else {
-                told.push(first);
-                before = Some(first);
-                rest = &rest[first.len_utf8()..];
+        let (mut start, mut at) = (0, 0);
+        while let Some(byte) = text.as_bytes().get(at) {
+            let found = match text.split_at_checked(at) {
+                Some((before, rest)) if self.begins.has(*byte) => self.at(rest, before.chars().next_back()),
+                _ => None,
+            };
+            match found {
+                Some((length, name)) => {
+                    told.push_str(&text[start..at]);
+                    told.push_str(name);
+                    at += length;
+                    start = at;
+                }
+                None => at += 1,
             }
         }
+        told.push_str(&text[start..]);
         told
     }
 
