@@ -28,6 +28,9 @@ pub(super) struct Serve {
     /// Write the description that `run --target` takes, and beside it a file with the tokens.
     #[arg(long, value_name = "PATH")]
     target_file: Option<PathBuf>,
+    /// Keep sessions and handles in this folder, and begin with those that are there; without it they end with the service.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Let requests move their own clock ahead with the header `X-Mpsd-Advance-Ms`.
     #[arg(long)]
     clock_control: bool,
@@ -48,6 +51,9 @@ impl Serve {
                 .map_err(|error| fault(&anyhow::Error::new(error).context(format!("in `{}`", path.display()))))?,
         };
         config.clock_control |= self.clock_control;
+        if self.data.is_some() {
+            config.data.clone_from(&self.data);
+        }
         config.faults.extend(self.faults.iter().cloned());
         let address = self
             .listen

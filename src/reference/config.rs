@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::Value;
@@ -34,6 +35,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// `clockControl`: whether the request header `X-Mpsd-Advance-Ms` moves the time of a request forward.
     pub clock_control: bool,
+    /// `data`: the folder in which sessions and handles are kept; without it they end with the service.
+    pub data: Option<PathBuf>,
     /// `explorer`: whether `/debug` shows people what is stored (default true).
     pub explorer: Explorer,
 }

@@ -40,6 +40,8 @@ pub(super) enum Failure {
     Throttled(Throttled),
     /// The path only speaks WebSocket.
     UpgradeRequired,
+    /// The service is to keep its data and cannot.
+    Unkept(String),
     /// A fault of the service.
     Fault,
 }

@@ -112,6 +112,65 @@ impl Handle {
         })
     }
 
+    /// The whole of it, as it outlives the process; [`from_stored`](Self::from_stored) makes the same handle of it.
+    pub(super) fn to_stored(&self) -> Value {
+        let kind = match &self.kind {
+            HandleKind::Activity { owner } => json!({ "activity": { "owner": owner } }),
+            HandleKind::Invite {
+                invited,
+                attributes,
+                expires,
+            } => json!({ "invite": { "invited": invited, "attributes": attributes, "expires": expires.to_string() } }),
+            HandleKind::Transfer { origin } => json!({ "transfer": { "origin": origin.to_json() } }),
+            HandleKind::Search(search) => json!({ "search": search.attributes().to_json() }),
+        };
+        json!({
+            "id": self.id.to_string(),
+            "session": self.at.to_json(),
+            "created": self.created.to_string(),
+            "creator": self.creator,
+            "title": self.title,
+            "kind": kind,
+        })
+    }
+
+    /// The handle that [`to_stored`](Self::to_stored) described; `None` if the value is anything else.
+    pub(super) fn from_stored(stored: &Value) -> Option<Self> {
+        let time = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
+        let (id, at) = (
+            Uuid::try_parse(stored.get("id")?.as_str()?).ok()?,
+            SessionRef::from_json(stored.get("session")?)?,
+        );
+        let created = time(stored.get("created")?)?;
+        let (kind, of) = stored.get("kind")?.as_object()?.iter().next()?;
+        let kind = match kind.as_str() {
+            "activity" => HandleKind::Activity {
+                owner: of.get("owner")?.as_u64()?,
+            },
+            "invite" => HandleKind::Invite {
+                invited: of.get("invited")?.as_u64()?,
+                attributes: of.get("attributes")?.as_object()?.clone(),
+                expires: time(of.get("expires")?)?,
+            },
+            "transfer" => HandleKind::Transfer {
+                origin: SessionRef::from_json(of.get("origin")?)?,
+            },
+            "search" => {
+                let attributes = SearchAttributes::parse(of).ok()?;
+                HandleKind::Search(Arc::new(SearchHandle::new(id, at.clone(), created, attributes)))
+            }
+            _ => return None,
+        };
+        Some(Self {
+            id,
+            at,
+            created,
+            creator: stored.get("creator")?.as_u64(),
+            title: u32::try_from(stored.get("title")?.as_u64()?).ok()?,
+            kind,
+        })
+    }
+
     /// When it ceases to be, if ever.
     pub(super) fn expires(&self) -> Option<Timestamp> {
         match &self.kind {
@@ -389,6 +448,24 @@ mod tests {
         );
         body["invitedXuid"] = Value::Null;
         assert!(matches!(read(&body), Err(Failure::Malformed(_))));
+    }
+
+    #[test]
+    fn a_handle_is_the_same_once_it_was_stored() {
+        let session = json!({"scid": "s", "templateName": "t", "name": "n"});
+        for body in [
+            json!({"version": 1, "type": "activity", "sessionRef": session}),
+            json!({"version": 1, "type": "invite", "sessionRef": session, "invitedXuid": "8",
+                "inviteAttributes": {"context": "x"}}),
+            json!({"version": 1, "type": "transfer", "sessionRef": session, "originSessionRef": session}),
+            json!({"version": 1, "type": "search", "sessionRef": session,
+                "searchAttributes": {"tags": ["a"], "numbers": {"b": 1.5}, "strings": {"c": "D"}}}),
+        ] {
+            let handle = read(&body).unwrap();
+            let again = Handle::from_stored(&handle.to_stored()).unwrap();
+            assert_eq!(format!("{again:?}"), format!("{handle:?}"));
+        }
+        assert!(Handle::from_stored(&json!({"id": 1})).is_none());
     }
 
     #[test]

@@ -44,6 +44,16 @@ impl SessionRef {
     pub fn to_json(&self) -> Value {
         json!({ "scid": self.scid, "templateName": self.template_name, "name": self.name })
     }
+
+    /// Reads the document form.
+    pub(super) fn from_json(value: &Value) -> Option<Self> {
+        let text = |name| Some(value.get(name)?.as_str()?.to_owned());
+        Some(Self {
+            scid: text("scid")?,
+            template_name: text("templateName")?,
+            name: text("name")?,
+        })
+    }
 }
 
 impl SessionKey {

@@ -12,6 +12,7 @@ mod access_model;
 mod bad_cases;
 mod command_line;
 mod crowd;
+mod durability;
 mod failures;
 mod foreign_input;
 mod hostile_targets;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use mpsd_conformance::reference::clock::Clock;
-use mpsd_conformance::reference::config::Config;
+use mpsd_conformance::reference::config::{Config, ConfigError};
 use mpsd_conformance::reference::http::Service;
 use serde_json::{Value, json};
 
@@ -35,16 +35,21 @@ impl Answer {
 impl Reference {
     /// A service with these principals, social relations and templates, at a time that stands still.
     pub fn new(principals: &Value, social: &Value, templates: &Value) -> Self {
-        let config = Config::from_value(json!({
+        Self::start(json!({
             "serviceConfigs": { SCID: { "titles": ["1"], "templates": templates } },
             "principals": principals,
             "social": social,
-        }));
-        let config = config.expect("the test's configuration is sound");
+        }))
+        .expect("the service starts")
+    }
+
+    /// A service with this configuration, at a time that stands still.
+    pub fn start(config: Value) -> Result<Self, ConfigError> {
+        let config = Config::from_value(config)?;
         let tokens = config.tokens();
         let now = "2026-01-01T00:00:00Z".parse().expect("a time");
-        let service = Service::new(&config, Clock::from_fn(move || now)).expect("the service starts");
-        Self { service, tokens }
+        let service = Service::new(&config, Clock::from_fn(move || now))?;
+        Ok(Self { service, tokens })
     }
 
     /// Sends a request as somebody; an unknown name sends no token.

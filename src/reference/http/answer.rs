@@ -199,6 +199,7 @@ impl IntoResponse for ApiError<'_> {
                 headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
                 answer
             }
+            Failure::Unkept(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("The service {why}.")),
             Failure::Fault => text(StatusCode::INTERNAL_SERVER_ERROR, "The service has a fault."),
         }
     }

@@ -101,13 +101,19 @@ impl Service {
             return Err(ConfigError::new("limits.nestingDepth", "expected 1 to 127"));
         }
         let provisions = Provisions::new(config)?;
+        let store = match &config.data {
+            Some(folder) => {
+                Store::open(folder, &provisions.rules).map_err(|error| ConfigError::new("data", error.to_string()))?
+            }
+            None => Store::default(),
+        };
         let life = Duration::from_millis(config.limits.socket_millis);
         let wire = fault::on_the_wire(config)?.map(Arc::new);
         let real_time = RealTime::new(clock.clone(), provisions.rules.clone(), life, wire.clone());
         Ok(Self(Arc::new(Edge {
             authority: Authority::new(config, clock.now())?,
             provisions,
-            store: Store::default(),
+            store,
             real_time: Arc::new(real_time),
             clock,
             clock_control: config.clock_control,
@@ -262,7 +268,18 @@ impl Edge {
             _ => Ok(Value::Null),
         };
         call.count(Counter::of(&resource, &body))?;
-        call.dispatch(resource, &parts.method, body)
+        self.check_kept()?;
+        let answer = call.dispatch(resource, &parts.method, body);
+        // Nobody is told of what will be forgotten.
+        self.check_kept()?;
+        answer
+    }
+
+    fn check_kept(&self) -> Result<(), Failure> {
+        match self.store.broken() {
+            Some(why) => Err(Failure::Unkept(why.to_owned())),
+            None => Ok(()),
+        }
     }
 
     async fn body<B>(&self, headers: &HeaderMap, body: B) -> Body

@@ -416,6 +416,11 @@ impl Session {
             .filter_map(|member| Some((member.xuid, member.activity?)))
     }
 
+    /// When each member came.
+    pub fn join_times(&self) -> impl Iterator<Item = (Timestamp, u64)> {
+        self.members.iter().map(|member| (member.join_time, member.xuid))
+    }
+
     /// The same state, found through another search handle or none.
     #[must_use]
     pub fn with_search_handle(&self, handle: Option<Uuid>) -> Self {

@@ -10,6 +10,7 @@ use super::super::handle::{Handle, HandleKind};
 use super::super::provisions::folded;
 use super::super::search::SearchIndex;
 use super::super::session_ref::SessionKey;
+use super::journal::Journal;
 
 /// All handles.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub(in super::super) struct Handles {
     table: RwLock<Table>,
     /// The search handles, once more: what queries run on. Locked after the table.
     search: SearchIndex,
+    /// Where they are kept, if anywhere. Written with the table locked.
+    journal: Option<Arc<Journal>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +34,16 @@ struct Table {
 }
 
 impl Handles {
+    /// The handles that were kept, in the order in which they were made, and are kept on.
+    pub(super) fn restored(kept: Vec<Handle>, journal: Arc<Journal>) -> Self {
+        let mut handles = Self::default();
+        for handle in kept {
+            handles.insert(&handle.at.key(), Arc::new(handle), Timestamp::MIN);
+        }
+        handles.journal = Some(journal);
+        handles
+    }
+
     /// The handle `id`, unless it has expired (HDL-INV-019).
     pub(in super::super) fn get(&self, id: Uuid, now: Timestamp) -> Option<Arc<Handle>> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
@@ -66,6 +79,7 @@ impl Handles {
                 let place = (*owner, folded(&handle.at.scid).into_owned());
                 if let Some(before) = table.activities.insert(place, handle.id) {
                     replaced = table.by_id.remove(&before);
+                    self.note_removal(before);
                 }
             }
             HandleKind::Transfer { .. } => {
@@ -76,8 +90,12 @@ impl Handles {
                 // SRCH-HDL-005
                 if let Some(before) = self.search.insert(search) {
                     table.by_id.remove(&before.id());
+                    self.note_removal(before.id());
                 }
             }
+        }
+        if let Some(journal) = &self.journal {
+            journal.keep_handle(&handle);
         }
         table.by_id.insert(handle.id, handle);
         replaced
@@ -93,6 +111,7 @@ impl Handles {
     pub(in super::super) fn remove(&self, id: Uuid) -> Option<Arc<Handle>> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let handle = table.by_id.remove(&id)?;
+        self.note_removal(id);
         match &handle.kind {
             HandleKind::Activity { owner } => {
                 let place = (*owner, folded(&handle.at.scid).into_owned());
@@ -137,10 +156,18 @@ impl Handles {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         for id in table.transfers.remove(key).into_iter().flatten() {
             table.by_id.remove(&id);
+            self.note_removal(id);
         }
         if let Some(handle) = self.search.of_session(key) {
             table.by_id.remove(&handle.id());
+            self.note_removal(handle.id());
             self.search.remove(handle.id());
+        }
+    }
+
+    fn note_removal(&self, id: Uuid) {
+        if let Some(journal) = &self.journal {
+            journal.remove_handle(id);
         }
     }
 }

@@ -1,15 +1,17 @@
-//! What is stored: sessions and handles, in memory.
+//! What is stored: sessions and handles, in memory; and, where they are kept, in a journal.
 //!
 //! Each session has a slot with a lock of its own, so that checking an `ETag` and storing the next state are one step,
 //! and sessions do not wait for each other. Locks are taken in one order: slot, then an index or the handles. No slot is
 //! locked while another one is.
 
 mod handles;
+mod journal;
 mod membership;
 
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -17,13 +19,14 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use self::handles::Handles;
+use self::journal::{Journal, JournalError};
 use self::membership::Membership;
 pub(super) use self::membership::{Part, Place};
 use super::handle::Handle;
 use super::realtime::ConnectionsAt;
 use super::rules::Rules;
 use super::session::{Access, Capability, ContractVersion, Former, Outcome, Session};
-use super::session_ref::SessionKey;
+use super::session_ref::{SessionKey, SessionRef};
 
 /// How many addresses keep the correlation id of a session that is gone (SES-CREATE-019 names no period).
 const FORMERS_KEPT: usize = 1 << 16;
@@ -37,6 +40,8 @@ pub(super) struct Store {
     membership: Membership,
     handles: Handles,
     formers: Mutex<VecDeque<SessionKey>>,
+    /// Where all of it is kept, if anywhere.
+    journal: Option<Arc<Journal>>,
 }
 
 /// What timers are judged by.
@@ -84,6 +89,56 @@ pub(super) struct Document {
 }
 
 impl Store {
+    /// The store whose data is kept in `folder`, with what is there already.
+    pub(super) fn open(folder: &Path, rules: &Rules) -> Result<Self, JournalError> {
+        let (journal, mut kept) = Journal::open(folder, rules)?;
+        let journal = Arc::new(journal);
+        let mut store = Self {
+            handles: Handles::restored(kept.take_handles(), Arc::clone(&journal)),
+            ..Self::default()
+        };
+        let live: Vec<(SessionKey, Live)> = kept
+            .sessions
+            .into_iter()
+            .map(|(key, session)| (key, Live::new(session)))
+            .collect();
+        // Queries answer with the session first that a user came to last, or that was made last.
+        let members = live.iter().flat_map(|(key, live)| {
+            let times = live.session.join_times();
+            times.map(move |(time, xuid)| (time, key, xuid))
+        });
+        let mut members: Vec<_> = members.collect();
+        members.sort_unstable();
+        for (_, key, xuid) in members {
+            store.membership.members_changed(key, &[], &[xuid]);
+        }
+        let mut sessions: Vec<_> = live
+            .iter()
+            .map(|(key, live)| (live.session.start_time(), key, live))
+            .collect();
+        sessions.sort_unstable_by_key(|(start, key, _)| (*start, *key));
+        for (_, key, live) in sessions {
+            let (at, keywords) = (live.session.at(), live.session.keywords());
+            store.membership.keywords_changed(key, at, &[], keywords);
+        }
+        for (key, live) in live {
+            let slot = store.slot(&key);
+            slot.0.lock().unwrap_or_else(PoisonError::into_inner).live = Some(live);
+        }
+        for (key, (_, former)) in kept.formers {
+            let slot = store.slot(&key);
+            slot.0.lock().unwrap_or_else(PoisonError::into_inner).former = Some(former);
+            store.remember_former(&key);
+        }
+        store.journal = Some(journal);
+        Ok(store)
+    }
+
+    /// Why nothing can be kept any more, if it is to be kept and cannot.
+    pub(super) fn broken(&self) -> Option<&str> {
+        self.journal.as_ref()?.broken()
+    }
+
     /// Looks at the session at `key` as it is after its timers; `None` if there is none.
     pub(super) fn read<R>(&self, key: &SessionKey, moment: Moment<'_>, look: impl FnOnce(&mut Live) -> R) -> Option<R> {
         let slot = Arc::clone(
@@ -171,6 +226,8 @@ impl Store {
             key,
             moment,
             state,
+            ended: None,
+            is_changed: false,
         })
     }
 
@@ -216,6 +273,9 @@ pub(super) struct Visit<'s> {
     key: &'s SessionKey,
     moment: Moment<'s>,
     state: MutexGuard<'s, State>,
+    /// Where the session was that ended.
+    ended: Option<Arc<SessionRef>>,
+    is_changed: bool,
 }
 
 impl Visit<'_> {
@@ -235,6 +295,7 @@ impl Visit<'_> {
     }
 
     fn replace(&mut self, session: Session, quietly: bool) -> &mut Live {
+        self.is_changed = true;
         let before = self.state.live.take();
         let live = Live::new(match &before {
             Some(_) => session,
@@ -275,6 +336,8 @@ impl Visit<'_> {
         let Some(live) = self.state.live.take() else {
             return;
         };
+        self.is_changed = true;
+        self.ended = Some(Arc::new(live.session.at().clone()));
         // RTA-015: nobody is tapped, since there is nothing left to read.
         self.moment
             .connections
@@ -316,8 +379,15 @@ impl Visit<'_> {
 }
 
 impl Drop for Visit<'_> {
-    /// A slot without anything in it leaves its shard, so that refused requests leave nothing behind.
+    /// What changed is kept. A slot without anything in it leaves its shard, so that refused requests leave nothing behind.
     fn drop(&mut self) {
+        if let Some(journal) = self.store.journal.as_ref().filter(|_| self.is_changed) {
+            match (&self.state.live, &self.state.former, &self.ended) {
+                (Some(live), _, _) => journal.keep_session(&live.session),
+                (None, Some(former), Some(at)) => journal.end_session(at, former),
+                _ => {}
+            }
+        }
         self.store.retire(self.key, &mut self.state);
     }
 }
