@@ -6,7 +6,7 @@
 //! is then written anew, with what is there alone.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -66,10 +66,13 @@ impl Journal {
             move |source| JournalError::Io { path, source }
         };
         fs::create_dir_all(folder).map_err(failed(folder))?;
-        let lock = folder.join(LOCK);
-        let options = File::options().create(true).truncate(false).write(true).open(&lock);
-        let lock = options.map_err(failed(&lock))?;
-        lock.try_lock().map_err(|_| JournalError::Taken(folder.to_owned()))?;
+        let place = folder.join(LOCK);
+        let options = File::options().create(true).truncate(false).write(true).open(&place);
+        let lock = options.map_err(failed(&place))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => JournalError::Taken(folder.to_owned()),
+            TryLockError::Error(error) => failed(&place)(error),
+        })?;
         let path = folder.join(JOURNAL);
         let kept = match File::open(&path) {
             Ok(file) => read(&path, file, rules)?,
