@@ -1,9 +1,10 @@
 //! `list`: what there is.
 
+use anstream::eprintln;
 use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
-use super::{SuiteSource, print, selection};
+use super::{SuiteSource, print, selection, style_error};
 use crate::suite::pattern;
 
 /// List what there is.
@@ -136,6 +137,11 @@ impl List {
                 .collect(),
         };
         if lines.is_empty() {
+            let what = match self.what {
+                What::Clauses | What::Cases => selection::unknown(&suite, &self.selectors),
+                _ => format!("nothing is named `{}`", self.selectors.join("`, `")),
+            };
+            eprintln!("{}: {what}", style_error("error"));
             return Ok(Exit::NothingExecuted);
         }
         print(&lines.join("\n"));

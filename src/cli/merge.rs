@@ -9,7 +9,7 @@ use super::compare::read_report;
 use super::exit::Exit;
 use super::reports::{self, Reports};
 use super::{print, style_error, today};
-use crate::report::merge::merge;
+use crate::report::merge::{merge, missing_shards};
 
 /// Merge JSON reports of one suite and one target.
 #[derive(Debug, Args)]
@@ -26,6 +26,7 @@ impl Merge {
     pub(super) fn execute(self) -> Result<Exit, Exit> {
         let read = |path: &PathBuf| Ok((path.display().to_string(), read_report(path)?));
         let parts = self.parts.iter().map(read).collect::<Result<Vec<_>, Exit>>()?;
+        let missing = missing_shards(&parts);
         let document = merge(parts, today()).map_err(|message| {
             eprintln!("{}: {message}", style_error("error"));
             Exit::Fault
@@ -49,6 +50,20 @@ impl Merge {
             document.summary.told(),
             document.summary.total()
         ));
-        Ok(reports::exit(&document))
+        let exit = reports::exit(&document);
+        if missing.is_empty() {
+            return Ok(exit);
+        }
+        eprintln!(
+            "{}: no report is of the shards {}",
+            style_error("error"),
+            missing.join(", ")
+        );
+        // What nobody reported cannot be said to conform.
+        Ok(if exit == Exit::Conforms {
+            Exit::Inconclusive
+        } else {
+            exit
+        })
     }
 }

@@ -114,19 +114,17 @@ impl Run {
         let options = &self.options;
         let suite = Arc::new(options.suite.load()?);
         let mut selection = selection::select(&suite, &self.selectors);
-        if selection.selected.is_empty() {
+        if !selection.idle.is_empty() {
             eprintln!(
-                "{}: no case is selected; `mpsd-conformance list` shows what there is",
-                style_error("error")
+                "{}: {}",
+                style_error("error"),
+                selection::unknown(&suite, &selection.idle)
             );
+        }
+        if selection.selected.is_empty() {
             return Ok(Exit::NothingExecuted);
         }
         if !selection.idle.is_empty() {
-            eprintln!(
-                "{}: nothing is selected by `{}`",
-                style_error("error"),
-                selection.idle.join("`, `")
-            );
             return Ok(Exit::Fault);
         }
         if let Some(shard) = options.shard {

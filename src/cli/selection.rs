@@ -2,6 +2,7 @@
 
 use crate::replay::Selected;
 use crate::suite::case::{Case, Variant};
+use crate::suite::json::expected_one_of;
 use crate::suite::{Suite, pattern};
 
 /// What selectors chose, and which of them chose nothing.
@@ -26,6 +27,34 @@ impl Selection {
         let mut kept = choose(&ids).into_iter();
         self.selected.retain(|_| kept.next().unwrap_or_default());
     }
+}
+
+/// What is wrong with selectors that choose nothing, and what was likely meant.
+pub(super) fn unknown(suite: &Suite, selectors: &[String]) -> String {
+    let told = selectors.iter().map(|selector| {
+        let is_clause = !selector.contains('/') && selector.contains(|letter: char| letter.is_ascii_digit());
+        let known: Vec<&str> = if selector.contains('/') {
+            suite.cases().iter().map(|case| case.id.as_str()).collect()
+        } else if is_clause {
+            suite.clauses().iter().map(|clause| clause.id.as_str()).collect()
+        } else {
+            suite.chapters().iter().map(|chapter| chapter.name.as_str()).collect()
+        };
+        let spelt = if is_clause {
+            selector.to_uppercase()
+        } else {
+            selector.clone()
+        };
+        let near = expected_one_of(&spelt, &known);
+        match near.strip_prefix("did you mean") {
+            Some(_) => format!("`{selector}` ({near})"),
+            None => format!("`{selector}`"),
+        }
+    });
+    format!(
+        "nothing is named {}; `mpsd-conformance list` shows the chapters, `list cases` and `list clauses` what is in them",
+        told.collect::<Vec<_>>().join(", ")
+    )
 }
 
 /// Applies selectors: a case or variant id, a chapter, a clause id, or a pattern with `*`. None selects everything.

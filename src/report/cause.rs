@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Report, document};
 use crate::replay::verdict::{Finding, Outcome, Verdict};
-use crate::snapshot::baseline::observed;
+use crate::snapshot::baseline::stable;
 
 /// How much of what was found tells one cause from another, in characters.
 const TELLING: usize = 60;
@@ -92,8 +92,9 @@ fn cause(report: &Report<'_>, outcome: &Outcome) -> Cause {
         if finding.is_setup || finding.assertion == "status" {
             cause.expected = finding.expected.clone();
         }
-        let found = observed(outcome, report.suite.schemas()).into_iter().nth(index);
-        cause.observed = found.unwrap_or_default().chars().take(TELLING).collect();
+        let found = stable(outcome, report.suite.schemas()).into_iter().nth(index);
+        let (_, observed) = found.unwrap_or_default();
+        cause.observed = observed.chars().take(TELLING).collect();
     }
     cause
 }

@@ -9,7 +9,7 @@ use super::deviations::{self, Candidate, Failure, Listed};
 use super::diagnosis::Suspect;
 use super::{Report, Standing};
 use crate::replay::verdict::{Exchange, Outcome, Verdict};
-use crate::snapshot::baseline::observed;
+use crate::snapshot::baseline::stable;
 use crate::suite::clause::{Evidence, Level, Weight};
 use crate::target::deviations::Deviation;
 
@@ -470,24 +470,28 @@ fn case(report: &Report<'_>, outcome: &Outcome) -> Case {
     let title = report.suite.cases().binary_search_by(|case| case.id.cmp(&outcome.case));
     let title = title.ok().and_then(|index| report.suite.cases().get(index));
     let is_told = outcome.verdict != Verdict::Pass || outcome.worst() > Some(Weight::Remark);
-    let observed = observed(outcome, report.suite.schemas());
-    let findings = outcome.findings.iter().zip(observed).map(|(finding, observed)| {
-        let exchange = outcome.exchanges.get(finding.exchange);
-        Finding {
-            weight: finding.weight,
-            clauses: finding.clauses.iter().map(|id| report.clause_id(id)).collect(),
-            setup: finding.is_setup,
-            exchange: finding.exchange,
-            step: exchange.map(|exchange| exchange.label.clone()),
-            speaker: exchange.map(|exchange| exchange.speaker.clone()),
-            request: exchange.map(|exchange| format!("{} {}", exchange.request.method, exchange.request.path)),
-            status: exchange.map(|exchange| exchange.response.status),
-            assertion: finding.assertion.clone(),
-            expected: finding.expected.clone(),
-            actual: finding.actual.clone(),
-            observed,
-        }
-    });
+    let stable = stable(outcome, report.suite.schemas());
+    let findings = outcome
+        .findings
+        .iter()
+        .zip(stable)
+        .map(|(finding, (assertion, observed))| {
+            let exchange = outcome.exchanges.get(finding.exchange);
+            Finding {
+                weight: finding.weight,
+                clauses: finding.clauses.iter().map(|id| report.clause_id(id)).collect(),
+                setup: finding.is_setup,
+                exchange: finding.exchange,
+                step: exchange.map(|exchange| exchange.label.clone()),
+                speaker: exchange.map(|exchange| exchange.speaker.clone()),
+                request: exchange.map(|exchange| format!("{} {}", exchange.request.method, exchange.request.path)),
+                status: exchange.map(|exchange| exchange.response.status),
+                assertion,
+                expected: finding.expected.clone(),
+                actual: finding.actual.clone(),
+                observed,
+            }
+        });
     Case {
         id: outcome.id.clone(),
         case: outcome.case.clone(),

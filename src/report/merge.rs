@@ -61,6 +61,18 @@ pub fn merge(reports: Vec<(String, Document)>, today: Date) -> Result<Document, 
     Ok(merged)
 }
 
+/// The shards of the run that no report is of, as `--shard` spells them.
+pub fn missing_shards(reports: &[(String, Document)]) -> Vec<String> {
+    let split = |report: &Document| {
+        let (place, count) = report.suite.shard.as_deref()?.split_once('/')?;
+        Some((place.parse().ok()?, count.parse().ok()?))
+    };
+    let known: Vec<(usize, usize)> = reports.iter().filter_map(|(_, report)| split(report)).collect();
+    let count = known.iter().map(|(_, count)| *count).max().unwrap_or_default();
+    let missing = (1..=count).filter(|place| !known.contains(&(*place, count)));
+    missing.map(|place| format!("{place}/{count}")).collect()
+}
+
 fn check(first: &str, merged: &Document, listed: &[Deviation], name: &str, report: &Document) -> Result<(), String> {
     let refuse =
         |what: &str, a: &str, b: &str| Err(format!("`{name}` is of another {what} than `{first}`: {b}, not {a}"));
@@ -143,6 +155,7 @@ mod tests {
         assert!(!merged.suite.partial && merged.suite.shard.is_none());
         assert_eq!((merged.summary.pass, merged.summary.fail), (1, 1));
         assert_eq!(merged.cases.first().unwrap().id, "a/x");
+        assert_eq!(missing_shards(&[("a".to_owned(), a.clone())]), ["2/2"]);
         assert!(join(vec![a]).unwrap().suite.partial);
     }
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::replay::halt::Halted;
 use crate::replay::verdict::{Finding, Outcome, Verdict};
-use crate::snapshot::baseline::observed;
+use crate::snapshot::baseline::stable;
 use crate::suite::Suite;
 use crate::suite::clause::{Clause, Weight};
 use crate::suite::signature::Signatures;
@@ -168,12 +168,12 @@ impl<'a> Report<'a> {
     }
 
     fn candidate(&self, outcome: &Outcome) -> Candidate {
-        let findings = outcome.findings.iter().zip(observed(outcome, self.suite.schemas()));
+        let findings = outcome.findings.iter().zip(stable(outcome, self.suite.schemas()));
         let failures = findings
             .filter(|(finding, _)| document::is_failure(finding.is_setup, finding.weight, self.strict))
-            .map(|(finding, observed)| Failure {
+            .map(|(finding, (assertion, observed))| Failure {
                 clauses: finding.clauses.iter().map(|id| self.clause_id(id)).collect(),
-                assertion: finding.assertion.clone(),
+                assertion,
                 observed,
             });
         let failures: Vec<Failure> = failures.collect();

@@ -89,7 +89,8 @@ impl Baseline {
         Some(Change::Differs { case, difference })
     }
 
-    /// Records a case's conversation; one of which only a part ran, or that had no verdict, is left alone.
+    /// Records a case's conversation, with all of its variants that the target can be asked; one of which only a part ran, or
+    /// that had no verdict, is left alone.
     ///
     /// A text that holds a secret is never written.
     pub fn record(
@@ -102,7 +103,7 @@ impl Baseline {
         let Self::Folder(folder) = self else {
             return Ok(None);
         };
-        let Some(told) = told(case, outcomes).filter(|told| told.is_whole) else {
+        let Some(told) = told(case, outcomes).filter(|told| told.is_complete) else {
             return Ok(None);
         };
         let id = &case.id;
@@ -129,7 +130,7 @@ impl Baseline {
         let (Self::Folder(folder), Some(Change::Differs { .. } | Change::Missing(_))) = (self, &change) else {
             return Ok(change);
         };
-        if let Some(told) = told(case, outcomes).filter(|told| told.is_whole) {
+        if let Some(told) = told(case, outcomes).filter(|told| told.is_complete) {
             let path = pending(folder, &case.id);
             if secrets.find(&told.text).is_some() {
                 return Err(SnapshotError::secret(&path));
@@ -181,6 +182,8 @@ fn pending(folder: &Path, case: &str) -> PathBuf {
 struct Told {
     /// Whether all its variants ran to a verdict.
     is_whole: bool,
+    /// Whether all those did that the target can be asked.
+    is_complete: bool,
     /// The sections of the text.
     variants: Vec<String>,
     text: String,
@@ -193,8 +196,11 @@ fn told(case: &Case, outcomes: &[Outcome]) -> Option<Told> {
         Some((section_id(outcome), outcome.text.as_deref()?))
     };
     let (variants, texts): (Vec<String>, Vec<&str>) = case.variants.iter().filter_map(told).unzip();
+    let is_out_of_reach = |outcome: &&Outcome| outcome.verdict == Verdict::NotApplicable;
+    let out_of_reach = outcomes.iter().filter(is_out_of_reach).count();
     (!variants.is_empty()).then(|| Told {
         is_whole: variants.len() == case.variants.len(),
+        is_complete: variants.len() + out_of_reach == case.variants.len(),
         variants,
         text: document(&case.title, texts),
     })
@@ -216,8 +222,9 @@ fn section_id(outcome: &Outcome) -> String {
     }
 }
 
-/// What was found instead of what was expected, finding by finding, in the words of a recorded conversation.
-pub fn observed(outcome: &Outcome, schemas: &Schemas) -> Vec<String> {
+/// What was asserted, and what was found instead of what was expected, finding by finding, in the words of a recorded
+/// conversation: nothing in them changes from run to run.
+pub fn stable(outcome: &Outcome, schemas: &Schemas) -> Vec<(String, String)> {
     if outcome.findings.is_empty() {
         return Vec::new();
     }
@@ -225,7 +232,7 @@ pub fn observed(outcome: &Outcome, schemas: &Schemas) -> Vec<String> {
     outcome
         .findings
         .iter()
-        .map(|finding| names.stable(&finding.actual))
+        .map(|finding| (names.stable(&finding.assertion), names.stable(&finding.actual)))
         .collect()
 }
 

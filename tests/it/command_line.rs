@@ -126,7 +126,7 @@ fn a_target_file_that_is_wrong_is_told_with_its_place() {
 fn a_selection_of_nothing_ends_with_3() {
     let ended = program(["run", "no-such-chapter"]);
     assert_eq!(ended.code, 3, "{ended:?}");
-    assert!(ended.stderr.contains("no case is selected"), "{ended:?}");
+    assert!(ended.stderr.contains("nothing is named `no-such-chapter`"), "{ended:?}");
 }
 
 #[test]
