@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::client::{WireError, WireResponse};
 use super::delivery::Patience;
 use super::{Replay, Selected, connection};
 use crate::suite::case::{Action, Script, Step};
 use crate::suite::json::expected_one_of;
-use crate::suite::world::Template;
+use crate::suite::world::{Identity, Template};
 
 /// How far the target's clock may be from this machine's.
 const SKEW: SignedDuration = SignedDuration::from_secs(30);
@@ -79,6 +81,7 @@ impl Replay {
             return notes;
         };
         self.templates(&mut notes, &speaker).await;
+        self.members(&mut notes).await;
         self.clock(&mut notes, &speaker).await;
         notes.extend(self.not_applicable(selection));
         notes
@@ -166,14 +169,37 @@ impl Replay {
 
     /// Whether the target is there and accepts its identities; the one that asks from here on.
     async fn reach(&self, notes: &mut Vec<Note>, now: Timestamp) -> Option<String> {
-        let path = format!("/serviceconfigs/{}/sessiontemplates", self.target.scid);
+        let list = self.templates_path();
+        let mut path = if self.target.lacks.contains("templates") {
+            self.vacant("open")
+        } else {
+            list.clone()
+        };
         let world = self.suite.world();
         let (mut accepted, mut refused) = (Vec::new(), Vec::new());
         for name in self.target.identities.keys() {
             let known = world.identities.get(name);
             let is_expired = known.is_some_and(|identity| identity.expired);
             let has_access = known.is_none_or(|identity| world.titles.get(&identity.title) != Some(&false));
-            let response = match self.ask(&path, name, 107, None).await {
+            let mut answer = self.ask(&path, name, 107, None).await;
+            if let Ok(response) = &answer
+                && path == list
+                && has_access
+                && matches!(response.status, 404 | 405 | 501)
+            {
+                notes.push(Note::new(
+                    Gravity::Problem,
+                    format!("GET {list} is answered {}", response.status),
+                    format!(
+                        "is `{}` the right `scid`, and does `baseUrl` end before `/serviceconfigs`? A service without this \
+                         list declares that `templates` is lacked",
+                        self.target.scid
+                    ),
+                ));
+                path = self.vacant("open");
+                answer = self.ask(&path, name, 107, None).await;
+            }
+            let response = match answer {
                 Ok(response) => response,
                 Err(error) => {
                     notes.push(self.unreachable(&error).await);
@@ -205,24 +231,14 @@ impl Replay {
                     "may use the service config, and its title should have no access",
                     "give it another title, or leave the identity out and declare that `titles` is lacked",
                 )),
-                404 => {
-                    let advice = format!("is `{}` the right `scid`, and does `baseUrl` end before `/serviceconfigs`?", self.target.scid);
-                    notes.push(Note::new(Gravity::Problem, "the service config is not there (404)", advice));
-                    accepted.push(name);
-                    break;
-                }
+                // There is no session at the address that was made up.
+                200 | 204 | 404 if path != list => accepted.push(name),
                 200 if is_json(&response) => accepted.push(name),
                 200 => {
                     let advice = "does `baseUrl` lead to an MPSD service?";
                     notes.push(Note::new(Gravity::Problem, "the list of templates is not JSON", advice));
                     accepted.push(name);
-                    break;
-                }
-                405 | 501 => {
-                    let advice = "declare that `templates` is lacked";
-                    notes.push(Note::new(Gravity::Doubt, format!("templates cannot be listed ({})", response.status), advice));
-                    accepted.push(name);
-                    break;
+                    path = self.vacant("open");
                 }
                 400 if self.is_tls_mistaken().await => {
                     let advice = "the port speaks TLS: `baseUrl` should begin with `https://`";
@@ -273,41 +289,52 @@ impl Replay {
 
     /// Whether the templates are there and say what the suite's say.
     async fn templates(&self, notes: &mut Vec<Note>, speaker: &str) {
-        if self.target.lacks.contains("templates") {
-            notes.push(Note::new(
-                Gravity::Doubt,
-                "templates cannot be read, and are taken on trust",
-                "",
-            ));
-            return;
-        }
+        let is_listed = async || {
+            let list = self.ask(&self.templates_path(), speaker, 107, None).await;
+            list.is_ok_and(|list| list.status == 200)
+        };
+        let is_readable = !self.target.lacks.contains("templates") && is_listed().await;
+        let mut missing = Vec::new();
         let world = self.suite.world();
-        let mut good = 0;
+        let (mut good, mut trusted) = (0, 0);
         for (name, there) in &self.target.templates {
             let Some(wanted) = world.templates.get(name) else {
                 continue;
             };
-            let path = format!("/serviceconfigs/{}/sessiontemplates/{there}", self.target.scid);
             let version = u16::try_from(wanted.contract_version).unwrap_or(107);
-            let response = match self.ask(&path, speaker, version, None).await {
+            let answer = if is_readable {
+                let path = format!("{}/{there}", self.templates_path());
+                self.ask(&path, speaker, version, None).await
+            } else {
+                // What a session is made with says what the template is.
+                self.try_session(name, speaker, version).await
+            };
+            let response = match answer {
                 Ok(response) => response,
                 Err(error) => {
                     notes.push(Note::new(Gravity::Problem, format!("template `{there}`: {error}"), ""));
                     continue;
                 }
             };
+            if !is_readable && (400..500).contains(&response.status) && response.status != 404 {
+                // There is such a template, and it wants more of a session than this one has.
+                trusted += 1;
+                continue;
+            }
             let found = serde_json::from_slice(&response.body)
                 .ok()
-                .filter(|_| response.status == 200);
+                .filter(|_| matches!(response.status, 200 | 201));
             let Some(found): Option<Value> = found else {
                 let advice = format!(
                     "provision it (`mpsd-conformance target needs` prints `{name}`), or leave it out of `templates`"
                 );
-                notes.push(Note::new(
-                    Gravity::Problem,
-                    format!("template `{there}` cannot be read ({})", response.status),
-                    advice,
-                ));
+                let status = response.status;
+                let found = if is_readable {
+                    format!("template `{there}` cannot be read ({status})")
+                } else {
+                    format!("no session can be made from template `{there}` ({status})")
+                };
+                missing.push(Note::new(Gravity::Problem, found, advice));
                 continue;
             };
             let differences = differences(wanted, &found);
@@ -321,14 +348,136 @@ impl Replay {
                 ));
             }
         }
-        notes.push(Note::new(
-            Gravity::Fine,
-            format!(
-                "{good} of {} templates are as the suite has them",
-                self.target.templates.len()
-            ),
-            "",
-        ));
+        let count = self.target.templates.len();
+        if missing.len() == count && count > 1 {
+            let first = missing.swap_remove(0);
+            notes.push(Note::new(
+                Gravity::Problem,
+                format!("{}, nor any other", first.found),
+                "is `scid` right, and are the `templates` there under these names?",
+            ));
+        } else {
+            notes.append(&mut missing);
+        }
+        let trust = match trusted {
+            0 => String::new(),
+            _ => format!(", {trusted} are taken on trust"),
+        };
+        let found = format!("{good} of {count} templates are as the suite has them{trust}");
+        notes.push(Note::new(Gravity::Fine, found, ""));
+    }
+
+    /// Whether the service takes each identity for whom the target file says it is: one session each, which is left again.
+    async fn members(&self, notes: &mut Vec<Note>) {
+        let world = self.suite.world();
+        let (mut good, mut users) = (0, 0);
+        let mut problems = Vec::new();
+        for (name, identity) in &self.target.identities {
+            let is_player = |known: &Identity| {
+                let has_access = world.titles.get(&known.title) != Some(&false);
+                let may_play = known.multiplayer_privilege && known.title_identity;
+                !known.is_server && !known.expired && may_play && has_access
+            };
+            let (Some(xuid), Some(_)) = (
+                &identity.xuid,
+                world.identities.get(name).filter(|known| is_player(known)),
+            ) else {
+                continue;
+            };
+            users += 1;
+            let problem =
+                |found: String, advice: &str| Note::new(Gravity::Problem, format!("`{name}` {found}"), advice);
+            let response = match self.try_session("open", name, 107).await {
+                Ok(response) => response,
+                Err(error) => {
+                    problems.push(problem(format!("cannot make a session: {error}"), ""));
+                    continue;
+                }
+            };
+            let document: Option<Value> = serde_json::from_slice(&response.body).ok();
+            let members = document
+                .as_ref()
+                .and_then(|document| document.get("members")?.as_object());
+            let told: Vec<&Value> = members
+                .into_iter()
+                .flat_map(|members| members.values())
+                .filter_map(|member| member.pointer("/constants/system/xuid"))
+                .collect();
+            match told.as_slice() {
+                _ if !matches!(response.status, 200 | 201) => problems.push(problem(
+                    format!("cannot make a session from template `open` ({})", response.status),
+                    "PUT of a new session with `{ \"members\": { \"me\": {} } }` is what nearly all cases begin with",
+                )),
+                [only] if only.as_str() == Some(xuid) => good += 1,
+                _ => {
+                    let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+                    let found = if told.is_empty() {
+                        "nobody".to_owned()
+                    } else {
+                        told.join(", ")
+                    };
+                    problems.push(problem(
+                        format!("is the user {found} to the service, not \"{xuid}\""),
+                        "correct `xuid`, or see whose token it is",
+                    ));
+                }
+            }
+        }
+        if good == 0 && problems.len() > 1 {
+            let first = problems.swap_remove(0);
+            let found = format!(
+                "{}, nor is it better with the other {} users",
+                first.found,
+                problems.len()
+            );
+            notes.push(Note::new(Gravity::Problem, found, first.advice));
+        } else {
+            notes.append(&mut problems);
+        }
+        if users > 0 {
+            let found = format!("{good} of {users} users are whom the target file says they are");
+            notes.push(Note::new(Gravity::Fine, found, ""));
+        }
+    }
+
+    /// Makes a session and leaves it; what the making was answered.
+    async fn try_session(&self, template: &str, speaker: &str, version: u16) -> Result<WireResponse, WireError> {
+        let path = self.vacant(template);
+        let patience = Patience {
+            expects_throttling: false,
+            pauses: self.options.exchange_limit,
+        };
+        let mut request = self.plain_read(speaker);
+        request.method = "PUT".to_owned();
+        request.path.clone_from(&path);
+        request.body = Some(Bytes::from_static(br#"{"members":{"me":{}}}"#));
+        request
+            .headers
+            .retain(|(name, _)| !name.eq_ignore_ascii_case("x-xbl-contract-version"));
+        request
+            .headers
+            .push(("X-Xbl-Contract-Version".to_owned(), version.to_string()));
+        request
+            .headers
+            .push(("Content-Type".to_owned(), "application/json".to_owned()));
+        let response = self.deliver(speaker, &mut request, patience).await?;
+        if response.status < 300 {
+            let mut leave = self.plain_read(speaker);
+            leave.method = "DELETE".to_owned();
+            leave.path = format!("{path}/members/me");
+            self.deliver(speaker, &mut leave, patience).await?;
+        }
+        Ok(response)
+    }
+
+    /// The address of a session that there is not.
+    fn vacant(&self, template: &str) -> String {
+        let there = self.target.templates.get(template).map_or(template, String::as_str);
+        format!("{}/{there}/sessions/{}", self.templates_path(), Uuid::new_v4())
+    }
+
+    fn templates_path(&self) -> String {
+        format!("/serviceconfigs/{}/sessiontemplates", self.target.scid)
     }
 
     /// Whether the clock moves, where the target says that it does.
@@ -343,7 +492,7 @@ impl Replay {
             }
             return;
         };
-        let path = format!("/serviceconfigs/{}/sessiontemplates", self.target.scid);
+        let path = self.templates_path();
         let plain = self.ask(&path, speaker, 107, None).await;
         let moved = self.ask(&path, speaker, 107, Some((header, ADVANCE))).await;
         let times = plain
@@ -537,8 +686,9 @@ fn differences(wanted: &Template, found: &Value) -> Vec<String> {
 
 fn compare(pointer: &str, wanted: &Value, found: Option<&Value>, differences: &mut Vec<String>) {
     match (wanted, found) {
-        (Value::Null, None | Some(Value::Null)) => {}
+        (Value::Null, None | Some(Value::Null)) | (Value::Bool(false), None) => {}
         (Value::Object(members), None) if members.is_empty() => {}
+        (Value::Array(items), None) if items.is_empty() => {}
         (Value::Object(members), Some(Value::Object(others))) => {
             for (key, member) in members {
                 compare(&format!("{pointer}/{key}"), member, others.get(key), differences);

@@ -79,7 +79,9 @@ fn a_target_is_tried_before_any_case_is() {
     assert_eq!(exit, 0, "{told}");
     for part in [
         "answers",
-        "identities answered as they should",
+        "24 of 24 identities answered as they should",
+        "63 of 63 templates are as the suite has them",
+        "19 of 19 users are whom the target file says they are",
         "templates are as the suite has them",
         "moves the clock",
         "can be judged",
@@ -104,9 +106,15 @@ fn a_target_is_tried_before_any_case_is() {
     finds("does not move the clock", &|target| {
         target["clock"]["advanceHeader"] = "X-Nothing".into();
     });
-    finds("the service config is not there (404)", &|target| {
+    finds("/sessiontemplates is answered 404", &|target| {
         target["scid"] = "00000000-0000-4000-8000-000000000000".into();
     });
+    finds(
+        "is the user \"2814610000000002\" to the service, not \"7\"",
+        &|target| {
+            target["identities"]["bob"]["xuid"] = "7".into();
+        },
+    );
     finds("refused as not authenticated (401): bob", &|target| {
         target["identities"]["bob"]["token"]["key"] = "expired".into();
     });
@@ -116,6 +124,24 @@ fn a_target_is_tried_before_any_case_is() {
     finds("`alice` may not use the service config", &|target| {
         target["identities"]["alice"]["token"]["key"] = "otto".into();
     });
+
+    let unread = |change: &dyn Fn(&mut Value)| {
+        service.check(|target| {
+            target["lacks"].as_array_mut().unwrap().push("templates".into());
+            change(target);
+        })
+    };
+    let (exit, told) = unread(&|_| {});
+    assert_eq!(exit, 0, "{told}");
+    let (exit, told) = unread(&|target| target["templates"]["small"] = "open".into());
+    assert_eq!(exit, 2, "what cannot be read is seen in a session: {told}");
+    assert!(
+        told.contains("template `open` is not `small`: /constants/system/maxMembersCount"),
+        "{told}"
+    );
+    let (exit, told) = unread(&|target| target["scid"] = "00000000-0000-4000-8000-000000000000".into());
+    assert_eq!(exit, 2, "{told}");
+    assert!(told.contains("nor any other"), "{told}");
 
     let (exit, told) = service.check(|target| {
         target["identities"]
