@@ -52,7 +52,6 @@ pub(in crate::reference) const SHOWN: &[&str] = &[
     "SRCH-HDL-016",
     "SRCH-QRY-003",
     "SRCH-QRY-006",
-    "SRCH-QRY-007",
     "SRCH-QRY-009",
     "SRCH-QRY-014",
     "SRCH-FLT-004",
