@@ -497,6 +497,7 @@ rules! {
         owners_block = "SRCH-HDL-016": "Whom an owner has blocked cannot join.", "It can.";
         search_is_ordered = "SRCH-QRY-003": "orderBy orders.", "It is ignored.";
         search_asks_for_people = "SRCH-QRY-006": "sessionMembers narrows a search.", "It is ignored.";
+        empty_group_is_refused = "SRCH-QRY-007": "An empty social group is refused.", "It is none.";
         session_owners_are_told = "SRCH-QRY-009": "relatedInfo tells sessionOwners.", "It does not.";
         malformed_filter_is_refused = "SRCH-QRY-014": "A malformed filter is refused.", "It is none.";
         any_may_be_compared = "SRCH-FLT-004": "any may be compared with a boolean.", "It may not.";

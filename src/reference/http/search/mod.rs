@@ -127,7 +127,12 @@ impl Call<'_> {
         };
         let malformed = || Failure::Malformed("`sessionMembers` has no object `people`.".to_owned());
         let people = members.get("people").filter(|people| people.is_object());
-        let people = self.people(people.ok_or_else(malformed)?, "sessionMembers")?;
+        let people = people.ok_or_else(malformed)?;
+        let is_empty = |name: &str| people.get(name).and_then(Value::as_str) == Some("");
+        if !self.rules().empty_group_is_refused.kept() && (is_empty("moniker") || is_empty("monikerXuid")) {
+            return Ok(None);
+        }
+        let people = self.people(people, "sessionMembers")?;
         let sessions = people.into_iter().map(|xuid| self.edge.store.all_sessions_of(xuid));
         Ok(Some(sessions.flatten().collect()))
     }
