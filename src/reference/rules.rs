@@ -335,6 +335,10 @@ rules! {
             AtOnce = "at-once": "At once: the service is told.",
             AfterGrace = "after-grace": "After 30 s, like the loss of a socket.",
         }
+        empty_filter: EmptyFilter = "X-50", "What does an empty text as search filter mean?" {
+            Refused = "refused": "Nothing: it is refused with 400, like any condition that says nothing.",
+            None = "none": "No condition.",
+        }
         any_not_equal: AnyNotEqual = "CONTRA-15", "What does `any(... ne ...)` mean in a search filter?" {
             None = "none": "No element is equal.",
             Some = "some": "Some element differs.",
@@ -493,7 +497,7 @@ rules! {
         owners_block = "SRCH-HDL-016": "Whom an owner has blocked cannot join.", "It can.";
         search_is_ordered = "SRCH-QRY-003": "orderBy orders.", "It is ignored.";
         search_asks_for_people = "SRCH-QRY-006": "sessionMembers narrows a search.", "It is ignored.";
-        empty_filter_is_refused = "SRCH-QRY-007": "An empty filter is refused.", "It is none.";
+        empty_group_is_refused = "SRCH-QRY-007": "An empty social group is refused.", "It is none.";
         session_owners_are_told = "SRCH-QRY-009": "relatedInfo tells sessionOwners.", "It does not.";
         malformed_filter_is_refused = "SRCH-QRY-014": "A malformed filter is refused.", "It is none.";
         any_may_be_compared = "SRCH-FLT-004": "any may be compared with a boolean.", "It may not.";
@@ -556,7 +560,8 @@ rules! {
         ready_is_listed_as_inactive = "SES-MEMBER-013": "The ready are listed as inactive.", "As active.";
         subscribed_titles_are_numbers = "SES-MSYS-014": "onBehalfOfTitleId is a decimal number.", "Any text will do.";
 
-        sub_protocol_is_needed = "RTA-001": "The handshake names the sub-protocol.", "It need not, and the service does not.";
+        sub_protocol_is_chosen = "RTA-001": "The service chooses the sub-protocol that the handshake offers.", "It names none.";
+        sub_protocol_may_be_left_out = "RTA-044": "The handshake need not offer the sub-protocol.", "Without it the handshake is refused.";
         unknown_resources_are_refused = "RTA-004": "An unknown resource is refused.", "It is subscribed to.";
         unsubscribing_is_answered = "RTA-005": "Unsubscribing is answered.", "It is not.";
         sequence_is_echoed = "RTA-007": "An answer has the sequence number of its request.", "It has the next one.";

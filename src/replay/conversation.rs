@@ -16,7 +16,7 @@ use super::contract;
 use super::delivery::Patience;
 use super::judge::{self, Fault};
 use super::scope::{Speaker, Variables};
-use super::socket::{Opened, Socket};
+use super::socket::{Offer, Opened, PROTOCOL_HEADER, Socket};
 use super::verdict::{Exchange, Finding, Outcome, Verdict};
 use super::{Replay, matching};
 use crate::suite::case::{Action, Body, Case, Expectation, Request, Script, Source, Step, Variant};
@@ -357,7 +357,15 @@ impl<'a> Conversation<'a> {
             copy: 1,
         };
         let mut wire = self.wire_request(request, speaker);
-        let (socket, response) = self.replay.open(&request.speaker, &mut wire, self.patience()).await?;
+        let is_left_out = request
+            .headers
+            .iter()
+            .any(|(name, values)| values.is_empty() && name.eq_ignore_ascii_case(PROTOCOL_HEADER));
+        let offer = if is_left_out { Offer::Nothing } else { Offer::Protocol };
+        let (socket, response) = self
+            .replay
+            .open(&request.speaker, &mut wire, offer, self.patience())
+            .await?;
         self.record(label.to_owned(), &request.speaker, wire, response);
         match socket {
             Opened::Open(socket) => {

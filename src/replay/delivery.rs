@@ -8,7 +8,7 @@ use jiff::fmt::rfc2822;
 
 use super::Replay;
 use super::client::{WireError, WireRequest, WireResponse};
-use super::socket::{Opened, Socket};
+use super::socket::{Offer, Opened, Socket};
 use crate::suite::case::Script;
 use crate::target::token::Token;
 
@@ -53,7 +53,7 @@ impl Replay {
         request: &mut WireRequest,
         patience: Patience,
     ) -> Result<WireResponse, WireError> {
-        self.attempt(speaker, request, patience, false)
+        self.attempt(speaker, request, patience, None)
             .await
             .map(|(_, response)| response)
     }
@@ -63,9 +63,10 @@ impl Replay {
         &self,
         speaker: &str,
         request: &mut WireRequest,
+        offer: Offer,
         patience: Patience,
     ) -> Result<(Opened, WireResponse), WireError> {
-        self.attempt(speaker, request, patience, true).await
+        self.attempt(speaker, request, patience, Some(offer)).await
     }
 
     async fn attempt(
@@ -73,7 +74,7 @@ impl Replay {
         speaker: &str,
         request: &mut WireRequest,
         patience: Patience,
-        is_socket: bool,
+        handshake: Option<Offer>,
     ) -> Result<(Opened, WireResponse), WireError> {
         let token = self.own_token(speaker, request);
         if let Some(token) = token.filter(|token| token.is_due()) {
@@ -84,8 +85,8 @@ impl Replay {
         let mut throttled = 0;
         loop {
             let permit = self.pacing.admit(speaker).await;
-            let result = if is_socket {
-                Socket::open(&self.client, &request.path, &request.headers, &self.secrets).await
+            let result = if let Some(offer) = handshake {
+                Socket::open(&self.client, &request.path, &request.headers, offer, &self.secrets).await
             } else {
                 self.client
                     .send(request)

@@ -19,6 +19,9 @@ use crate::target::secrets::Secrets;
 /// The sub-protocol of the real-time service (RTA-001).
 const PROTOCOL: &str = "rta.xboxlive.com.V2";
 
+/// The header that offers it.
+pub(super) const PROTOCOL_HEADER: &str = "Sec-WebSocket-Protocol";
+
 /// The most frames that are kept of a socket.
 const MAX_FRAMES: usize = 10_000;
 
@@ -31,6 +34,15 @@ pub(super) struct Socket {
     sink: SplitSink<WebSocketStream<Stream>, Message>,
     inbox: Arc<Inbox>,
     reader: tokio::task::AbortHandle,
+}
+
+/// What a handshake offers beside the headers that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// The sub-protocol, unless the headers name one.
+    Protocol,
+    /// Nothing: the step leaves the sub-protocol out.
+    Nothing,
 }
 
 /// What comes of opening a socket.
@@ -57,10 +69,11 @@ impl Socket {
         client: &Client,
         path: &str,
         headers: &[(String, String)],
+        offer: Offer,
         secrets: &Arc<Secrets>,
     ) -> Result<(Opened, WireResponse), WireError> {
         let limit = client.timeout();
-        let attempt = Self::connect(client, path, headers, secrets);
+        let attempt = Self::connect(client, path, headers, offer, secrets);
         tokio::time::timeout(limit, attempt)
             .await
             .map_err(|_| WireError::Timeout(limit))?
@@ -70,6 +83,7 @@ impl Socket {
         client: &Client,
         path: &str,
         headers: &[(String, String)],
+        offer: Offer,
         secrets: &Arc<Secrets>,
     ) -> Result<(Opened, WireResponse), WireError> {
         let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
@@ -83,11 +97,11 @@ impl Socket {
             .header("Upgrade", "websocket")
             .header("Sec-WebSocket-Version", "13")
             .header("Sec-WebSocket-Key", generate_key());
-        if !headers
+        let is_named = headers
             .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"))
-        {
-            request = request.header("Sec-WebSocket-Protocol", PROTOCOL);
+            .any(|(name, _)| name.eq_ignore_ascii_case(PROTOCOL_HEADER));
+        if offer == Offer::Protocol && !is_named {
+            request = request.header(PROTOCOL_HEADER, PROTOCOL);
         }
         for (name, value) in headers {
             request = request.header(name.as_str(), value.as_str());

@@ -90,6 +90,11 @@ pub fn contract_path<'a>(
     if socket.to_ascii_lowercase().contains("rta.xboxlive.com") {
         return Some(path);
     }
+    // Clients open it without a sub-protocol, too.
+    let is_upgraded = header(headers, "upgrade").is_some_and(|name| name.eq_ignore_ascii_case("websocket"));
+    if is_upgraded && socket.is_empty() && lower == "/connect" {
+        return Some(path);
+    }
     let start = lower.find("/handles")?;
     let inner = path.get(start..)?;
     (says_so && schemas.operation(method, inner).is_some()).then_some(inner)

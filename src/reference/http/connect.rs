@@ -32,8 +32,10 @@ impl Edge {
         {
             return Err(Failure::UpgradeRequired);
         }
-        let is_named = self.provisions.rules.sub_protocol_is_needed.kept();
-        if is_named && !lists(headers, &header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL) {
+        let rules = &self.provisions.rules;
+        let is_offered = lists(headers, &header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
+        // RTA-044: many clients offer none.
+        if !is_offered && !rules.sub_protocol_may_be_left_out.kept() {
             return Err(Failure::Malformed(format!("Expected the sub-protocol `{PROTOCOL}`.")));
         }
         let upgrade = parts.extensions.get::<OnUpgrade>().cloned();
@@ -59,7 +61,7 @@ impl Edge {
         let headers = answer.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        if is_named {
+        if is_offered && rules.sub_protocol_is_chosen.kept() {
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
         }
         if let Ok(accept) = HeaderValue::try_from(derive_accept_key(key.as_bytes())) {

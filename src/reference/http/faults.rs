@@ -302,6 +302,7 @@ async fn searches(s: &mut Scribe) {
         json!({}),
         json!({ "orderBy": "level asc" }),
         json!({ "sessionMembers": people }),
+        json!({ "sessionMembers": { "people": { "moniker": "", "monikerXuid": "101" } } }),
         json!({ "filter": "" }),
         json!({ "filter": "nothing" }),
         json!({ "filter": "tags/any(d:tolower(d) eq 'Rank')" }),

@@ -10,7 +10,7 @@ use super::super::config::decimal;
 use super::super::failure::Failure;
 use super::super::handle::read_xuid;
 use super::super::provisions::folded;
-use super::super::rules::Rules;
+use super::super::rules::{EnumCase, Rules};
 use super::super::session::{Capability, Restriction, Session, Status, Visibility, time_text};
 use super::super::session_ref::SessionKey;
 use super::super::store::{Part, Place};
@@ -122,7 +122,11 @@ impl Call<'_> {
         let rules = self.rules();
         let malformed = |what: &str| Failure::Malformed(format!("The query parameter {what}."));
         let private = self.flag("private")?;
-        let visibility = self.parameter("visibility");
+        // One page of the documentation spells its only value `Open`.
+        let visibility = self.parameter("visibility").map(|text| match rules.enum_case {
+            EnumCase::Any => text.to_ascii_lowercase(),
+            EnumCase::Exact => text,
+        });
         match visibility.as_deref() {
             None | Some("open" | "visible" | "full") => {}
             Some("private") if private || !rules.private_needs_private.kept() => {}

@@ -1,4 +1,4 @@
-//! Reading session templates (TPL-001, TPL-002).
+//! Reading session templates (TPL-001, TPL-002, TPL-016).
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -11,13 +11,11 @@ use super::{Call, answer};
 impl Call<'_> {
     pub(super) fn list_templates(&self, scid: &str) -> Result<Response, Failure> {
         let config = self.edge.provisions.service_config(scid, self.caller)?;
-        let named = |template: &Template| {
-            let mut document = Map::new();
-            document.insert("name".to_owned(), json!(template.name));
-            document.extend(body(template));
-            Value::Object(document)
-        };
-        let results: Vec<_> = config.templates().into_iter().map(named).collect();
+        let results: Vec<_> = config
+            .templates()
+            .into_iter()
+            .map(|template| json!(template.name))
+            .collect();
         Ok(answer::document(StatusCode::OK, &json!({ "results": results })))
     }
 

@@ -830,7 +830,9 @@ async fn templates_are_listed_and_shown() {
     let stage = Stage::new();
     let base = format!("/serviceconfigs/{SCID}/sessiontemplates");
     let list = stage.get("alice", &base).await.json();
-    assert_eq!(list["results"].as_array().unwrap().len(), 3);
+    let names = list["results"].as_array().unwrap();
+    assert_eq!(names.len(), 3);
+    assert!(names.contains(&json!("private")), "{list}");
     let one = stage.get("alice", &format!("{base}/PRIVATE")).await.json();
     assert_eq!(one["constants"]["system"]["visibility"], "private");
     stage.get("alice", &format!("{base}/none")).await.assert_text(404);

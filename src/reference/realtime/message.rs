@@ -59,13 +59,15 @@ impl Request {
     }
 }
 
-/// Whether a resource is the session directory's: `https://{host}/connections/`, in any case (RTA-008).
+/// Whether a resource is the session directory's: `https://{host}/connections/`, in any case (RTA-008). A client that
+/// comes back may put the id of its former connection behind it; it gets a new one all the same (RTA-045).
 pub(super) fn is_connections(resource: &str) -> bool {
     let resource = resource.to_ascii_lowercase();
     let Some((host, path)) = resource.strip_prefix("https://").and_then(|rest| rest.split_once('/')) else {
         return false;
     };
-    !host.is_empty() && matches!(path, "connections/" | "connections")
+    let former = |id: &str| id.is_empty() || Uuid::try_parse(id).is_ok();
+    !host.is_empty() && (path == "connections" || path.strip_prefix("connections/").is_some_and(former))
 }
 
 /// RTA-003; `ConnectionId` with a capital C (RTA-008).
@@ -121,6 +123,7 @@ mod tests {
             "https://sessiondirectory.xboxlive.com/connections/",
             "HTTPS://SessionDirectory.xboxlive.com/Connections/",
             "https://localhost:8730/connections",
+            "https://sessiondirectory.xboxlive.com/connections/D8A1B0E2-7348-4A27-BCDE-C083579DD113",
         ] {
             assert!(is_connections(known), "{known}");
         }

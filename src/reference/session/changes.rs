@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Session;
 use super::member::{ChangeType, Subscription};
+use super::servers::Server;
 
 /// The kinds of change between two states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +50,9 @@ impl Changes {
         };
         if joinability(before) != joinability(after) {
             changes.add(ChangeType::Joinability);
+        }
+        if server(before, "tournaments") != server(after, "tournaments") {
+            changes.add(ChangeType::Tournaments);
         }
         if matchmaking_status(before) != matchmaking_status(after) {
             changes.add(ChangeType::MatchmakingStatus);
@@ -97,10 +101,12 @@ impl Changes {
 }
 
 fn matchmaking_status(session: &Session) -> Option<&serde_json::Value> {
+    server(session, "matchmaking")?.system.get("status")
+}
+
+fn server<'s>(session: &'s Session, name: &str) -> Option<&'s Server> {
     let mut servers = session.servers.iter();
-    servers
-        .find(|(name, _)| name == "matchmaking")
-        .and_then(|(_, server)| server.system.get("status"))
+    servers.find(|(own, _)| own == name).map(|(_, server)| &**server)
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub enum ChangeType {
     CustomProperty,
     /// Some member's `properties.custom`.
     MembersCustomProperty,
+    /// The server entry `tournaments`.
+    Tournaments,
 }
 
 impl ChangeType {
@@ -64,6 +66,7 @@ impl ChangeType {
         ("joinability", Self::Joinability),
         ("customProperty", Self::CustomProperty),
         ("membersCustomProperty", Self::MembersCustomProperty),
+        ("tournaments", Self::Tournaments),
     ];
 
     /// The value in documents.
@@ -700,6 +703,8 @@ fn read_measurements(value: &Value, session: &Constants, at: &At<'_>) -> Result<
                 "latency" | "bandwidthDown" | "bandwidthUp" => {
                     at.amount(value)?;
                 }
+                // The official client sends null where the title gave nothing.
+                "custom" if value.is_null() => {}
                 "custom" => {
                     at.object(value)?;
                 }

@@ -316,8 +316,8 @@ fn a_write_may_say_nothing_that_the_contract_does_not_know() {
          Violation /members SES-RSV-003 required: the member `reserve_0` is missing\n\
          Violation /members/bob SES-BODY-009 additionalProperties: the member `bob` is not known here\n\
          Violation /members/reserve_1/constants/system SES-RSV-005 required: the member `xuid` is missing\n\
-         Violation /properties/system/joinRestriction SES-RESTR-001 enum: \
-         expected one of none, local, followed, found the string \"Followed\""
+         Remark /properties/system/joinRestriction SES-RESTR-001 x-enum: \
+         expected the spelling \"followed\", found \"Followed\""
     );
 }
 

@@ -14,7 +14,7 @@ use super::handles::Include;
 use super::{Call, answer};
 use crate::reference::failure::Failure;
 use crate::reference::handle::Handle;
-use crate::reference::rules::Rules;
+use crate::reference::rules::{EmptyFilter, Rules};
 use crate::reference::search::{Filter, Order, Query, RoleFacts, SearchHandle, SessionFacts, Sessions};
 use crate::reference::session::{Capability, Grant, Session, Visibility};
 use crate::reference::session_ref::SessionKey;
@@ -90,7 +90,7 @@ impl Call<'_> {
         let needed = |name: &str| text(name)?.ok_or_else(|| malformed(format!("`{name}` is missing")));
         let (scid, template_name) = (needed("scid")?, needed("templateName")?);
         let rules = self.rules();
-        let given = text("filter")?.filter(|text| !text.is_empty() || rules.empty_filter_is_refused.kept());
+        let given = text("filter")?.filter(|text| !text.is_empty() || rules.empty_filter == EmptyFilter::Refused);
         let filter = match given.map(|text| Filter::parse_under(text, rules)).transpose() {
             Err(_) if !rules.malformed_filter_is_refused.kept() => None,
             filter => filter.map_err(|error| malformed(format!("`filter`, {error}")))?,
@@ -127,7 +127,12 @@ impl Call<'_> {
         };
         let malformed = || Failure::Malformed("`sessionMembers` has no object `people`.".to_owned());
         let people = members.get("people").filter(|people| people.is_object());
-        let people = self.people(people.ok_or_else(malformed)?, "sessionMembers")?;
+        let people = people.ok_or_else(malformed)?;
+        let is_empty = |name: &str| people.get(name).and_then(Value::as_str) == Some("");
+        if !self.rules().empty_group_is_refused.kept() && (is_empty("moniker") || is_empty("monikerXuid")) {
+            return Ok(None);
+        }
+        let people = self.people(people, "sessionMembers")?;
         let sessions = people.into_iter().map(|xuid| self.edge.store.all_sessions_of(xuid));
         Ok(Some(sessions.flatten().collect()))
     }
