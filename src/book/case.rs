@@ -9,16 +9,23 @@ use super::{Add, Book, facts};
 use crate::report::Standing;
 use crate::report::html::clean;
 use crate::snapshot::{Section, sections};
-use crate::suite::case::{Case, Variant};
+use crate::suite::case::{Case, Step, Variant};
 
 pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     for case in book.suite.cases() {
         let page = Page::new(book, format!("cases/{}.html", case.id));
-        let said = book.suite.files().snapshot(&case.id).map(|file| sections(&file));
-        let text = book.suite.files().get(&format!("cases/{}.json", case.id)).unwrap_or_default();
+        let said = sections(&book.suite.files().snapshot(&case.id).unwrap_or_default());
+        let text = book
+            .suite
+            .files()
+            .get(&format!("cases/{}.json", case.id))
+            .unwrap_or_default();
         let name = chapter_of(&case.id);
         let chapter = book.suite.chapters().iter().find(|chapter| chapter.name == name);
-        let clauses = case.variants.iter().flat_map(|variant| variant.clauses.iter().chain(&variant.judged));
+        let clauses = case
+            .variants
+            .iter()
+            .flat_map(|variant| variant.clauses.iter().chain(&variant.judged));
         let clauses = facts::once_each(clauses.filter_map(|id| book.suite.clause(id)));
         let body = html! {
             h1 { (page.prose(&case.title)) }
@@ -34,11 +41,15 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
                 @if let Some(verdict) = judged(book, variant) { p { "In the run: " (verdict) } }
             }
             h2 { "The conversation" }
-            @match said.as_deref() {
-                Some([only]) => (exchanges(only)),
-                Some(several) => (folded(case, several)),
-                None => p { "Nothing is recorded of it." },
+            @if let [only] = said.as_slice() { (exchanges(case, only, None)) } @else {
+                @for (place, section) in said.iter().enumerate() {
+                    details.variant open[place == 0] {
+                        summary { (clean(&case.id)) b { (clean(&section.id)) } }
+                        (exchanges(case, section, said.first().filter(|_| place > 0)))
+                    }
+                }
             }
+            @if said.is_empty() { p { "Nothing is recorded of it." } }
             details.source {
                 summary { "The case as it is written" }
                 pre { (clean(text)) }
@@ -51,12 +62,24 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
 /// The variants, with the values that make them differ.
 fn variants(book: &Book<'_>, case: &Case, text: &str) -> Markup {
     let file: Value = serde_json::from_str(text).unwrap_or_default();
-    let list = |pointer: &str| file.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
+    let list = |pointer: &str| {
+        file.pointer(pointer)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
     let (columns, rows) = (list("/table/columns"), list("/table/rows"));
     let of = |variant: &Variant| {
         let rows = rows.iter().filter_map(Value::as_array);
-        let name = variant.id.strip_prefix(&case.id)?.strip_prefix('#')?.split('@').next()?;
-        rows.into_iter().find(|row| row.first().and_then(Value::as_str) == Some(name)).cloned()
+        let name = variant
+            .id
+            .strip_prefix(&case.id)?
+            .strip_prefix('#')?
+            .split('@')
+            .next()?;
+        rows.into_iter()
+            .find(|row| row.first().and_then(Value::as_str) == Some(name))
+            .cloned()
     };
     html! {
         h2 { "Its variants" }
@@ -87,23 +110,37 @@ fn judged(book: &Book<'_>, variant: &Variant) -> Option<Markup> {
     Some(verdict(Standing::Judged(*found)))
 }
 
-/// The first variant as it was, the others folded up.
-fn folded(case: &Case, sections: &[Section]) -> Markup {
+/// What was said in a variant; what is the same in the first one is not said again.
+fn exchanges(case: &Case, section: &Section, first: Option<&Section>) -> Markup {
+    let is_it = |variant: &&Variant| variant.id.strip_prefix(&case.id) == Some(&section.id);
+    let variant = case.variants.iter().find(is_it).or(case.variants.first());
+    let scripts = case.scripts();
+    let steps: Vec<&Step> = variant
+        .map(|variant| scripts.of(variant).steps().collect())
+        .unwrap_or_default();
     html! {
-        @for (place, section) in sections.iter().enumerate() {
-            details.variant open[place == 0] {
-                summary { (clean(&case.id)) b { (clean(&section.id)) } }
-                (exchanges(section))
-            }
+        @for exchange in &section.exchanges {
+            @let step = exchange.place().and_then(|place| steps.get(place.checked_sub(1)?));
+            h3 { "Step " (clean(&exchange.step)) ", " (clean(&exchange.speaker)) " " small { (step.copied().map(told).unwrap_or_default()) } }
+            @if first.is_some_and(|first| first.exchanges.contains(exchange)) { p { small { "As in the first variant." } } } @else { (http(exchange)) }
         }
     }
 }
 
-fn exchanges(section: &Section) -> Markup {
-    html! {
-        @for exchange in &section.exchanges {
-            h3 { "Step " (clean(&exchange.step)) ", " (clean(&exchange.speaker)) }
-            (http(exchange))
-        }
+/// What a step is there for, as far as the exchange does not show it.
+fn told(step: &Step) -> String {
+    let mut told: Vec<String> = Vec::new();
+    if step.is_setup {
+        told.push("preparing".to_owned());
     }
+    if let Some(after) = step.after {
+        told.push(format!("{after} ms later"));
+    }
+    if let Some(within) = step.within {
+        told.push(format!("again and again for {within} ms, until it holds"));
+    }
+    if step.expectations().any(|expect| expect.guarded().is_some()) {
+        told.push("nothing may have changed".to_owned());
+    }
+    told.join("; ")
 }

@@ -73,7 +73,7 @@ fn article(page: &Page<'_, '_>, clause: &Clause) -> Markup {
                     dt { "Faults" } dd { "none breaks it on purpose: " (page.prose(reason)) }
                 }
             }
-            @if let Some(example) = facts::example_of(book.suite, clause, cases) { (page.example(&example, "On the wire", false)) }
+            @if let Some(example) = facts::example_of(book.suite, clause, cases) { (page.example(&example, false)) }
         }
     }
 }
@@ -106,7 +106,10 @@ fn disputed(page: &Page<'_, '_>, entry: &LedgerEntry) -> Markup {
 
 /// The fields that name a clause: the document and the path.
 fn fields<'b>(book: &'b Book<'_>, clause: &Clause) -> Vec<(&'b str, &'b str)> {
-    let all = book.documents.iter().flat_map(|(name, fields)| fields.iter().map(move |field| (*name, field)));
+    let all = book
+        .documents
+        .iter()
+        .flat_map(|(name, fields)| fields.iter().map(move |field| (*name, field)));
     let is_it = |id: &String| book.suite.clause(id).is_some_and(|found| found.id == clause.id);
     let named = all.filter(|(_, field)| field.clause.as_ref().is_some_and(is_it));
     named.map(|(name, field)| (name, field.path.as_str())).collect()

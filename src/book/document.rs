@@ -35,8 +35,9 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
         let body = html! {
             h1 { (clean(&title)) " " small { code { (name) } } }
             p.lead { (page.prose(&said(name, "description"))) }
-            @if !uses.is_empty() { p { @for (index, (way, operation)) in uses.iter().enumerate() {
-                @if index > 0 { ", " } (way) " " (page.operation(operation))
+            dl.facts { @for (way, operations) in &uses { @if !operations.is_empty() {
+                dt { (way) }
+                dd { @for (index, operation) in operations.iter().enumerate() { @if index > 0 { ", " } (page.operation(operation)) } }
             } } }
             @if !fields.is_empty() { (table(&page, fields)) }
             details.source { summary { "The JSON Schema" } pre { (clean(&schema.unwrap_or_default())) } }
@@ -45,23 +46,27 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     }
 }
 
-/// The operations that take a document or answer it.
-fn uses(book: &Book<'_>, name: &str) -> Vec<(&'static str, String)> {
+/// The operations that take a document, and those that answer it.
+fn uses(book: &Book<'_>, name: &str) -> [(&'static str, Vec<String>); 2] {
     let schemas = book.suite.schemas();
-    let is_it = |known: &str| [104, 107].iter().any(|version| schemas.resolve(known, *version) == Some(name));
-    let mut uses = Vec::new();
+    let is_it = |known: &str| {
+        [104, 107]
+            .iter()
+            .any(|version| schemas.resolve(known, *version) == Some(name))
+    };
+    let (mut takers, mut givers) = (Vec::new(), Vec::new());
     for path in &schemas.operations().operations {
         for (verb, method) in &path.methods {
             let operation = format!("{verb} {}", path.id);
             if method.request.as_ref().is_some_and(|request| is_it(&request.schema)) {
-                uses.push(("taken by", operation.clone()));
+                takers.push(operation.clone());
             }
             if method.responses.values().flatten().any(|schema| is_it(schema)) {
-                uses.push(("answered by", operation));
+                givers.push(operation);
             }
         }
     }
-    uses
+    [("Taken by", takers), ("Answered by", givers)]
 }
 
 fn table(page: &Page<'_, '_>, fields: &[Field]) -> Markup {
@@ -72,7 +77,7 @@ fn table(page: &Page<'_, '_>, fields: &[Field]) -> Markup {
                 th scope="row" { a href=(page.to(&page.path, &field.path)) { code { (clean(&field.path)) } } }
                 td { (page.prose(&field.description))
                     @if field.is_required { " " small { "Always there." } }
-                    @if let Some(volatile) = &field.volatile { " " small { "Changes from run to run: " (clean(volatile)) "." } } }
+                    @if field.volatile.is_some() { " " small { "Differs from run to run." } } }
                 td data-label="type" { (clean(&field.kind)) }
                 td data-label="unit" { @if let Some(unit) = &field.unit { (clean(unit)) } }
                 td data-label="default" { @if let Some(default) = &field.default { code { (clean(default)) } } }

@@ -131,12 +131,16 @@ pub fn header<'a>(suite: &'a Suite, name: &str) -> Option<Header<'a>> {
         let fields = schemas.fields("headers");
         fields.into_iter().find(|field| &field.path == known)
     });
-    let clauses = suite.clauses().iter();
+    let own = field.as_ref().and_then(|field| suite.clause(field.clause.as_ref()?));
+    let said = suite
+        .clauses()
+        .iter()
+        .filter(|clause| mentions(&clause.statement, name));
     Some(Header {
         name,
         asked: asked.map(|(_, about)| about.as_str()),
+        clauses: once_each(own.into_iter().chain(said)),
         answered: field,
-        clauses: clauses.filter(|clause| mentions(&clause.statement, name)).collect(),
     })
 }
 
@@ -198,7 +202,9 @@ pub fn example_of<'a>(suite: &'a Suite, clause: &Clause, cases: &[&'a str]) -> O
         let section = said.find(|section| suffix.is_empty() || section.id == suffix)?;
         let exchanges = section.exchanges.into_iter();
         // A step may wait in silence; what was said before is what led there.
-        let exchange = exchanges.filter(|exchange| exchange.place().is_some_and(|place| place <= step)).last()?;
+        let exchange = exchanges
+            .filter(|exchange| exchange.place().is_some_and(|place| place <= step))
+            .last()?;
         Some(Example {
             case: &case.id,
             exchange,

@@ -12,7 +12,10 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     let suite = book.suite;
     let operations = suite.schemas().operations().operations.iter();
     let operations = operations.flat_map(|path| path.methods.iter().map(move |(verb, method)| (path, verb, method)));
-    let fields = book.documents.iter().flat_map(|(name, fields)| fields.iter().map(move |field| (*name, field)));
+    let fields = book
+        .documents
+        .iter()
+        .flat_map(|(name, fields)| fields.iter().map(move |field| (*name, field)));
     let body = html! {
         h1 { "Index" }
         form #find role="search" hidden {

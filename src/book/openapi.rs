@@ -1,6 +1,7 @@
 //! The same for tools: OpenAPI 3.1, which takes the suite's schemas as they are.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
@@ -99,13 +100,19 @@ impl Components<'_, '_> {
                 "content": { "application/json": { "schema": self.any_of(std::slice::from_ref(&request.schema)) } },
             });
         }
-        let common = table.responses.iter().filter(|(status, _)| !method.responses.contains_key(status));
+        let common = table
+            .responses
+            .iter()
+            .filter(|(status, _)| !method.responses.contains_key(status));
         let mut answers: Vec<_> = method.responses.iter().chain(common).collect();
         answers.sort_by_key(|(status, _)| **status);
         let answers = answers.into_iter().map(|(status, schemas)| {
             let ids = method.clauses.get(status).or_else(|| table.clauses.get(status));
             let seen = self.book.wire.seen(&path.id, verb, *status);
-            let headers = seen.into_iter().flat_map(|seen| &seen.headers).filter(|name| *name != "Content-Type");
+            let headers = seen
+                .into_iter()
+                .flat_map(|seen| &seen.headers)
+                .filter(|name| *name != "Content-Type");
             let headers: Map<String, Value> = headers
                 .map(|name| (name.clone(), json!({ "$ref": format!("#/components/headers/{name}") })))
                 .collect();
@@ -119,19 +126,29 @@ impl Components<'_, '_> {
     fn answer(&mut self, status: u16, schemas: &[String], ids: &[String], headers: Map<String, Value>) -> Value {
         let mut description = facts::reason(status).to_owned();
         for clause in ids.iter().filter_map(|id| self.book.suite.clause(id)) {
-            description.push_str(&format!("\n\n{}: {}", clause.id, clause.statement));
+            let _ = write!(description, "\n\n{}: {}", clause.id, clause.statement);
         }
         let mut answer = json!({ "description": description, "x-clauses": ids });
         if !headers.is_empty() {
             answer["headers"] = headers.into();
         }
         let mut content = Map::new();
-        let documents: Vec<String> = schemas.iter().filter(|name| !["none", "text"].contains(&name.as_str())).cloned().collect();
+        let documents: Vec<String> = schemas
+            .iter()
+            .filter(|name| !["none", "text"].contains(&name.as_str()))
+            .cloned()
+            .collect();
         if !documents.is_empty() {
-            content.insert("application/json".to_owned(), json!({ "schema": self.any_of(&documents) }));
+            content.insert(
+                "application/json".to_owned(),
+                json!({ "schema": self.any_of(&documents) }),
+            );
         }
         if let Some(text) = schemas.iter().find(|name| *name == "text") {
-            content.insert("text/plain".to_owned(), json!({ "schema": self.any_of(std::slice::from_ref(text)) }));
+            content.insert(
+                "text/plain".to_owned(),
+                json!({ "schema": self.any_of(std::slice::from_ref(text)) }),
+            );
         }
         if !content.is_empty() {
             answer["content"] = content.into();
@@ -144,11 +161,16 @@ impl Components<'_, '_> {
         let schemas = self.book.suite.schemas();
         let mut known: Vec<&str> = Vec::new();
         for name in names {
-            let renderings = [107, 104].into_iter().filter_map(|version| schemas.resolve(name, version));
+            let renderings = [107, 104]
+                .into_iter()
+                .filter_map(|version| schemas.resolve(name, version));
             known.extend(renderings);
         }
         known.dedup();
-        let mut references: Vec<Value> = known.iter().map(|name| json!({ "$ref": self.reference(name, None) })).collect();
+        let mut references: Vec<Value> = known
+            .iter()
+            .map(|name| json!({ "$ref": self.reference(name, None) }))
+            .collect();
         match references.len() {
             1 => references.remove(0),
             _ => json!({ "anyOf": references }),
@@ -159,7 +181,7 @@ impl Components<'_, '_> {
         self.wanted.insert((document.to_owned(), definition.map(str::to_owned)));
         match definition {
             None => format!("#/components/schemas/{document}"),
-            Some(definition) => format!("#/components/schemas/{document}.{definition}"),
+            Some(definition) => format!("#/components/schemas/{}", key(document, definition)),
         }
     }
 
@@ -172,7 +194,7 @@ impl Components<'_, '_> {
             let document = self.book.suite.schemas().document(name).cloned().unwrap_or_default();
             let (key, mut value) = match definition {
                 None => (name.clone(), document),
-                Some(definition) => (format!("{name}.{definition}"), document["$defs"][definition].clone()),
+                Some(definition) => (key(name, definition), document["$defs"][definition].clone()),
             };
             if let (None, Value::Object(document)) = (definition, &mut value) {
                 document.retain(|keyword, _| !["$schema", "$id", "$defs"].contains(&keyword.as_str()));
@@ -196,8 +218,8 @@ impl Components<'_, '_> {
                             let target = self.book.suite.schemas().follow(name, reference);
                             let moved = target.map(|target| {
                                 let inside = target.pointer.strip_prefix("/$defs/");
-                                let (definition, rest) = inside
-                                    .map_or((None, target.pointer), |inside| match inside.find('/') {
+                                let (definition, rest) =
+                                    inside.map_or((None, target.pointer), |inside| match inside.find('/') {
                                         Some(end) => (Some(&inside[..end]), &inside[end..]),
                                         None => (Some(inside), ""),
                                     });
@@ -216,12 +238,22 @@ impl Components<'_, '_> {
     }
 
     fn parameters(&self, table: &Operations) -> Value {
-        let versions: BTreeSet<u16> = self.book.suite.cases().iter().flat_map(|case| &case.variants).map(|variant| variant.version).collect();
+        let versions: BTreeSet<u16> = self
+            .book
+            .suite
+            .cases()
+            .iter()
+            .flat_map(|case| &case.variants)
+            .map(|variant| variant.version)
+            .collect();
         let paths = table.parameters.iter().map(|(name, about)| {
             let told = json!({ "name": name, "in": "path", "required": true, "description": about, "schema": { "type": "string" } });
             (name.clone(), told)
         });
-        let headers = table.request_headers.iter().filter(|(name, _)| !TOLD_ELSEWHERE.contains(&name.as_str()));
+        let headers = table
+            .request_headers
+            .iter()
+            .filter(|(name, _)| !TOLD_ELSEWHERE.contains(&name.as_str()));
         let headers = headers.map(|(name, about)| {
             let (is_required, schema) = match name.as_str() {
                 CONTRACT => (true, json!({ "type": "integer", "enum": versions })),
@@ -234,7 +266,13 @@ impl Components<'_, '_> {
     }
 
     fn headers(&mut self) -> Value {
-        let document = self.book.suite.schemas().document("headers").cloned().unwrap_or_default();
+        let document = self
+            .book
+            .suite
+            .schemas()
+            .document("headers")
+            .cloned()
+            .unwrap_or_default();
         let properties = document["properties"].as_object().cloned().unwrap_or_default();
         let told = properties.into_iter().map(|(name, mut schema)| {
             self.relocate("headers", &mut schema);
@@ -247,6 +285,11 @@ impl Components<'_, '_> {
         });
         Value::Object(told.collect())
     }
+}
+
+/// What a definition inside a document is called; a dot would be a module to some generators of code.
+fn key(document: &str, definition: &str) -> String {
+    format!("{definition}-of-{document}")
 }
 
 fn parameter(name: &str) -> Value {

@@ -2,8 +2,9 @@
 
 use maud::{Markup, html};
 
+use super::facts::Example;
 use super::page::Page;
-use super::{Add, Book, facts};
+use super::{Add, Book};
 use crate::report::html::clean;
 use crate::suite::schemas::{Method, OperationPath};
 
@@ -38,7 +39,9 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
 
 fn address(page: &Page<'_, '_>, path: &OperationPath) -> Markup {
     let parameters = &page.book.suite.schemas().operations().parameters;
-    let own = parameters.iter().filter(|(name, _)| path.path.contains(&format!("{{{name}}}")));
+    let own = parameters
+        .iter()
+        .filter(|(name, _)| path.path.contains(&format!("{{{name}}}")));
     html! {
         h1 { (page.prose(&path.description)) }
         p.address { code { (clean(&path.path)) } }
@@ -61,9 +64,7 @@ fn address(page: &Page<'_, '_>, path: &OperationPath) -> Markup {
                 h3 { "Answers" }
                 (answers(page, path, verb, method))
                 h3 { "On the wire" }
-                @for (place, (status, example)) in examples(page.book, path, verb, method).enumerate() {
-                    (page.example(example, &format!("{status} {}", facts::reason(status)), place == 0))
-                }
+                @for (place, example) in examples(page.book, path, verb, method).enumerate() { (page.example(example, place == 0)) }
             }
         }
         h2 { "Any operation" }
@@ -73,10 +74,22 @@ fn address(page: &Page<'_, '_>, path: &OperationPath) -> Markup {
 
 /// The schema of a document at contracts 104 and 105, where it is another.
 fn older<'b>(book: &'b Book<'_>, schema: &str) -> Option<&'b str> {
-    book.suite.schemas().resolve(schema, 104).filter(|older| *older != schema)
+    book.suite
+        .schemas()
+        .resolve(schema, 104)
+        .filter(|older| *older != schema)
 }
 
 fn answers(page: &Page<'_, '_>, path: &OperationPath, verb: &str, method: &Method) -> Markup {
+    let common = &page.book.suite.schemas().operations().clauses;
+    let clauses = |status| {
+        method
+            .clauses
+            .get(status)
+            .or_else(|| common.get(status))
+            .into_iter()
+            .flatten()
+    };
     html! {
         div.scroll { table.stack {
             thead { tr { th { "status" } th { "body" } th { "headers" } th { "clauses" } } }
@@ -88,7 +101,7 @@ fn answers(page: &Page<'_, '_>, path: &OperationPath, verb: &str, method: &Metho
                         @for name in &seen.headers { (page.header(name)) " " }
                     }
                 }
-                td data-label="clauses" { @if let Some(ids) = method.clauses.get(status) { (page.clauses(ids)) } }
+                td data-label="clauses" { (page.clauses(clauses(status))) }
             } } }
         } }
     }
@@ -99,16 +112,20 @@ fn examples<'b>(
     path: &'b OperationPath,
     verb: &'b str,
     method: &'b Method,
-) -> impl Iterator<Item = (u16, &'b facts::Example<'b>)> {
-    let statuses = method.responses.keys().copied();
-    statuses.filter_map(move |status| Some((status, &book.wire.seen(&path.id, verb, status)?.example)))
+) -> impl Iterator<Item = &'b Example<'b>> {
+    let statuses = method.responses.keys();
+    statuses.filter_map(move |status| Some(&book.wire.seen(&path.id, verb, *status)?.example))
 }
 
 /// The answers that any operation may give, but for those that all verbs of an address have of their own.
 fn common(page: &Page<'_, '_>, path: Option<&OperationPath>) -> Markup {
     let table = page.book.suite.schemas().operations();
     let is_own = |status: &u16| {
-        path.is_some_and(|path| path.methods.values().all(|method| method.responses.contains_key(status)))
+        path.is_some_and(|path| {
+            path.methods
+                .values()
+                .all(|method| method.responses.contains_key(status))
+        })
     };
     html! {
         div.scroll { table.stack {

@@ -64,8 +64,10 @@ impl<'b, 'a> Page<'b, 'a> {
                                 a href=(self.to(file, "")) aria-current=[(file == part).then_some("page")] { (name) } " "
                             }
                         }
-                        form role="search" action=(self.to("search.html", "")) {
-                            input type="search" name="q" placeholder="Find" aria-label="Find an id, a field, a word";
+                        @if self.path != "search.html" {
+                            form role="search" action=(self.to("search.html", "")) {
+                                input type="search" name="q" placeholder="Find" aria-label="Find an id, a field, a word";
+                            }
                         }
                     }
                     main id="content" { (body) }
@@ -174,7 +176,9 @@ impl<'b, 'a> Page<'b, 'a> {
         let mut words: Vec<&str> = Vec::new();
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
-            let end = rest.find(|letter| is_part(letter) != is_part(first)).unwrap_or(rest.len());
+            let end = rest
+                .find(|letter| is_part(letter) != is_part(first))
+                .unwrap_or(rest.len());
             let (word, after) = rest.split_at(end);
             words.push(word);
             rest = after;
@@ -191,15 +195,28 @@ impl<'b, 'a> Page<'b, 'a> {
     }
 
     /// A real exchange, folded up.
-    pub(super) fn example(&self, example: &Example<'_>, words: &str, is_open: bool) -> Markup {
+    pub(super) fn example(&self, example: &Example<'_>, is_open: bool) -> Markup {
         let Example { case, exchange } = example;
         html! {
             details.example open[is_open] {
-                summary { (clean(words)) small { ", step " (clean(&exchange.step)) " by " (clean(&exchange.speaker)) } }
+                summary { (clean(&self.heading(exchange))) }
                 (http(exchange))
-                p.from { "From " (self.case(case)) ", as the reference answers it." }
+                p.from { "Step " (clean(&exchange.step)) " of " (self.case(case)) ", said by " (clean(&exchange.speaker)) "; the answer is the reference's." }
             }
         }
+    }
+
+    /// What an exchange comes to: `PUT session: 412 Precondition Failed`.
+    fn heading(&self, exchange: &Exchange) -> String {
+        let Some(status) = exchange.status() else {
+            return "On the socket".to_owned();
+        };
+        let line = exchange.request().line;
+        let asked = line.split_once(' ').and_then(|(verb, path)| {
+            let operation = self.book.suite.schemas().operation(verb, path)?;
+            Some(format!("{verb} {}", operation.path().id))
+        });
+        format!("{}: {status} {}", asked.as_deref().unwrap_or(line), reason(status))
     }
 }
 
@@ -238,7 +255,10 @@ fn raw(line: &str, message: &Message<'_>) -> PreEscaped<String> {
 }
 
 fn escaped(text: &str) -> String {
-    clean(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    clean(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// Text that may stand in an address; a slash stays one.

@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use super::page::Page;
 use super::{Add, Book};
+use crate::replay::verdict::Verdict;
 use crate::report::Standing;
 use crate::report::document::Document;
 use crate::report::html::clean;
-use crate::replay::verdict::Verdict;
 use crate::suite::clause::{Clause, EVIDENCE, LEVELS};
 
 pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
@@ -24,7 +24,7 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
         }
         p {
             "This book says what such a service does: " (suite.clauses().len()) " clauses, each with its source and with how sure it is, and "
-            (variants) " conversations that test them. What is shown as HTTP was really said, by a service that keeps the contract; values that differ "
+            (variants) " conversations that test them. What is shown as HTTP was really said, by the reference service that the suite carries; values that differ "
             "from time to time have names, such as " code { "<etag:1>" } ", and the " code { "Authorization" } " of every request is left out."
         }
         ul.ways {
@@ -41,14 +41,14 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
             h2 id="clauses" { "How to read a clause" }
             p { "A clause is one statement of the contract. Its id stays for ever; an id that it had in other catalogues leads to it, too. "
                 "Its level says how binding it is:" }
-            dl.legend {
+            dl.meanings {
                 @for (name, level) in LEVELS {
                     dt { span.level { (name) } " " (count(suite.clauses(), |clause| clause.level == level)) }
                     dd { (level.meaning()) "." }
                 }
             }
             p { "Its evidence says how it is known:" }
-            dl.legend {
+            dl.meanings {
                 @for (name, evidence) in EVIDENCE {
                     dt { span.verdict.(name) { (name) } " " (count(suite.clauses(), |clause| clause.evidence == evidence)) }
                     dd { (evidence.meaning()) "." }
@@ -126,7 +126,12 @@ pub(super) fn chapter_of(case: &str) -> &str {
 
 /// How the clauses of a chapter are known, as a bar; what it shows is also said.
 fn bar(clauses: &[&Clause]) -> Markup {
-    let counts = EVIDENCE.map(|(name, evidence)| (name, count(clauses.iter().copied(), |clause| clause.evidence == evidence)));
+    let counts = EVIDENCE.map(|(name, evidence)| {
+        (
+            name,
+            count(clauses.iter().copied(), |clause| clause.evidence == evidence),
+        )
+    });
     let counts = counts.into_iter().filter(|(_, count)| *count > 0);
     let told: Vec<String> = counts.clone().map(|(name, count)| format!("{count} {name}")).collect();
     let told = told.join(", ");

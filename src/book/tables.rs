@@ -50,7 +50,7 @@ fn statuses(book: &Book<'_>, add: &mut Add<'_>) {
                 (page.clause_list(&status.clauses))
                 @let cases: Vec<&str> = status.clauses.iter().flat_map(|clause| book.cases_of(clause)).copied().collect();
                 @if let Some(example) = facts::example(book.suite, &cases, |exchange| exchange.status() == Some(status.code)) {
-                    (page.example(&example, "On the wire", false))
+                    (page.example(&example, false))
                 }
             }
         }
@@ -70,13 +70,13 @@ fn headers(book: &Book<'_>, add: &mut Add<'_>) {
                     @if let Some(about) = header.asked { dt { "Of requests" } dd { (page.prose(about)) } }
                     @if let Some(field) = &header.answered {
                         dt { "Of answers" }
-                        dd { (page.prose(&field.description)) @if let Some(unit) = &field.unit { " Unit: " (clean(unit)) "." } " " (page.clauses(&field.clause)) }
+                        dd { (page.prose(&field.description)) @if let Some(unit) = &field.unit { " Unit: " (clean(unit)) "." } }
                     }
                 }
                 (page.clause_list(&header.clauses))
                 @let cases: Vec<&str> = header.clauses.iter().flat_map(|clause| book.cases_of(clause)).copied().collect();
                 @if let Some(example) = facts::example(book.suite, &cases, |exchange| exchange.has_header(header.name)) {
-                    (page.example(&example, "On the wire", false))
+                    (page.example(&example, false))
                 }
             }
         }
@@ -93,12 +93,18 @@ fn versions(book: &Book<'_>, add: &mut Add<'_>) {
     let schemas = book.suite.schemas();
     let pairs = schemas.names().filter_map(|older| {
         let name = older.strip_suffix("-104")?;
-        let newer = schemas.resolve(name, 107).map_or_else(|| format!("{name}-107"), str::to_owned);
+        let newer = schemas
+            .resolve(name, 107)
+            .map_or_else(|| format!("{name}-107"), str::to_owned);
         Some((older.to_owned(), newer))
     });
     let clauses = book.suite.clauses().iter();
     let clauses: Vec<_> = clauses
-        .filter(|clause| variants.keys().any(|version| facts::mentions(&clause.statement, &version.to_string())))
+        .filter(|clause| {
+            variants
+                .keys()
+                .any(|version| facts::mentions(&clause.statement, &version.to_string()))
+        })
         .collect();
     let body = html! {
         h1 { "Contract versions" }
@@ -120,12 +126,13 @@ fn versions(book: &Book<'_>, add: &mut Add<'_>) {
 
 /// The fields of two renderings that are not the same.
 fn differences(page: &Page<'_, '_>, older: &[Field], newer: &[Field]) -> Markup {
-    let same = |one: &Field, other: &Field| {
-        (&one.path, &one.kind, &one.default) == (&other.path, &other.kind, &other.default)
-    };
+    let same =
+        |one: &Field, other: &Field| (&one.path, &one.kind, &one.default) == (&other.path, &other.kind, &other.default);
     let find = |fields: &'_ [Field], path: &str| fields.iter().find(|field| field.path == path).cloned();
     let paths: BTreeSet<&str> = older.iter().chain(newer).map(|field| field.path.as_str()).collect();
-    let rows = paths.into_iter().map(|path| (path, [find(older, path), find(newer, path)]));
+    let rows = paths
+        .into_iter()
+        .map(|path| (path, [find(older, path), find(newer, path)]));
     let rows = rows.filter(|(_, sides)| match sides {
         [Some(one), Some(other)] => !same(one, other),
         _ => true,
@@ -138,7 +145,7 @@ fn differences(page: &Page<'_, '_>, older: &[Field], newer: &[Field]) -> Markup 
                 @for (side, label) in sides.iter().zip(["104 and 105", "107"]) {
                     td data-label=(label) {
                         @match side {
-                            Some(field) => { (clean(&field.kind)) @if let Some(default) = &field.default { ", default " code { (clean(default)) } } }
+                            Some(field) => { (clean(&field.kind)) @if let Some(unit) = &field.unit { ", " (clean(unit)) } @if let Some(default) = &field.default { ", default " code { (clean(default)) } } }
                             None => "–",
                         }
                     }
@@ -170,7 +177,7 @@ fn contradiction(page: &Page<'_, '_>, entry: &LedgerEntry) -> Markup {
             div.scroll { table.stack {
                 thead { tr { th { "reading" } th { "says" } th { "sources" } } }
                 tbody { @for reading in &entry.readings { tr {
-                    th scope="row" { b { (clean(&reading.key)) }
+                    th scope="row" data-label="reading" { b { (clean(&reading.key)) }
                         @if followed.is_some_and(|keys| keys.contains(&reading.key)) { " " span.verdict.pass { "followed" } } }
                     td data-label="says" { (page.prose(&reading.statement)) }
                     td data-label="sources" { (clean(&reading.sources.join("; "))) }

@@ -31,17 +31,28 @@ impl<'a> Wire<'a> {
     pub(super) fn new(suite: &'a Suite, tested: &BTreeMap<&'a str, Vec<&'a str>>) -> Self {
         let mut seen: BTreeMap<Key, Seen<'a>> = BTreeMap::new();
         for case in suite.cases() {
-            let Some(file) = suite.files().snapshot(&case.id) else { continue };
+            let Some(file) = suite.files().snapshot(&case.id) else {
+                continue;
+            };
             for exchange in sections(&file).into_iter().flat_map(|section| section.exchanges) {
-                let (request, Some(response)) = (exchange.request(), exchange.response()) else { continue };
-                let Some((verb, path)) = request.line.split_once(' ') else { continue };
-                let (Some(operation), Ok(status)) = (suite.schemas().operation(verb, path), response.line.parse()) else {
+                let (request, Some(response)) = (exchange.request(), exchange.response()) else {
                     continue;
                 };
-                let is_tested = operation.clauses(status).iter().filter_map(|id| suite.clause(id)).any(|clause| {
-                    let cases = tested.get(clause.id.as_str());
-                    cases.is_some_and(|cases| cases.contains(&case.id.as_str()))
-                });
+                let Some((verb, path)) = request.line.split_once(' ') else {
+                    continue;
+                };
+                let (Some(operation), Ok(status)) = (suite.schemas().operation(verb, path), response.line.parse())
+                else {
+                    continue;
+                };
+                let is_tested = operation
+                    .clauses(status)
+                    .iter()
+                    .filter_map(|id| suite.clause(id))
+                    .any(|clause| {
+                        let cases = tested.get(clause.id.as_str());
+                        cases.is_some_and(|cases| cases.contains(&case.id.as_str()))
+                    });
                 let is_current = request.headers.contains(&("X-Xbl-Contract-Version", "107"));
                 let rank = (!is_current, !is_tested, exchange.text.len());
                 let names: Vec<String> = response.headers.iter().map(|(name, _)| (*name).to_owned()).collect();

@@ -39,7 +39,12 @@ impl Book {
         self.write(&files, &former).map_err(|error| fault(&error))?;
         let bytes: usize = files.values().map(String::len).sum();
         let start = self.folder.join("index.html");
-        println!("{} files, {:.1} MB; start with {}", files.len(), megabytes(bytes), start.display());
+        println!(
+            "{} files, {:.1} MB; start with {}",
+            files.len(),
+            megabytes(bytes),
+            start.display()
+        );
         Ok(Exit::Conforms)
     }
 
@@ -55,7 +60,11 @@ impl Book {
             Err(error) => return Err(cannot(error)),
         };
         match fs::read_to_string(self.folder.join(MARKER)) {
-            Ok(list) => Ok(list.lines().filter(|name| is_inside(Path::new(name))).map(str::to_owned).collect()),
+            Ok(list) => Ok(list
+                .lines()
+                .filter(|name| is_inside(Path::new(name)))
+                .map(str::to_owned)
+                .collect()),
             Err(_) if entries.next().is_none() => Ok(Vec::new()),
             Err(_) => {
                 eprintln!(
@@ -87,7 +96,9 @@ impl Book {
         // First of all, so that a book whose writing was interrupted is one.
         let list: String = files.keys().map(|name| format!("{name}\n")).collect();
         write(self.folder.join(MARKER), &list)?;
-        files.iter().try_for_each(|(name, text)| write(self.folder.join(name), text))
+        files
+            .iter()
+            .try_for_each(|(name, text)| write(self.folder.join(name), text))
     }
 }
 

@@ -110,7 +110,9 @@ pub(super) fn header(suite: &Suite, id: &str) -> Option<String> {
         tell_clause(&mut text, clause);
     }
     let cases = header.clauses.iter().flat_map(|clause| cases_of(suite, &clause.id));
-    let example = facts::example(suite, &cases.collect::<Vec<_>>(), |exchange| exchange.has_header(header.name));
+    let example = facts::example(suite, &cases.collect::<Vec<_>>(), |exchange| {
+        exchange.has_header(header.name)
+    });
     text.extend(example.as_ref().map(tell_example));
     Some(text)
 }

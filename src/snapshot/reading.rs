@@ -81,7 +81,10 @@ impl Exchange {
 
     /// Whether it has a header, either way.
     pub fn has_header(&self, name: &str) -> bool {
-        let lines = self.text.lines().filter_map(|line| line.strip_prefix("> ").or(line.strip_prefix("< ")));
+        let lines = self
+            .text
+            .lines()
+            .filter_map(|line| line.strip_prefix("> ").or(line.strip_prefix("< ")));
         let mut names = lines.filter_map(|line| Some(line.split_once(": ")?.0));
         names.any(|known| known.eq_ignore_ascii_case(name))
     }
@@ -112,14 +115,23 @@ mod tests {
         let [first, row] = sections.as_slice() else {
             panic!("two variants, not {sections:?}")
         };
-        assert_eq!((first.id.as_str(), first.exchanges.len(), row.id.as_str()), ("107", 2, "#row"));
+        assert_eq!(
+            (first.id.as_str(), first.exchanges.len(), row.id.as_str()),
+            ("107", 2, "#row")
+        );
         let put = &first.exchanges[0];
         let (request, response) = (put.request(), put.response().unwrap());
         assert_eq!((request.line, request.headers), ("PUT /a", vec![("If-Match", "*")]));
         assert_eq!(request.body, ["{", "  \"b\": 1", "}"]);
         assert_eq!((put.status(), response.body), (Some(404), vec!["no: <1>"]));
-        assert_eq!((first.exchanges[1].place(), first.exchanges[1].status()), (Some(2), Some(204)));
+        assert_eq!(
+            (first.exchanges[1].place(), first.exchanges[1].status()),
+            (Some(2), Some(204))
+        );
         let frame = &row.exchanges[0];
-        assert!(frame.response().is_none() && frame.request().body.len() == 4, "{frame:?}");
+        assert!(
+            frame.response().is_none() && frame.request().body.len() == 4,
+            "{frame:?}"
+        );
     }
 }

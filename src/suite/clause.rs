@@ -152,8 +152,12 @@ impl Evidence {
             Self::Live => "the real service was seen to do it",
             Self::Documented => "the documentation states it",
             Self::Observed => "official or third-party clients rely on it",
-            Self::Inferred => "it follows from other rules; nobody states it, and doing otherwise is only remarked upon",
-            Self::Contested => "sources disagree; a service follows one of the readings, and does not fail for its choice",
+            Self::Inferred => {
+                "it follows from other rules; nobody states it, and doing otherwise is only remarked upon"
+            }
+            Self::Contested => {
+                "sources disagree; a service follows one of the readings, and does not fail for its choice"
+            }
         }
     }
 }
