@@ -200,11 +200,9 @@ pub fn example_of<'a>(suite: &'a Suite, clause: &Clause, cases: &[&'a str]) -> O
         let suffix = variant.id.strip_prefix(&case.id).unwrap_or_default();
         let mut said = sections(&suite.files().snapshot(id)?).into_iter();
         let section = said.find(|section| suffix.is_empty() || section.id == suffix)?;
-        let exchanges = section.exchanges.into_iter();
         // A step may wait in silence; what was said before is what led there.
-        let exchange = exchanges
-            .filter(|exchange| exchange.place().is_some_and(|place| place <= step))
-            .last()?;
+        let is_there = |exchange: &Exchange| exchange.place().is_some_and(|place| place <= step);
+        let exchange = section.exchanges.into_iter().rfind(is_there)?;
         Some(Example {
             case: &case.id,
             exchange,

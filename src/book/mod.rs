@@ -1,4 +1,4 @@
-//! What is read: the contract as a site of pages that need nothing else, and as OpenAPI.
+//! What is read: the contract as a site of pages that need nothing else, and as an `OpenAPI` document.
 //!
 //! It is made from the suite alone, and the same suite gives the same bytes; a report adds what a target does.
 

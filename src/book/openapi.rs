@@ -1,4 +1,4 @@
-//! The same for tools: OpenAPI 3.1, which takes the suite's schemas as they are.
+//! The same for tools: an `OpenAPI` document, which takes the suite's schemas as they are.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

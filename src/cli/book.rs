@@ -94,8 +94,8 @@ impl Book {
             }
         }
         // First of all, so that a book whose writing was interrupted is one.
-        let list: String = files.keys().map(|name| format!("{name}\n")).collect();
-        write(self.folder.join(MARKER), &list)?;
+        let names: Vec<&str> = files.keys().map(String::as_str).collect();
+        write(self.folder.join(MARKER), &(names.join("\n") + "\n"))?;
         files
             .iter()
             .try_for_each(|(name, text)| write(self.folder.join(name), text))

@@ -16,6 +16,10 @@ use crate::small_suite::{files_around, one_case, written};
 /// Elements that have no end.
 const VOID: [&str; 5] = ["meta", "link", "input", "br", "hr"];
 
+fn is_page(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "html")
+}
+
 fn embedded() -> Suite {
     Suite::load(Files::embedded()).unwrap()
 }
@@ -109,7 +113,7 @@ fn decoded(text: &str) -> String {
 
 /// Follows every link of every page.
 fn check_links(files: &BTreeMap<String, String>) -> HashMap<&str, Read> {
-    let pages = files.iter().filter(|(name, _)| name.ends_with(".html"));
+    let pages = files.iter().filter(|(name, _)| is_page(name));
     let pages: HashMap<&str, Read> = pages.map(|(name, page)| (name.as_str(), read(name, page))).collect();
     for (name, page) in &pages {
         for link in &page.links {
@@ -204,7 +208,7 @@ fn what_a_suite_says_is_text_wherever_it_stands() {
     let suite = Suite::load(Files::from_texts(texts)).unwrap();
     let files = render(&suite, None);
     check_links(&files);
-    for (name, page) in files.iter().filter(|(name, _)| name.ends_with(".html")) {
+    for (name, page) in files.iter().filter(|(name, _)| is_page(name)) {
         let page = page
             .replace(include_str!("../../src/book/finder.js"), "")
             .replace("<script></script>", "");
