@@ -1,5 +1,6 @@
 //! The executable contract of the Multiplayer Session Directory (MPSD).
 
+pub mod book;
 pub mod cli;
 pub mod reference;
 pub mod replay;

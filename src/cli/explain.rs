@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::exit::Exit;
 use super::{SuiteSource, lookup, print, style_error};
+use crate::book::facts;
 use crate::suite::Suite;
 use crate::suite::json::expected_one_of;
 
@@ -73,13 +74,7 @@ fn clause(suite: &Suite, id: &str) -> Option<String> {
     if let Some(entry) = clause.contested.as_ref().and_then(|entry| ledger_entry(suite, entry)) {
         let _ = write!(text, "\nsources disagree: {entry}");
     }
-    let invariants = suite.invariants().iter().filter(|invariant| {
-        invariant
-            .clauses
-            .iter()
-            .any(|id| suite.clause(id).is_some_and(|found| found.id == clause.id))
-    });
-    for invariant in invariants {
+    for invariant in facts::invariants(suite, clause) {
         let _ = writeln!(
             text,
             "\njudged on every answer of {}: {}",
@@ -91,23 +86,20 @@ fn clause(suite: &Suite, id: &str) -> Option<String> {
     if !cases.is_empty() {
         let _ = writeln!(text, "\ncases:");
         for id in &cases {
-            let title = suite
-                .cases()
-                .iter()
-                .find(|case| case.id == *id)
-                .map_or("", |case| case.title.as_str());
+            let title = facts::find_case(suite, id).map_or("", |case| case.title.as_str());
             let _ = writeln!(text, "  {id}  {title}");
         }
     }
-    text.extend(lookup::example(suite, &cases, |_| true));
+    let example = facts::example_of(suite, clause, &cases);
+    text.extend(example.as_ref().map(lookup::tell_example));
     Some(text)
 }
 
 fn ledger_entry(suite: &Suite, id: &str) -> Option<String> {
     let entry = suite.ledger_entry(&id.to_uppercase())?;
     let mut text = format!("{} {}\n", entry.id, entry.topic);
-    for (key, statement) in &entry.readings {
-        let _ = writeln!(text, "  {key}: {statement}");
+    for reading in &entry.readings {
+        let _ = writeln!(text, "  {}: {}", reading.key, reading.statement);
     }
     let _ = writeln!(text, "  the suite: {}", entry.recommended);
     Some(text)

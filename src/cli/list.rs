@@ -98,7 +98,7 @@ impl List {
                 .iter()
                 .filter(|entry| is_wanted("", &entry.id))
                 .map(|entry| {
-                    let keys: Vec<&str> = entry.readings.iter().map(|(key, _)| key.as_str()).collect();
+                    let keys: Vec<&str> = entry.readings.iter().map(|reading| reading.key.as_str()).collect();
                     format!("{:<10} {}: {}", entry.id, entry.topic, keys.join(" | "))
                 })
                 .collect(),

@@ -1,37 +1,14 @@
 //! What `explain` tells beside clauses and cases: fields, headers, statuses, operations, readings, and real exchanges.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::book::facts::{self, Example, body_words, documents};
 use crate::suite::Suite;
 use crate::suite::clause::Clause;
 use crate::suite::schemas::Field;
 
-/// The schemas of the suite's own files, which are no documents of the contract.
-const OWN: [&str; 12] = [
-    "case",
-    "clauses",
-    "deviations",
-    "headers",
-    "invariants",
-    "ledger",
-    "manifest",
-    "operations",
-    "report",
-    "target",
-    "templates",
-    "world",
-];
 /// The longest exchange that is shown, in lines.
 const LONGEST: usize = 60;
-
-/// The documents of the contract, by the names of their schemas.
-fn documents(suite: &Suite) -> impl Iterator<Item = &str> {
-    suite
-        .schemas()
-        .names()
-        .filter(|name| !OWN.contains(name) && !name.starts_with("session-parts"))
-}
 
 /// A field, by its name, a dotted path or a JSON Pointer.
 pub(super) fn field(suite: &Suite, id: &str) -> Option<String> {
@@ -65,6 +42,9 @@ pub(super) fn field(suite: &Suite, id: &str) -> Option<String> {
         if let Some(unit) = &field.unit {
             let _ = writeln!(text, "unit: {unit}");
         }
+        if let Some(default) = &field.default {
+            let _ = writeln!(text, "default: {default}");
+        }
         if field.is_required {
             let _ = writeln!(text, "always there");
         }
@@ -79,15 +59,15 @@ pub(super) fn field(suite: &Suite, id: &str) -> Option<String> {
     let name = wanted.last().copied().unwrap_or_default();
     let clause = told.iter().find_map(|(field, _)| field.clause.as_deref());
     let near = clause.and_then(|id| {
-        example(suite, &cases_of(suite, id), |exchange| {
-            exchange.contains(&format!("\"{name}\""))
+        facts::example(suite, &cases_of(suite, id), |exchange| {
+            exchange.text.contains(&format!("\"{name}\""))
         })
     });
     let any = || {
         let all: Vec<&str> = suite.cases().iter().map(|case| case.id.as_str()).collect();
-        example(suite, &all, |exchange| exchange.contains(&format!("\"{name}\"")))
+        facts::example(suite, &all, |exchange| exchange.text.contains(&format!("\"{name}\"")))
     };
-    text.extend(near.or_else(any));
+    text.extend(near.or_else(any).as_ref().map(tell_example));
     Some(text)
 }
 
@@ -111,14 +91,12 @@ fn is_field(path: &str, wanted: &[&str]) -> bool {
 
 /// A header of requests or answers.
 pub(super) fn header(suite: &Suite, id: &str) -> Option<String> {
-    let schemas = suite.schemas();
+    let header = facts::header(suite, id)?;
     let mut text = String::new();
-    let headers = &schemas.operations().request_headers;
-    if let Some((name, about)) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(id)) {
-        let _ = writeln!(text, "{name}, of requests\n\n{about}\n");
+    if let Some(about) = header.asked {
+        let _ = writeln!(text, "{}, of requests\n\n{about}\n", header.name);
     }
-    let fields = schemas.fields("headers");
-    if let Some(field) = fields.iter().find(|field| field.path.eq_ignore_ascii_case(id)) {
+    if let Some(field) = &header.answered {
         let _ = writeln!(text, "{}, of answers\n\n{}", field.path, field.description);
         if let Some(unit) = &field.unit {
             let _ = writeln!(text, "unit: {unit}");
@@ -128,101 +106,38 @@ pub(super) fn header(suite: &Suite, id: &str) -> Option<String> {
         }
         text.push('\n');
     }
-    if text.is_empty() {
-        return None;
-    }
-    let lower = id.to_lowercase();
-    let clauses = suite
-        .clauses()
-        .iter()
-        .filter(|clause| clause.statement.to_lowercase().contains(&lower));
-    let mut ids = Vec::new();
-    for clause in clauses {
+    for clause in &header.clauses {
         tell_clause(&mut text, clause);
-        ids.push(clause.id.as_str());
     }
-    let cases: Vec<&str> = ids.iter().flat_map(|id| cases_of(suite, id)).collect();
-    let own = |exchange: &str| {
-        exchange.lines().any(|line| {
-            let line = line.trim_start_matches(['<', '>', ' ']);
-            line.split_once(':')
-                .is_some_and(|(name, _)| name.eq_ignore_ascii_case(id))
-        })
-    };
-    text.extend(example(suite, &cases, own));
+    let cases = header.clauses.iter().flat_map(|clause| cases_of(suite, &clause.id));
+    let example = facts::example(suite, &cases.collect::<Vec<_>>(), |exchange| {
+        exchange.has_header(header.name)
+    });
+    text.extend(example.as_ref().map(tell_example));
     Some(text)
 }
 
 /// A status code: which operations answer it, with what, and the clauses that say so.
 pub(super) fn status(suite: &Suite, id: &str) -> Option<String> {
-    let status: u16 = id.parse().ok().filter(|status| (100..600).contains(status))?;
-    let table = suite.schemas().operations();
-    let mut answers: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
-    let mut clauses: Vec<&str> = Vec::new();
-    for operation in &table.operations {
-        for (method, known) in &operation.methods {
-            if let Some(schemas) = known.responses.get(&status) {
-                answers
-                    .entry(schemas.clone())
-                    .or_default()
-                    .push(format!("{method} {}", operation.id));
-            }
-            clauses.extend(known.clauses.get(&status).into_iter().flatten().map(String::as_str));
-        }
-    }
-    let common = table.responses.get(&status);
-    clauses.extend(table.clauses.get(&status).into_iter().flatten().map(String::as_str));
-    let word = format!("{status}");
-    let said = suite.clauses().iter().filter(|clause| {
-        clause.id.starts_with("STAT-")
-            && clause
-                .statement
-                .split(|c: char| !c.is_ascii_digit())
-                .any(|part| part == word)
-    });
-    clauses.extend(said.map(|clause| clause.id.as_str()));
-    if answers.is_empty() && common.is_none() && clauses.is_empty() {
-        return None;
-    }
-    let reason = http::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or_default();
-    let mut text = format!("{status} {reason}\n\n");
-    for (schemas, operations) in &answers {
+    let code: u16 = id.parse().ok().filter(|code| (100..600).contains(code))?;
+    let status = facts::status(suite, code)?;
+    let mut text = format!("{code} {}\n\n", facts::reason(code));
+    for (schemas, operations) in &status.answers {
         let _ = writeln!(text, "{}: {}", body_words(schemas), operations.join(", "));
     }
-    if let Some(schemas) = common {
+    if let Some(schemas) = status.common {
         let _ = writeln!(text, "{}: any operation", body_words(schemas));
     }
     text.push('\n');
-    let mut seen = Vec::new();
-    for clause in clauses.iter().filter_map(|id| suite.clause(id)) {
-        if !seen.contains(&clause.id.as_str()) {
-            seen.push(clause.id.as_str());
-            tell_clause(&mut text, clause);
-        }
+    for clause in &status.clauses {
+        tell_clause(&mut text, clause);
     }
-    let cases: Vec<&str> = seen.iter().flat_map(|id| cases_of(suite, id)).collect();
+    let cases = status.clauses.iter().flat_map(|clause| cases_of(suite, &clause.id));
+    let cases: Vec<&str> = cases.collect();
     list_cases(&mut text, suite, &cases);
-    let line = format!("< {status}");
-    text.extend(example(suite, &cases, |exchange| {
-        exchange.lines().any(|own| own == line)
-    }));
+    let example = facts::example(suite, &cases, |exchange| exchange.status() == Some(code));
+    text.extend(example.as_ref().map(tell_example));
     Some(text)
-}
-
-/// What a body may be, with its content type.
-fn body_words(schemas: &[String]) -> String {
-    let words: Vec<String> = schemas
-        .iter()
-        .map(|name| match name.as_str() {
-            "none" => "no body".to_owned(),
-            "text" => "a message for people (text/plain)".to_owned(),
-            name => format!("`{name}` (application/json)"),
-        })
-        .collect();
-    words.join(" or ")
 }
 
 /// An operation, by its id, its path, or method and either.
@@ -270,11 +185,11 @@ pub(super) fn operation(suite: &Suite, id: &str) -> Option<String> {
 pub(super) fn reading(suite: &Suite, id: &str) -> Option<String> {
     let mut text = String::new();
     for entry in suite.ledger() {
-        for (key, statement) in entry.readings.iter().filter(|(key, _)| key == id) {
+        for reading in entry.readings.iter().filter(|reading| reading.key == id) {
             let _ = writeln!(
                 text,
-                "{key}, a reading of {} ({})\n  {statement}\n",
-                entry.id, entry.topic
+                "{id}, a reading of {} ({})\n  {}\n",
+                entry.id, entry.topic, reading.statement
             );
         }
     }
@@ -302,11 +217,7 @@ fn list_cases(text: &mut String, suite: &Suite, cases: &[&str]) {
     }
     let _ = writeln!(text, "\ncases:");
     for id in cases.iter().take(MANY) {
-        let title = suite
-            .cases()
-            .iter()
-            .find(|case| case.id == *id)
-            .map_or("", |case| case.title.as_str());
+        let title = facts::find_case(suite, id).map_or("", |case| case.title.as_str());
         let _ = writeln!(text, "  {id}  {title}");
     }
     if cases.len() > MANY {
@@ -314,27 +225,15 @@ fn list_cases(text: &mut String, suite: &Suite, cases: &[&str]) {
     }
 }
 
-/// The first exchange of some cases' conversations that fits, with the case that it is from.
-pub(super) fn example(suite: &Suite, cases: &[&str], fits: impl Fn(&str) -> bool) -> Option<String> {
-    cases.iter().find_map(|id| {
-        let snapshot = suite.files().snapshot(id)?;
-        let conversation = snapshot.splitn(3, "---\n").last()?;
-        // The last one is what the case is about, most of the time.
-        let exchange = conversation
-            .split("\n### ")
-            .skip(1)
-            .filter(|exchange| fits(exchange))
-            .last()?;
-        let exchange = exchange.split("\n## ").next().unwrap_or(exchange).trim_end();
-        let mut lines: Vec<&str> = exchange.lines().take(LONGEST).collect();
-        if exchange.lines().count() > LONGEST {
-            lines.push("...");
-        }
-        Some(format!(
-            "\nas it was seen with the reference in {id}, step {}\n",
-            lines.join("\n")
-        ))
-    })
+/// A real exchange.
+pub(super) fn tell_example(example: &Example<'_>) -> String {
+    let Example { case, exchange } = example;
+    let mut lines: Vec<&str> = exchange.text.lines().take(LONGEST).collect();
+    if exchange.text.lines().count() > LONGEST {
+        lines.push("...");
+    }
+    let (step, speaker, said) = (&exchange.step, &exchange.speaker, lines.join("\n"));
+    format!("\nas it was seen with the reference in {case}, step {step}: {speaker}\n{said}\n")
 }
 
 /// Everything that can be asked for, for suggestions.

@@ -1,5 +1,6 @@
 //! The command line: one file a command, and the only place that prints or ends the process.
 
+mod book;
 mod check;
 mod compare;
 pub mod embedded;
@@ -73,6 +74,8 @@ enum Command {
     Import(import::Import),
     /// Stand in front of a live endpoint, and judge what passes.
     Watch(watch::Watch),
+    /// Write the contract as a static site for readers, with `openapi.json` for tools.
+    Book(book::Book),
     /// Validate JSON documents against one of the suite's schemas.
     Validate(validate::Validate),
 }
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Some(Command::Merge(command)) => command.execute(),
         Some(Command::Import(command)) => command.execute(),
         Some(Command::Watch(command)) => command.execute(),
+        Some(Command::Book(command)) => command.execute(),
         Some(Command::Validate(command)) => command.execute(),
     };
     exit.unwrap_or_else(|exit| exit).into()

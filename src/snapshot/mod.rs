@@ -8,10 +8,12 @@ mod compare;
 mod file;
 mod json;
 mod names;
+mod reading;
 mod render;
 
 pub use compare::{Difference, compare};
 pub use file::{SnapshotError, parse, read, write};
+pub use reading::{Exchange, Message, Section, sections};
 pub use render::{document, render, section};
 
 /// One replayed case, in each of its variants.

@@ -87,10 +87,23 @@ pub struct LedgerEntry {
     pub aliases: Vec<String>,
     /// What it is about.
     pub topic: String,
-    /// The readings: key and statement.
-    pub readings: Vec<(String, String)>,
+    /// The readings.
+    pub readings: Vec<Reading>,
     /// How the suite treats it.
     pub recommended: String,
+    /// The clauses that it is about.
+    pub clauses: Vec<String>,
+}
+
+/// One of the answers that sources give.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Its name within the entry.
+    pub key: String,
+    /// What it says.
+    pub statement: String,
+    /// Who says so.
+    pub sources: Vec<String>,
 }
 
 /// The names of the levels, as files spell them.
@@ -113,6 +126,15 @@ impl Level {
             .find(|(_, level)| *level == self)
             .map_or("", |(name, _)| name)
     }
+
+    /// What it means, for readers.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Must => "a service has to; doing otherwise is a failure",
+            Self::Should => "a service ought to; doing otherwise is a warning",
+            Self::May => "a service may do otherwise; it is remarked upon",
+        }
+    }
 }
 
 impl Evidence {
@@ -122,6 +144,21 @@ impl Evidence {
             .iter()
             .find(|(_, evidence)| *evidence == self)
             .map_or("", |(name, _)| name)
+    }
+
+    /// What it means, for readers.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Live => "the real service was seen to do it",
+            Self::Documented => "the documentation states it",
+            Self::Observed => "official or third-party clients rely on it",
+            Self::Inferred => {
+                "it follows from other rules; nobody states it, and doing otherwise is only remarked upon"
+            }
+            Self::Contested => {
+                "sources disagree; a service follows one of the readings, and does not fail for its choice"
+            }
+        }
     }
 }
 
@@ -190,7 +227,11 @@ pub(super) fn read_ledger(file: Item<'_>) -> Option<Vec<LedgerEntry>> {
             let fields = item.object(&["id", "aliases", "topic", "readings", "recommended", "clauses"])?;
             let readings = fields.require("readings")?.members(|key, item| {
                 let fields = item.object(&["statement", "sources"])?;
-                Some((key.to_owned(), fields.string("statement")))
+                Some(Reading {
+                    key: key.to_owned(),
+                    statement: fields.string("statement"),
+                    sources: fields.strings("sources"),
+                })
             })?;
             Some(LedgerEntry {
                 id: fields.string("id"),
@@ -198,6 +239,7 @@ pub(super) fn read_ledger(file: Item<'_>) -> Option<Vec<LedgerEntry>> {
                 topic: fields.string("topic"),
                 readings,
                 recommended: fields.string("recommended"),
+                clauses: fields.strings("clauses"),
             })
         })
 }

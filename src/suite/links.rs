@@ -242,7 +242,7 @@ impl Links<'_> {
                     );
                 }
                 Some(entry) => {
-                    let known: Vec<&str> = entry.readings.iter().map(|(key, _)| key.as_str()).collect();
+                    let known: Vec<&str> = entry.readings.iter().map(|reading| reading.key.as_str()).collect();
                     for (key, _) in readings {
                         if !known.contains(&key.as_str()) {
                             let message = format!("unknown reading `{key}` of `{}`", entry.id);

@@ -10,6 +10,7 @@
 
 mod access_model;
 mod bad_cases;
+mod book;
 mod command_line;
 mod crowd;
 mod durability;

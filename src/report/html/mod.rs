@@ -343,7 +343,8 @@ fn readings(document: &Document) -> Markup {
     }
 }
 
-fn told(standing: Standing) -> &'static str {
+/// A verdict in words.
+pub(crate) fn told(standing: Standing) -> &'static str {
     match standing {
         Standing::Judged(verdict) => verdict.told(),
         other => other.name(),
@@ -363,7 +364,7 @@ fn pretty(body: &str) -> Cow<'_, str> {
 }
 
 /// A text without the control characters that HTML does not allow.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     let is_bad = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
     if text.contains(is_bad) {
         Cow::Owned(text.replace(is_bad, "\u{fffd}"))

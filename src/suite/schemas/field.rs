@@ -18,6 +18,8 @@ pub struct Field {
     pub kind: String,
     /// The unit of a number.
     pub unit: Option<String>,
+    /// What holds where nobody says otherwise, as JSON.
+    pub default: Option<String>,
     /// The clause it comes from.
     pub clause: Option<String>,
     /// How it changes from run to run.
@@ -107,6 +109,7 @@ impl<'a> Walk<'a, '_> {
             description: text("description").unwrap_or_default(),
             kind: self.kind(here),
             unit: text("x-unit"),
+            default: self.said(here, "default").map(Value::to_string),
             clause: text(vocabulary::CLAUSE),
             volatile: text(vocabulary::VOLATILE),
             is_required,

@@ -1,0 +1,216 @@
+//! Where the suite says something about what a reader asks for: found here for `explain` and for the book alike.
+
+use std::collections::BTreeMap;
+
+use crate::snapshot::{Exchange, sections};
+use crate::suite::Suite;
+use crate::suite::case::{Case, Step, Variant};
+use crate::suite::clause::Clause;
+use crate::suite::invariant::Invariant;
+use crate::suite::schemas::Field;
+
+/// The schemas of the suite's own files, which are no documents of the contract.
+const OWN: [&str; 14] = [
+    "case",
+    "clauses",
+    "deviations",
+    "faults",
+    "headers",
+    "invariants",
+    "ledger",
+    "manifest",
+    "operations",
+    "proof",
+    "report",
+    "target",
+    "templates",
+    "world",
+];
+
+/// The documents of the contract, by the names of their schemas.
+pub fn documents(suite: &Suite) -> impl Iterator<Item = &str> {
+    let names = suite.schemas().names();
+    names.filter(|name| !OWN.contains(name) && !name.starts_with("session-parts"))
+}
+
+/// A status code: which operations answer it, with what, and the clauses that say so.
+#[derive(Debug)]
+pub struct Status<'a> {
+    /// The code.
+    pub code: u16,
+    /// The operations that answer it, such as `PUT session`, by the schemas that the body may follow.
+    pub answers: BTreeMap<&'a [String], Vec<String>>,
+    /// The schemas of the body when any operation may answer it.
+    pub common: Option<&'a [String]>,
+    /// The clauses, each once, the plainest first.
+    pub clauses: Vec<&'a Clause>,
+}
+
+/// What is known of a status code.
+pub fn status(suite: &Suite, code: u16) -> Option<Status<'_>> {
+    let table = suite.schemas().operations();
+    let mut answers: BTreeMap<&[String], Vec<String>> = BTreeMap::new();
+    let mut ids: Vec<&str> = Vec::new();
+    for operation in &table.operations {
+        for (method, known) in &operation.methods {
+            if let Some(schemas) = known.responses.get(&code) {
+                let name = format!("{method} {}", operation.id);
+                answers.entry(schemas).or_default().push(name);
+            }
+            ids.extend(known.clauses.get(&code).into_iter().flatten().map(String::as_str));
+        }
+    }
+    ids.extend(table.clauses.get(&code).into_iter().flatten().map(String::as_str));
+    let word = code.to_string();
+    let said = suite.clauses().iter();
+    let said = said.filter(|clause| clause.id.starts_with("STAT-") && mentions(&clause.statement, &word));
+    ids.extend(said.map(|clause| clause.id.as_str()));
+    let common = table.responses.get(&code).map(Vec::as_slice);
+    let clauses = once_each(ids.into_iter().filter_map(|id| suite.clause(id)));
+    let is_known = !answers.is_empty() || common.is_some() || !clauses.is_empty();
+    is_known.then_some(Status {
+        code,
+        answers,
+        common,
+        clauses,
+    })
+}
+
+/// Clauses without those that came before.
+pub fn once_each<'a>(clauses: impl Iterator<Item = &'a Clause>) -> Vec<&'a Clause> {
+    let mut known: Vec<&Clause> = Vec::new();
+    for clause in clauses {
+        if !known.iter().any(|other| other.id == clause.id) {
+            known.push(clause);
+        }
+    }
+    known
+}
+
+/// The words of a status line that follow its code.
+pub fn reason(code: u16) -> &'static str {
+    let code = http::StatusCode::from_u16(code).ok();
+    code.and_then(|code| code.canonical_reason()).unwrap_or_default()
+}
+
+/// What a body may be, with its content type.
+pub fn body_words(schemas: &[String]) -> String {
+    let words: Vec<String> = schemas
+        .iter()
+        .map(|name| match name.as_str() {
+            "none" => "no body".to_owned(),
+            "text" => "a message for people (text/plain)".to_owned(),
+            name => format!("`{name}` (application/json)"),
+        })
+        .collect();
+    words.join(" or ")
+}
+
+/// A header of requests, of answers, or of both.
+#[derive(Debug)]
+pub struct Header<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it is in requests.
+    pub asked: Option<&'a str>,
+    /// What it is in answers.
+    pub answered: Option<Field>,
+    /// The clauses that speak of it.
+    pub clauses: Vec<&'a Clause>,
+}
+
+/// What is known of a header, whatever the case of its letters.
+pub fn header<'a>(suite: &'a Suite, name: &str) -> Option<Header<'a>> {
+    let schemas = suite.schemas();
+    let asked = &schemas.operations().request_headers;
+    let asked = asked.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    let answered = schemas.response_headers().iter();
+    let answered = answered.clone().find(|known| known.eq_ignore_ascii_case(name));
+    let name = asked.map(|(name, _)| name).or(answered)?.as_str();
+    let field = answered.and_then(|known| {
+        let fields = schemas.fields("headers");
+        fields.into_iter().find(|field| &field.path == known)
+    });
+    let own = field.as_ref().and_then(|field| suite.clause(field.clause.as_ref()?));
+    let said = suite
+        .clauses()
+        .iter()
+        .filter(|clause| mentions(&clause.statement, name));
+    Some(Header {
+        name,
+        asked: asked.map(|(_, about)| about.as_str()),
+        clauses: once_each(own.into_iter().chain(said)),
+        answered: field,
+    })
+}
+
+/// Whether a text has a word.
+pub fn mentions(text: &str, word: &str) -> bool {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    text.match_indices(word).any(|(start, _)| {
+        let before = text[..start].chars().next_back();
+        let after = text[start + word.len()..].chars().next();
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
+    })
+}
+
+/// What is held against every answer because of a clause.
+pub fn invariants<'a>(suite: &'a Suite, clause: &'a Clause) -> impl Iterator<Item = &'a Invariant> {
+    let is_it = |id: &String| suite.clause(id).is_some_and(|found| found.id == clause.id);
+    let all = suite.invariants().iter();
+    all.filter(move |invariant| invariant.clauses.iter().any(is_it))
+}
+
+/// A real exchange, and the case that it is from.
+#[derive(Clone, Debug)]
+pub struct Example<'a> {
+    /// The case's id.
+    pub case: &'a str,
+    /// What was said.
+    pub exchange: Exchange,
+}
+
+/// The first exchange of some cases' conversations that fits.
+pub fn example<'a>(suite: &Suite, cases: &[&'a str], fits: impl Fn(&Exchange) -> bool) -> Option<Example<'a>> {
+    cases.iter().find_map(|case| {
+        let said = sections(&suite.files().snapshot(case)?);
+        // The last one is what the case is about, most of the time.
+        let exchanges = said.into_iter().flat_map(|section| section.exchanges);
+        let exchange = exchanges.filter(|exchange| fits(exchange)).last()?;
+        Some(Example { case, exchange })
+    })
+}
+
+/// An exchange in which a clause shows, from the first of its cases that is recorded.
+pub fn example_of<'a>(suite: &'a Suite, clause: &Clause, cases: &[&'a str]) -> Option<Example<'a>> {
+    let is_it = |id: &String| suite.clause(id).is_some_and(|found| found.id == clause.id);
+    cases.iter().find_map(|id| {
+        let case = find_case(suite, id)?;
+        let is_about = |variant: &Variant| variant.clauses.iter().chain(&variant.judged).any(is_it);
+        let variant = case.variants.iter().find(|variant| is_about(variant))?;
+        let scripts = case.scripts();
+        let script = scripts.of(variant);
+        let judges = |step: &Step| {
+            let named = step.expectations().filter_map(|expect| expect.clauses.as_ref());
+            named.flatten().any(is_it)
+        };
+        let steps = || script.steps().enumerate().map(|(index, step)| (index + 1, step));
+        let named = steps().filter(|(_, step)| judges(step)).last();
+        let (step, _) = named.or_else(|| steps().filter(|(_, step)| !step.is_setup).last())?;
+        let suffix = variant.id.strip_prefix(&case.id).unwrap_or_default();
+        let mut said = sections(&suite.files().snapshot(id)?).into_iter();
+        let section = said.find(|section| suffix.is_empty() || section.id == suffix)?;
+        // A step may wait in silence; what was said before is what led there.
+        let is_there = |exchange: &Exchange| exchange.place().is_some_and(|place| place <= step);
+        let exchange = section.exchanges.into_iter().rfind(is_there)?;
+        Some(Example {
+            case: &case.id,
+            exchange,
+        })
+    })
+}
+
+/// A case by its id.
+pub fn find_case<'a>(suite: &'a Suite, id: &str) -> Option<&'a Case> {
+    suite.cases().iter().find(|case| case.id == id)
+}

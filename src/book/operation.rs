@@ -1,0 +1,140 @@
+//! The operations: a list of them, and a page for each address.
+
+use maud::{Markup, html};
+
+use super::facts::Example;
+use super::page::Page;
+use super::{Add, Book};
+use crate::report::html::clean;
+use crate::suite::schemas::{Method, OperationPath};
+
+pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
+    let table = book.suite.schemas().operations();
+    let page = Page::new(book, "operations.html");
+    let body = html! {
+        h1 { "Operations" }
+        p.lead { "Each address of the service, and what can be done there. A segment in braces stands for any one segment; letters may be of either "
+            "case in the others. The same for tools: " a href="openapi.json" { "openapi.json" } "." }
+        div.scroll { table.stack {
+            thead { tr { th { "address" } th { "verbs" } th { "what lives there" } } }
+            tbody { @for path in &table.operations { tr {
+                th scope="row" { a href=(page.to(&format!("operations/{}.html", path.id), "")) { code { (clean(&path.path)) } } }
+                td data-label="verbs" { @for verb in path.methods.keys() {
+                    a href=(page.to(&format!("operations/{}.html", path.id), verb)) { (clean(verb)) } " "
+                } }
+                td data-label="what lives there" { (page.prose(&path.description)) }
+            } } }
+        } }
+        h2 { "Any operation" }
+        p { "What requests carry stands under " a href="headers.html" { "headers" } ". Beside its own answers, any operation may give these:" }
+        (common(&page, None))
+    };
+    add(page, "Operations", body);
+    for path in &table.operations {
+        let page = Page::new(book, format!("operations/{}.html", path.id));
+        let body = address(&page, path);
+        add(page, &format!("Operations: {}", path.id), body);
+    }
+}
+
+fn address(page: &Page<'_, '_>, path: &OperationPath) -> Markup {
+    let parameters = &page.book.suite.schemas().operations().parameters;
+    let own = parameters
+        .iter()
+        .filter(|(name, _)| path.path.contains(&format!("{{{name}}}")));
+    html! {
+        h1 { (page.prose(&path.description)) }
+        p.address { code { (clean(&path.path)) } }
+        dl.facts { @for (name, about) in own { dt { code { (clean(name)) } } dd { (page.prose(about)) } } }
+        @for (verb, method) in &path.methods {
+            section id=(verb) {
+                h2 { a href=(page.to(&page.path, verb)) { (clean(verb)) } " " small { (page.prose(&method.description)) } }
+                @if let Some(request) = &method.request {
+                    p { "The body is a " (page.document(&request.schema, ""))
+                        @if let Some(older) = older(page.book, &request.schema) { "; at contract 104 and 105 a " (page.document(older, "")) }
+                        "." }
+                }
+                @if !method.query.is_empty() {
+                    h3 { "Query" }
+                    dl.facts { @for (name, parameter) in &method.query {
+                        dt { code { (clean(name)) } }
+                        dd { (page.prose(&parameter.description)) " " small { code { (clean(&serde_json::Value::Object(parameter.schema.clone()).to_string())) } } }
+                    } }
+                }
+                h3 { "Answers" }
+                (answers(page, path, verb, method))
+                h3 { "On the wire" }
+                @for (place, example) in examples(page.book, path, verb, method).enumerate() { (page.example(example, place == 0)) }
+            }
+        }
+        h2 { "Any operation" }
+        (common(page, Some(path)))
+    }
+}
+
+/// The schema of a document at contracts 104 and 105, where it is another.
+fn older<'b>(book: &'b Book<'_>, schema: &str) -> Option<&'b str> {
+    book.suite
+        .schemas()
+        .resolve(schema, 104)
+        .filter(|older| *older != schema)
+}
+
+fn answers(page: &Page<'_, '_>, path: &OperationPath, verb: &str, method: &Method) -> Markup {
+    let common = &page.book.suite.schemas().operations().clauses;
+    let clauses = |status| {
+        method
+            .clauses
+            .get(status)
+            .or_else(|| common.get(status))
+            .into_iter()
+            .flatten()
+    };
+    html! {
+        div.scroll { table.stack {
+            thead { tr { th { "status" } th { "body" } th { "headers" } th { "clauses" } } }
+            tbody { @for (status, schemas) in &method.responses { tr {
+                th scope="row" { (page.status(*status)) }
+                td data-label="body" { (page.body(schemas)) }
+                td data-label="headers" {
+                    @if let Some(seen) = page.book.wire.seen(&path.id, verb, *status) {
+                        @for name in &seen.headers { (page.header(name)) " " }
+                    }
+                }
+                td data-label="clauses" { (page.clauses(clauses(status))) }
+            } } }
+        } }
+    }
+}
+
+fn examples<'b>(
+    book: &'b Book<'_>,
+    path: &'b OperationPath,
+    verb: &'b str,
+    method: &'b Method,
+) -> impl Iterator<Item = &'b Example<'b>> {
+    let statuses = method.responses.keys();
+    statuses.filter_map(move |status| Some(&book.wire.seen(&path.id, verb, *status)?.example))
+}
+
+/// The answers that any operation may give, but for those that all verbs of an address have of their own.
+fn common(page: &Page<'_, '_>, path: Option<&OperationPath>) -> Markup {
+    let table = page.book.suite.schemas().operations();
+    let is_own = |status: &u16| {
+        path.is_some_and(|path| {
+            path.methods
+                .values()
+                .all(|method| method.responses.contains_key(status))
+        })
+    };
+    html! {
+        div.scroll { table.stack {
+            thead { tr { th { "status" } th { "body" } th { "clauses" } } }
+            tbody { @for (status, schemas) in table.responses.iter().filter(|(status, _)| !is_own(status)) { tr {
+                th scope="row" { (page.status(*status)) }
+                td data-label="body" { (page.body(schemas)) }
+                td data-label="clauses" { @if let Some(ids) = table.clauses.get(status) { (page.clauses(ids)) } }
+            } } }
+        } }
+    }
+}

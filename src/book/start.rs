@@ -1,0 +1,143 @@
+//! The first page: what the contract is, how sure, and where to read on.
+
+use maud::{Markup, html};
+
+use super::page::Page;
+use super::{Add, Book};
+use crate::replay::verdict::Verdict;
+use crate::report::Standing;
+use crate::report::document::Document;
+use crate::report::html::clean;
+use crate::suite::clause::{Clause, EVIDENCE, LEVELS};
+
+pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
+    let page = Page::new(book, "index.html");
+    let suite = book.suite;
+    let variants: usize = suite.cases().iter().map(|case| case.variants.len()).sum();
+    let body = html! {
+        h1 { "The contract of the Multiplayer Session Directory" }
+        p.lead {
+            "The Multiplayer Session Directory (MPSD) is the service of Xbox Live by which players find each other's games. It keeps "
+            "sessions: JSON documents that say who plays together, under which rules, and how they reach each other. Titles make, join, "
+            "change and leave a session by plain HTTP; ETags keep writers from overwriting each other, handles make sessions known to "
+            "others, and a socket tells who subscribed that something changed."
+        }
+        p {
+            "This book says what such a service does: " (suite.clauses().len()) " clauses, each with its source and with how sure it is, and "
+            (variants) " conversations that test them. What is shown as HTTP was really said, by the reference service that the suite carries; values that differ "
+            "from time to time have names, such as " code { "<etag:1>" } ", and the " code { "Authorization" } " of every request is left out."
+        }
+        ul.ways {
+            li { a href="operations.html" { "Operations" } ": each address, what it takes and answers, with examples" }
+            li { a href="documents.html" { "Documents" } ": every field, with its type, unit, default and clause" }
+            li { a href="statuses.html" { "Statuses" } " and " a href="headers.html" { "headers" } ": which means what" }
+            li { a href="versions.html" { "Contract versions" } ": what differs between 104, 105 and 107" }
+            li { a href="contradictions.html" { "Contradictions" } ": what sources disagree on, and how the suite treats it" }
+            li { a href="search.html" { "Index" } ": everything by name, to be searched" }
+            li { a href="openapi.json" { "openapi.json" } ": the same for tools, as OpenAPI 3.1 with the JSON Schemas in it" }
+        }
+        @if let Some(report) = book.report { (overlay(book, report)) }
+        section {
+            h2 id="clauses" { "How to read a clause" }
+            p { "A clause is one statement of the contract. Its id stays for ever; an id that it had in other catalogues leads to it, too. "
+                "Its level says how binding it is:" }
+            dl.meanings {
+                @for (name, level) in LEVELS {
+                    dt { span.level { (name) } " " (count(suite.clauses(), |clause| clause.level == level)) }
+                    dd { (level.meaning()) "." }
+                }
+            }
+            p { "Its evidence says how it is known:" }
+            dl.meanings {
+                @for (name, evidence) in EVIDENCE {
+                    dt { span.verdict.(name) { (name) } " " (count(suite.clauses(), |clause| clause.evidence == evidence)) }
+                    dd { (evidence.meaning()) "." }
+                }
+            }
+            p { "A source such as " code { "live-mpsd-status-codes: 412" } " is a page of Microsoft's public documentation, by the last part of its address, "
+                "and a section; names of code, such as XSAPI, are public client libraries. The cases that test a clause stand below it, and so do faults: "
+                "services that break the clause on purpose, each of which its cases were seen to catch." }
+        }
+        section {
+            h2 id="chapters" { "Chapters" }
+            div.scroll { table.chapters.stack {
+                thead { tr {
+                    th { "chapter" } th.number { "clauses" }
+                    @for (name, _) in LEVELS { th.number { (name) } }
+                    th { "evidence" } th.number { "cases" }
+                    @if book.report.is_some() { th.number { "hold" } th.number { "fail" } }
+                } }
+                tbody { @for chapter in suite.chapters() {
+                    @let clauses = book.clauses(&chapter.name);
+                    tr {
+                        th scope="row" {
+                            a href=(page.to(&format!("chapters/{}.html", chapter.name), "")) { (clean(&chapter.title)) }
+                            br; small { (page.prose(&chapter.about)) }
+                        }
+                        td.number data-label="clauses" { (clauses.len()) }
+                        @for (name, level) in LEVELS {
+                            td.number data-label=(name) { (count(clauses.iter().copied(), |clause| clause.level == level)) }
+                        }
+                        td data-label="evidence" { (bar(&clauses)) }
+                        td.number data-label="cases" { (suite.cases().iter().filter(|case| chapter_of(&case.id) == chapter.name).count()) }
+                        @if book.report.is_some() {
+                            @let standing = |wanted: fn(Standing) -> bool| count(clauses.iter().copied(), |clause| {
+                                book.standings.get(clause.id.as_str()).is_some_and(|standing| wanted(*standing))
+                            });
+                            td.number data-label="hold" { (standing(|standing| standing == Standing::Judged(Verdict::Pass))) }
+                            td.number data-label="fail" { (standing(is_broken)) }
+                        }
+                    }
+                } }
+            } }
+        }
+    };
+    add(page, "Chapters", body);
+}
+
+/// What a target does, in a few words.
+fn overlay(book: &Book<'_>, report: &Document) -> Markup {
+    let of_another = report.suite.fingerprint != book.suite.fingerprint();
+    let summary = &report.summary;
+    html! {
+        section.overlay {
+            h2 id="target" { "What " (clean(&report.target.name)) " does" }
+            p { "The verdict of a run stands beside each clause and case: " (summary.told())
+                @if let Some(conformance) = summary.conformance { "; conformance " (format!("{conformance:.1} %")) }
+                "." }
+            @if of_another { p.partial { "The run was of another state of the suite than this book." } }
+            @if let Some(part) = report.part() { p.partial { "The run was partial: it is about " (clean(&part)) "." } }
+        }
+    }
+}
+
+pub(super) fn is_broken(standing: Standing) -> bool {
+    matches!(standing, Standing::Judged(Verdict::Fail | Verdict::Deviation))
+}
+
+fn count<'c>(clauses: impl IntoIterator<Item = &'c Clause>, wanted: impl Fn(&Clause) -> bool) -> usize {
+    clauses.into_iter().filter(|clause| wanted(clause)).count()
+}
+
+/// The chapter that a case stands in.
+pub(super) fn chapter_of(case: &str) -> &str {
+    case.rsplit_once('/').map_or("", |(chapter, _)| chapter)
+}
+
+/// How the clauses of a chapter are known, as a bar; what it shows is also said.
+fn bar(clauses: &[&Clause]) -> Markup {
+    let counts = EVIDENCE.map(|(name, evidence)| {
+        (
+            name,
+            count(clauses.iter().copied(), |clause| clause.evidence == evidence),
+        )
+    });
+    let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+    let told: Vec<String> = counts.clone().map(|(name, count)| format!("{count} {name}")).collect();
+    let told = told.join(", ");
+    html! {
+        span.bar role="img" aria-label=(told) title=(told) {
+            @for (name, count) in counts { i class=(name) style={ "flex-grow:" (count) } {} }
+        }
+    }
+}
