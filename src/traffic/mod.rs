@@ -88,7 +88,7 @@ pub fn contract_path<'a>(
     }
     let socket = header(headers, "sec-websocket-protocol").unwrap_or_default();
     if socket.to_ascii_lowercase().contains("rta.xboxlive.com") {
-        return Some(path);
+        return path.get(lower.rfind("/connect").unwrap_or_default()..);
     }
     let start = lower.find("/handles")?;
     let inner = path.get(start..)?;
