@@ -13,7 +13,8 @@ use mpsd_conformance::suite::files::Files;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Ended, Serving, command, program, program_fed, text};
+use crate::network;
+use crate::program::{Ended, Serving, command, peak, program, program_fed, program_weighed, text};
 
 /// `watch` in a process of its own.
 struct Watching {
@@ -857,6 +858,106 @@ fn an_answer_that_breaks_the_contract_is_told_once_and_counted() {
         .filter(|clause| clause["verdict"] == "fail")
         .count();
     assert!(failed > 0);
+}
+
+/// A request about a session, with a token.
+fn about_session(address: SocketAddr, more: &str) -> Vec<u8> {
+    let path = SESSION.split(".com").last().unwrap();
+    let request = format!(
+        "GET {path}{more} HTTP/1.1\r\nHost: x\r\nX-Xbl-Contract-Version: 107\r\nAuthorization: {TOKEN}\r\nTE: trailers\r\n\
+         Cookie: sid=cookie-of-a-player\r\nSignature: signature-of-a-player\r\nConnection: close\r\n\r\n"
+    );
+    send(address, request.as_bytes())
+}
+
+#[test]
+fn an_answer_in_chunks_is_whole_when_its_trailers_came() {
+    let (upstream, _requests) = echo(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
+          1\r\n{\r\n1\r\n}\r\n0\r\nX-Sum: 2\r\n\r\n",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("seen.har");
+    let watching = Watching::start(&["--to", &format!("http://{upstream}"), "--har", text(&file)]);
+    about_session(watching.address, "");
+    let (_, out, _) = watching.stop();
+    assert!(out.contains("1 were judged"), "{out}");
+    let entry = &read(&file)["log"]["entries"][0];
+    assert_eq!(entry["response"]["content"]["text"], "{}");
+    assert_eq!(entry["comment"], Value::Null);
+}
+
+#[test]
+fn a_body_that_would_expand_is_passed_on_and_never_unpacked_whole() {
+    let bomb: &'static [u8] = network::bomb().leak();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip, gzip\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n",
+        bomb.len()
+    );
+    let (upstream, _requests) = echo([head.as_bytes(), bomb].concat().leak());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("seen.har");
+    let watching = Watching::start(&["--to", &format!("http://{upstream}"), "--har", text(&file)]);
+    assert!(about_session(watching.address, "").ends_with(bomb));
+    let id = watching.child.id();
+    let start = std::time::Instant::now();
+    let is_written = || fs::read_to_string(&file).is_ok_and(|text| text.contains("content-encoding"));
+    while !is_written() {
+        assert!(start.elapsed().as_secs() < 60, "nothing was written");
+        thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let most = peak(id);
+    assert!(most < 200, "{most} MiB");
+    let (code, out, err) = watching.stop();
+    assert_eq!(code, 5, "{out}{err}");
+    assert!(out.contains("1 not readable"), "{out}");
+    let drafts = folder.path().join("drafts");
+    let (ended, most) = program_weighed(["import", text(&file), "--out", text(&drafts)]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(ended.stderr.contains("it is longer than"), "{}", ended.stderr);
+    assert!(most < 200, "{most} MiB");
+}
+
+#[test]
+fn no_secret_is_written_wherever_it_stood() {
+    let body = r#"{"link":"https://example.com/a?sig=signature-of-a-link&v=1","joinToken":"token-of-a-join","seen":"c2VjcmV0LXRva2VuLW9mLWEtcGxheWVy"}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: a=cookie-of-a-service; Path=/\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let (upstream, _requests) = echo(answer.leak().as_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let (file, report) = (folder.path().join("seen.har"), folder.path().join("r.json"));
+    let to = format!("http://{upstream}");
+    let report_to = format!("json={}", text(&report));
+    let watching = Watching::start(&["--to", &to, "--har", text(&file), "--report", &report_to]);
+    about_session(watching.address, "?access_token=token-in-a-url&nocommit=true");
+    let (_, out, err) = watching.stop();
+    let written = [
+        fs::read_to_string(&file).unwrap(),
+        fs::read_to_string(&report).unwrap(),
+        out,
+        err,
+    ]
+    .concat();
+    let secrets = [
+        "c2VjcmV0",
+        "cookie-of-a-player",
+        "signature-of-a-player",
+        "cookie-of-a-service",
+        "signature-of-a-link",
+        "token-of-a-join",
+        "token-in-a-url",
+    ];
+    for secret in secrets {
+        assert!(!written.contains(secret), "{secret} is in {written}");
+    }
+    assert!(
+        written.contains("nocommit=true") && written.contains("example.com/a?sig="),
+        "{written}"
+    );
 }
 
 #[test]
