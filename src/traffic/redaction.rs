@@ -110,7 +110,7 @@ fn trace(value: &str) -> Trace {
 impl Redaction {
     /// Learns a secret and whose it is.
     pub fn name(&mut self, value: &str, owner: &str) {
-        self.add(value, format!("<secret:{owner}>"), true);
+        self.add(value, &format!("<secret:{owner}>"), true);
     }
 
     /// Learns the secrets among the headers of a message.
@@ -152,11 +152,11 @@ impl Redaction {
         let is_mark = value.starts_with('<') && value.ends_with('>');
         if value.len() >= SHORTEST && !is_mark {
             self.count += 1;
-            self.add(value, format!("<secret:{}>", self.count), false);
+            self.add(value, &format!("<secret:{}>", self.count), false);
         }
     }
 
-    fn add(&mut self, value: &str, mark: String, is_named: bool) {
+    fn add(&mut self, value: &str, mark: &str, is_named: bool) {
         if value.len() < SHORTEST {
             return;
         }
@@ -174,7 +174,7 @@ impl Redaction {
                 }
             }
             let secret = Secret {
-                mark: mark.clone(),
+                mark: mark.to_owned(),
                 seen: self.clock,
                 is_named,
                 spellings,
@@ -225,7 +225,7 @@ impl Redaction {
         let known = self.without_known(text);
         let shaped = match SHAPES.as_ref() {
             Some(shapes) => shapes.replace_all(&known, "<secret>"),
-            None => known.into(),
+            None => known,
         };
         let Some(parameters) = PARAMETERS.as_ref() else {
             return shaped.into_owned();
