@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use anstream::{eprintln, println};
@@ -90,7 +90,16 @@ impl Import {
                 opened.map_err(|error| fault(&error))?,
             ))
         };
-        har::read(input, suite.schemas()).map_err(|error| {
+        let folder = self.har.parent().unwrap_or(Path::new(""));
+        let attached = |name: &str| {
+            // A name, and no path to elsewhere.
+            let is_plain = Path::new(name).file_name().is_some_and(|plain| plain == name);
+            let mut body = Vec::new();
+            let file = is_plain.then(|| File::open(folder.join(name)).ok()).flatten()?;
+            file.take(har::LONGEST as u64).read_to_end(&mut body).ok()?;
+            Some(body)
+        };
+        har::read(input, suite.schemas(), &attached).map_err(|error| {
             eprintln!("{}: {}:{error}", style_error("error"), self.har.display());
             eprintln!("  = {}", error.advice);
             Exit::Fault
@@ -132,6 +141,13 @@ fn summary(file: &str, capture: &Capture) -> String {
     );
     for (reason, count) in &capture.skipped {
         let _ = write!(text, "\n  {count} left out: {reason}");
+    }
+    if capture.hollow > 0 {
+        let _ = write!(
+            text,
+            "\n  {} kept without the body of the answer, which the capture does not have: export it with content",
+            capture.hollow
+        );
     }
     text
 }

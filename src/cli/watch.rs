@@ -115,7 +115,7 @@ impl Watch {
                     }
                 }
                 Seen::Frame { path, message } => {
-                    for news in watcher.hear(&path, &message, &redaction) {
+                    for news in watcher.hear(&path, &message, &mut redaction) {
                         print(&line(suite, &news));
                     }
                 }
@@ -178,7 +178,9 @@ impl Watch {
         self.reports.write(&document, None)?;
         Ok(match reports::exit(&document) {
             Exit::NothingExecuted if counts.failed > 0 => Exit::Unreachable,
-            Exit::Conforms if counts.failed + counts.unread + outlet.missed() > 0 => Exit::Inconclusive,
+            Exit::Conforms | Exit::NothingExecuted if counts.failed + counts.unread + outlet.missed() > 0 => {
+                Exit::Inconclusive
+            }
             exit => exit,
         })
     }

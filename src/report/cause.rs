@@ -39,6 +39,31 @@ pub fn group<'a>(report: &Report<'_>, outcomes: impl IntoIterator<Item = &'a Out
     groups
 }
 
+/// What an outcome has in common with all that broke alike, in a line: whatever clauses they are about, and for an answer
+/// of the wrong kind what was asked.
+pub fn told(report: &Report<'_>, outcome: &Outcome) -> String {
+    let mut cause = cause(report, outcome);
+    cause.clauses.clear();
+    let decisive = decisive(outcome, report.strict).filter(|(_, finding)| !finding.is_setup);
+    if let Some((_, finding)) = decisive.filter(|(_, finding)| is_of_answer(&finding.assertion)) {
+        cause.assertion = format!("{}{}", asked(report, outcome, finding), cause.assertion);
+    }
+    cause.told()
+}
+
+/// The request that a finding is about, as `PUT of session, `.
+fn asked(report: &Report<'_>, outcome: &Outcome, finding: &Finding) -> String {
+    let request = outcome
+        .exchanges
+        .get(finding.exchange)
+        .map(|exchange| &exchange.request);
+    let asked = request.and_then(|request| {
+        let operation = report.suite.schemas().operation(&request.method, &request.path)?;
+        Some(format!("{} of {}, ", request.method, operation.path().id))
+    });
+    asked.unwrap_or_default()
+}
+
 /// The finding that made a case fail; `None` where none did. An answer of the wrong kind explains what else is wrong
 /// with it.
 pub fn decisive(outcome: &Outcome, strict: bool) -> Option<(usize, &Finding)> {
@@ -79,15 +104,8 @@ fn cause(report: &Report<'_>, outcome: &Outcome) -> Cause {
         cause.assertion = normalised(&finding.assertion);
         if finding.is_setup {
             // Preparing is for no clause; it is the request that tells one cause from another.
-            let request = outcome
-                .exchanges
-                .get(finding.exchange)
-                .map(|exchange| &exchange.request);
-            let operation = request.and_then(|request| {
-                let operation = report.suite.schemas().operation(&request.method, &request.path)?;
-                Some(format!("{} of {}, ", request.method, operation.path().id))
-            });
-            cause.assertion = format!("preparing: {}{}", operation.unwrap_or_default(), cause.assertion);
+            let asked = asked(report, outcome, finding);
+            cause.assertion = format!("preparing: {asked}{}", cause.assertion);
         }
         if finding.is_setup || finding.assertion == "status" {
             cause.expected = finding.expected.clone();

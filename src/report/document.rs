@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::cause;
 use super::deviations::{self, Candidate, Failure, Listed};
 use super::diagnosis::Suspect;
 use super::{Report, Standing};
@@ -176,6 +177,9 @@ pub struct Case {
     /// Why the verdict is what it is, where that is not in the findings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What broke it, in a line that all cases have in common that broke alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// What did not hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
@@ -350,6 +354,23 @@ impl Case {
             .iter()
             .filter(move |finding| is_failure(finding.setup, finding.weight, strict))
     }
+
+    /// The finding that decided it.
+    pub fn decisive(&self, strict: bool) -> Option<&Finding> {
+        let first = self.failures(strict).next()?;
+        let explains = |other: &&Finding| other.exchange == first.exchange && cause::is_of_answer(&other.assertion);
+        self.findings.iter().find(explains).or(Some(first))
+    }
+
+    /// What broke it, in a line.
+    fn cause(&self) -> Option<&str> {
+        let told = self.cause.as_deref().or(self.reason.as_deref());
+        match self.verdict {
+            Verdict::Fail => told.or(self.findings.first().map(|finding| finding.assertion.as_str())),
+            Verdict::Inconclusive | Verdict::SuiteFault | Verdict::Fixed => self.reason.as_deref().or(told),
+            Verdict::Pass | Verdict::Deviation | Verdict::NotApplicable => None,
+        }
+    }
 }
 
 /// Whether a finding makes its case fail.
@@ -404,6 +425,24 @@ impl Document {
             leftovers: report.leftovers().map(str::to_owned).collect(),
             suspects: report.suspects.clone(),
         }
+    }
+
+    /// What broke cases, each with those that broke alike; what broke the most comes first, and what the end of the run cut
+    /// off is no cause.
+    pub fn causes(&self) -> Vec<(&str, Vec<&Case>)> {
+        let mut places: BTreeMap<(Verdict, &str), usize> = BTreeMap::new();
+        let mut causes: Vec<(&str, Vec<&Case>)> = Vec::new();
+        let is_cut_off = |case: &&Case| self.halted.is_some() && case.reason == self.halted;
+        for case in self.cases.iter().filter(|case| !is_cut_off(case)) {
+            let Some(told) = case.cause() else { continue };
+            let place = *places.entry((case.verdict, told)).or_insert(causes.len());
+            match causes.get_mut(place) {
+                Some((_, alike)) => alike.push(case),
+                None => causes.push((told, vec![case])),
+            }
+        }
+        causes.sort_by_key(|(_, cases)| std::cmp::Reverse(cases.len()));
+        causes
     }
 
     /// Holds the cases against a list of known deviations, as if none had been applied before.
@@ -503,6 +542,7 @@ fn case(report: &Report<'_>, outcome: &Outcome) -> Case {
         assertions: outcome.assertions,
         milliseconds: round(outcome.milliseconds),
         reason: outcome.reason.clone(),
+        cause: (outcome.verdict == Verdict::Fail).then(|| cause::told(report, outcome)),
         findings: findings.collect(),
         conversation: if is_told {
             outcome.exchanges.iter().map(said).collect()

@@ -21,6 +21,12 @@ pub fn render(document: &Document) -> String {
     };
     let mut report = Report::new(name);
     report.set_time(duration(document.milliseconds));
+    let causes = document.causes();
+    let alike: BTreeMap<&str, (&str, usize)> = causes
+        .iter()
+        .filter(|(_, cases)| cases.len() > 1)
+        .flat_map(|(told, cases)| cases.iter().map(move |case| (case.id.as_str(), (*told, cases.len()))))
+        .collect();
     let mut chapters: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
     for case in &document.cases {
         chapters.entry(case.chapter()).or_default().push(case);
@@ -35,7 +41,10 @@ pub fn render(document: &Document) -> String {
             suite.add_property(("partial", part.as_str()));
         }
         for case in cases {
-            let mut test = TestCase::new(case.id.as_str(), status(case, document.strict));
+            let mut test = TestCase::new(
+                case.id.as_str(),
+                status(case, document.strict, alike.get(case.id.as_str())),
+            );
             test.set_classname(format!("mpsd.{chapter}"));
             test.set_time(duration(case.milliseconds));
             suite.add_test_case(test);
@@ -59,7 +68,8 @@ pub fn render(document: &Document) -> String {
     report.to_string().unwrap_or_default()
 }
 
-fn status(case: &Case, strict: bool) -> TestCaseStatus {
+/// What became of a case, and how many broke alike.
+fn status(case: &Case, strict: bool, alike: Option<&(&str, usize)>) -> TestCaseStatus {
     let reason = case.reason.as_deref().unwrap_or_default();
     match case.verdict {
         Verdict::Pass => TestCaseStatus::success(),
@@ -69,7 +79,7 @@ fn status(case: &Case, strict: bool) -> TestCaseStatus {
             status
         }
         Verdict::Fail | Verdict::Fixed => {
-            let first = case.failures(strict).next();
+            let first = case.decisive(strict);
             let message = match first {
                 Some(found) => format!(
                     "{}: expected {}, found {}",
@@ -81,7 +91,7 @@ fn status(case: &Case, strict: bool) -> TestCaseStatus {
             status
                 .set_type(case.verdict.name())
                 .set_message(message)
-                .set_description(text(case));
+                .set_description(text(case, alike));
             status
         }
         Verdict::Inconclusive | Verdict::SuiteFault => {
@@ -89,15 +99,18 @@ fn status(case: &Case, strict: bool) -> TestCaseStatus {
             status
                 .set_type(case.verdict.name())
                 .set_message(reason)
-                .set_description(text(case));
+                .set_description(text(case, alike));
             status
         }
     }
 }
 
 /// What did not hold, and the exchanges it is about.
-fn text(case: &Case) -> String {
+fn text(case: &Case, alike: Option<&(&str, usize)>) -> String {
     let mut text = format!("{}\n", case.title);
+    if let Some((cause, count)) = alike {
+        let _ = writeln!(text, "{count} cases alike: {cause}");
+    }
     if let Some(reason) = &case.reason {
         let _ = writeln!(text, "{reason}");
     }

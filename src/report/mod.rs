@@ -2,6 +2,7 @@
 
 pub mod cause;
 pub mod compare;
+mod curl;
 pub mod deviations;
 pub mod diagnosis;
 pub mod document;

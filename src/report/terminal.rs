@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use super::cause::{self, Group};
+use super::curl::Asked;
 use super::{Report, Standing, document, ladder};
 use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
 use crate::suite::clause::{Clause, Weight};
@@ -343,29 +344,17 @@ fn write_finding(out: &mut String, report: &Report<'_>, finding: &Finding, file:
 
 /// The request as a command line, with the token left out.
 fn curl(report: &Report<'_>, exchange: &Exchange) -> String {
-    let quote = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
     let request = &exchange.request;
-    let mut line = format!(
-        "curl -i --path-as-is -X {} {}",
-        request.method,
-        quote(&format!("{}{}", report.facts.base_url, request.path))
-    );
-    for (name, value) in &request.headers {
-        let _ = write!(line, " -H {}", quote(&format!("{name}: {value}")));
-    }
-    if exchange.speaker != "nobody" {
-        let _ = write!(
-            line,
-            " -H \"Authorization: $MPSD_TOKEN\" # the token of {}",
-            exchange.speaker
-        );
-    }
-    if let Some(body) = &request.body {
-        let data = format!(" --data-binary {}", quote(&String::from_utf8_lossy(body)));
-        let at = line.find(" -H ").unwrap_or(line.len());
-        line.insert_str(at, &data);
-    }
-    line
+    let body = request.body.as_ref().map(|body| String::from_utf8_lossy(body));
+    let asked = Asked {
+        base_url: &report.facts.base_url,
+        speaker: &exchange.speaker,
+        method: &request.method,
+        path: &request.path,
+        headers: &request.headers,
+        body: body.as_deref(),
+    };
+    asked.line()
 }
 
 fn cut(text: &str) -> String {

@@ -298,6 +298,14 @@ impl StatusSet {
         self.0.iter().any(|(low, high)| (*low..=*high).contains(&status))
     }
 
+    /// The status, if there is but one in it.
+    pub fn only(&self) -> Option<u16> {
+        match self.0.as_slice() {
+            [(low, high)] if low == high => Some(*low),
+            _ => None,
+        }
+    }
+
     /// The number of statuses in it.
     pub fn width(&self) -> usize {
         self.0.iter().map(|(low, high)| usize::from(high - low) + 1).sum()

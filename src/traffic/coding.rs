@@ -13,11 +13,40 @@ pub fn decode(coding: &str, body: &[u8], limit: usize) -> Result<Vec<u8>, String
             "deflate" => read(flate2::read::ZlibDecoder::new(bytes.as_slice()), limit)
                 .or_else(|_| read(flate2::read::DeflateDecoder::new(bytes.as_slice()), limit)),
             "br" => read(brotli_decompressor::Decompressor::new(bytes.as_slice(), 4096), limit),
+            "zstd" => zstd(&bytes, limit),
             other => Err(format!("it is encoded as `{other}`, which is not understood here")),
         };
         bytes = made.map_err(|reason| format!("it is not {name}: {reason}"))?;
     }
     Ok(bytes)
+}
+
+/// The frames of a zstd stream; a window is as long as a body may be.
+fn zstd(mut bytes: &[u8], limit: usize) -> Result<Vec<u8>, String> {
+    use ruzstd::decoding::StreamingDecoder;
+    let mut made = Vec::new();
+    while !bytes.is_empty() {
+        let decoder = StreamingDecoder::new(&mut bytes).map_err(|error| error.to_string())?;
+        made.extend(read(decoder, limit.saturating_sub(made.len()))?);
+    }
+    Ok(made)
+}
+
+/// The bytes of a body that was captured in its chunks; `None` if it was not.
+pub fn unchunk(mut body: &[u8]) -> Option<Vec<u8>> {
+    let mut made = Vec::new();
+    loop {
+        let end = body.windows(2).position(|pair| pair == b"\r\n")?;
+        let (head, rest) = body.split_at_checked(end)?;
+        let size = std::str::from_utf8(head).ok()?.split(';').next()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        body = rest.get(2..)?;
+        if size == 0 {
+            return Some(made);
+        }
+        made.extend_from_slice(body.get(..size)?);
+        body = body.get(size..)?.strip_prefix(b"\r\n")?;
+    }
 }
 
 fn read(decoder: impl Read, limit: usize) -> Result<Vec<u8>, String> {
@@ -65,6 +94,28 @@ mod tests {
     }
 
     #[test]
+    fn zstd_is_read_frame_by_frame() {
+        // A frame without a checksum: magic, descriptor, size, then one raw block.
+        let frame = [&[0x28, 0xB5, 0x2F, 0xFD, 0x20, 2, 0x11, 0, 0][..], b"{}"].concat();
+        assert_eq!(decode("zstd", &frame, 10).unwrap(), b"{}");
+        assert_eq!(
+            decode("zstd", &[frame.as_slice(), &frame].concat(), 10).unwrap(),
+            b"{}{}"
+        );
+        // A block that says one byte over and over.
+        let long = [0x28, 0xB5, 0x2F, 0xFD, 0xA0, 0, 0, 2, 0, 0x03, 0, 0x10, b' '];
+        assert!(decode("zstd", &long, 1000).unwrap_err().contains("longer than 1000"));
+        assert!(decode("zstd", b"no zstd", 10).unwrap_err().contains("not zstd"));
+    }
+
+    #[test]
+    fn chunks_are_put_together_if_there_are_any() {
+        assert_eq!(unchunk(b"2;x=1\r\n{\"\r\n3\r\n\":1\r\n0\r\n\r\n").unwrap(), b"{\"\":1");
+        assert_eq!(unchunk(b"{}"), None);
+        assert_eq!(unchunk(b"5\r\n{}\r\n"), None);
+    }
+
+    #[test]
     fn a_body_that_grows_without_end_is_refused() {
         let bomb = gzip(&vec![0; 1 << 20]);
         assert!(decode("gzip", &bomb, 1 << 10).unwrap_err().contains("longer than 1024"));
@@ -72,7 +123,7 @@ mod tests {
 
     #[test]
     fn an_unknown_coding_is_named() {
-        assert!(decode("zstd", b"x", 10).unwrap_err().contains("`zstd`"));
+        assert!(decode("compress", b"x", 10).unwrap_err().contains("`compress`"));
         assert!(decode("gzip", b"no gzip", 10).unwrap_err().contains("not gzip"));
     }
 }

@@ -88,7 +88,7 @@ pub fn contract_path<'a>(
     }
     let socket = header(headers, "sec-websocket-protocol").unwrap_or_default();
     if socket.to_ascii_lowercase().contains("rta.xboxlive.com") {
-        return Some(path);
+        return path.get(lower.rfind("/connect").unwrap_or_default()..);
     }
     // Clients open it without a sub-protocol, too.
     let is_upgraded = header(headers, "upgrade").is_some_and(|name| name.eq_ignore_ascii_case("websocket"));

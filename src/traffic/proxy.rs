@@ -41,8 +41,6 @@ const LONGEST: usize = 16 << 20;
 const MOST: usize = 256 << 20;
 /// What an exchange weighs besides its bodies, in bytes.
 const WEIGHT: usize = 2 << 10;
-/// How many messages of one socket are kept.
-const MESSAGES: usize = 100_000;
 /// How long connections may take to end when the proxy stops.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// How long the head of an answer is waited for: longer than clients do.
@@ -124,19 +122,28 @@ impl Outlet {
     }
 }
 
+impl Message {
+    /// What it holds, in bytes.
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.text.as_ref().map_or(0, String::len)
+    }
+}
+
 impl Seen {
     /// What it holds, in bytes.
     fn weight(&self) -> usize {
         WEIGHT + self.bodies()
     }
 
+    /// The bodies and messages in it.
     fn bodies(&self) -> usize {
         match self {
             Self::Exchange(copy) => {
                 let passed = &copy.passed;
-                passed.response.body.len() + passed.request.body.as_ref().map_or(0, Bytes::len)
+                let messages: usize = passed.messages.iter().map(Message::weight).sum();
+                passed.response.body.len() + passed.request.body.as_ref().map_or(0, Bytes::len) + messages
             }
-            Self::Frame { .. } => 0,
+            Self::Frame { message, .. } => message.weight(),
         }
     }
 }
@@ -292,12 +299,12 @@ async fn pass(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<B
     let mut response = match answered {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
-            sent.into_request(&mut copy);
+            sent.give_request(&mut copy);
             let reason = unanswered(&error, &shared.host);
             return failed(copy, reason.to_string());
         }
         Err(_) => {
-            sent.into_request(&mut copy);
+            sent.give_request(&mut copy);
             return failed(copy, format!("nothing came within {} s", PATIENCE.as_secs()));
         }
     };
@@ -351,7 +358,7 @@ impl Shared {
         self.tell(Seen::Exchange(Box::new(copy)));
     }
 
-    /// Hands on what was seen, unless more waits than may be kept; its bodies are counted already.
+    /// Hands on what was seen, unless more waits than may be kept; its bodies and messages are counted already.
     fn tell(&self, seen: Seen) {
         let bodies = seen.bodies();
         let waiting = self.kept.fetch_add(WEIGHT, Ordering::Relaxed);
@@ -386,16 +393,20 @@ async fn relay(
                 at: Some((shared.clock)()),
                 text,
             };
-            let seen = Seen::Frame {
-                path: path.clone(),
-                message: message.clone(),
-            };
-            shared.tell(seen);
-            if kept.0.len() < MESSAGES {
-                kept.0.push(message);
+            let weight = message.weight();
+            // One for those who listen, and one for the end.
+            let all = shared.kept.fetch_add(2 * weight, Ordering::Relaxed);
+            // Sockets are open for long, and leave room for what comes and goes.
+            if all < MOST / 2 {
+                kept.0.push(message.clone());
             } else {
+                shared.kept.fetch_sub(weight, Ordering::Relaxed);
                 kept.1 = Some("there were more messages than are kept");
             }
+            shared.tell(Seen::Frame {
+                path: path.clone(),
+                message,
+            });
         }
         if tap.is_lost() {
             kept.1 = Some("its frames could not be read, as if they were compressed");
@@ -454,7 +465,9 @@ fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
             .to_str()
             .is_ok_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case("upgrade")))
     });
-    headers.get(header::UPGRADE).filter(|_| wants).cloned()
+    // HTTP/2 is of one connection only; it is not what the request is about.
+    let is_socket = |protocol: &&HeaderValue| wants && !protocol.as_bytes().eq_ignore_ascii_case(b"h2c");
+    headers.get(header::UPGRADE).filter(is_socket).cloned()
 }
 
 /// Takes out the headers that belong to one connection.
@@ -529,10 +542,18 @@ impl Kept {
         (std::mem::take(&mut kept.0).into(), kept.1)
     }
 
-    fn into_request(self: Arc<Self>, copy: &mut Copy) {
+    fn give_request(&self, copy: &mut Copy) {
         let (body, gap) = self.take();
         copy.passed.request.body = Some(body).filter(|body| !body.is_empty());
         copy.request_gap = gap;
+    }
+}
+
+impl Drop for Kept {
+    /// What nobody took, as when the client went away, is kept no more.
+    fn drop(&mut self) {
+        let (bytes, _) = self.take();
+        self.total.fetch_sub(bytes.len(), Ordering::Relaxed);
     }
 }
 
@@ -549,7 +570,7 @@ impl Drop for End {
     fn drop(&mut self) {
         let Some(mut copy) = self.copy.take() else { return };
         copy.passed.milliseconds = self.start.elapsed().as_secs_f64() * 1000.0;
-        Arc::clone(&self.sent).into_request(&mut copy);
+        self.sent.give_request(&mut copy);
         let (body, gap) = self.came.take();
         copy.passed.response.body = body;
         copy.response_gap = gap;
@@ -565,9 +586,10 @@ struct Tee<B> {
 }
 
 impl<B: Body> Tee<B> {
-    fn new(body: B, kept: Arc<Kept>, end: Option<End>) -> Self {
+    fn new(body: B, kept: Arc<Kept>, mut end: Option<End>) -> Self {
         if body.is_end_stream() {
             kept.end();
+            end = None;
         }
         Self { body, kept, end }
     }
@@ -587,9 +609,10 @@ impl Body for Tee<Incoming> {
                 if let Some(data) = frame.data_ref() {
                     self.kept.add(data);
                 }
-                // Nobody asks again when the length is known.
-                if self.body.is_end_stream() {
+                // Nobody asks again when the length is known, or after trailers, and what the client has is over.
+                if self.body.is_end_stream() || frame.is_trailers() {
                     self.kept.end();
+                    self.end = None;
                 }
             }
             Poll::Ready(None) => {

@@ -19,6 +19,10 @@ use crate::target::Target;
 
 /// The longest body that is judged, in bytes, after it was decompressed.
 const LONGEST: usize = 16 << 20;
+/// How many kinds of findings are told apart.
+const MANY: usize = 2_000;
+/// How much of a body is kept with a finding, in bytes.
+const KEPT: usize = 64 << 10;
 /// The contract version of what names none.
 const VERSION: u16 = 107;
 
@@ -191,10 +195,10 @@ impl<'a> Watcher<'a> {
     }
 
     /// Looks at a message of a socket that is still open.
-    pub fn hear(&mut self, path: &str, message: &Message, redaction: &Redaction) -> Vec<News> {
+    pub fn hear(&mut self, path: &str, message: &Message, redaction: &mut Redaction) -> Vec<News> {
         let Some(text) = &message.text else { return Vec::new() };
         self.counts.messages += 1;
-        let text = redaction.text(text);
+        let text = redaction.message(text);
         let (kind, schema) = if message.is_sent {
             ("SEND frame", "realtime-request")
         } else {
@@ -283,6 +287,11 @@ impl<'a> Watcher<'a> {
                 format!("{name} {status}")
             };
             let key = (told.clone(), general(&finding.assertion), finding.clauses.join(" "));
+            if self.known.len() >= MANY && !self.known.contains_key(&key) {
+                let other = (told, "and more of other kinds".to_owned(), String::new());
+                *self.known.entry(other).or_default() += 1;
+                continue;
+            }
             let count = self.known.entry(key).or_default();
             *count += 1;
             if *count > 1 {
@@ -307,7 +316,12 @@ impl<'a> Watcher<'a> {
             });
         }
         if !news.is_empty() {
-            kind.kept.push(held.exchange);
+            let mut exchange = held.exchange;
+            exchange.response.body.truncate(KEPT);
+            if let Some(body) = &mut exchange.request.body {
+                body.truncate(KEPT);
+            }
+            kind.kept.push(exchange);
         }
         news
     }

@@ -235,12 +235,12 @@ fn altered_captures_are_refused_with_a_place_or_drafted() {
         target: None,
         advance_header: "X-Advance",
     };
-    let whole = har::read(capture.to_string().as_bytes(), SUITE.schemas()).unwrap();
+    let whole = har::read(capture.to_string().as_bytes(), SUITE.schemas(), &|_| None).unwrap();
     assert_eq!(draft::draft(&SUITE, whole.passed, &options).0.len(), 1);
     let mut dice = Dice::new(3);
     for _ in 0..many(8) {
         let text = alter_document(&mut dice, &capture, std::slice::from_ref(&capture));
-        match har::read(text.as_bytes(), SUITE.schemas()) {
+        match har::read(text.as_bytes(), SUITE.schemas(), &|_| None) {
             Ok(capture) => {
                 for draft in draft::draft(&SUITE, capture.passed, &options).0 {
                     assert!(!draft.case.to_string().contains("a-token-of-some-length"), "{text}");

@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::handshake::server::{
     ErrorResponse, Request as HandshakeRequest, Response as HandshakeResponse,
 };
 
-use crate::network::{Relay, Request, answer, drip, hostile, listen};
-use crate::program::{Ended, Serving, program, text};
+use crate::network::{Relay, Request, answer, bomb, drip, hostile, listen};
+use crate::program::{Ended, Serving, program, program_weighed, text};
 
 /// Far more than any of these takes; what hangs would take for ever.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -223,20 +223,26 @@ fn json_that_is_truncated_fails() {
 
 #[test]
 fn a_body_that_would_expand_is_not_expanded() {
-    // A gigabyte of zeros, if anybody asked for it.
-    let ended = is_nonconforming(hostile(|_, stream| {
-        answer(
+    let bomb = bomb();
+    let address = hostile(move |_, stream| {
+        let length = bomb.len();
+        write!(
             stream,
-            200,
-            "Content-Type: application/json\r\nContent-Encoding: gzip\r\n",
-            "\u{1f}\u{8}\u{8}\0\0\0\0\0",
-        )
-    }));
+            "HTTP/1.1 200 OK\r\n{JSON}Content-Encoding: gzip, gzip\r\nContent-Length: {length}\r\n\r\n"
+        )?;
+        stream.write_all(&bomb)
+    });
+    let ended = is_nonconforming(address);
     assert!(
         ended.stdout.contains("this does not look like an MPSD"),
         "{}",
         ended.stdout
     );
+    let described = Described::at(&url(address));
+    let target = described.path("target.json");
+    let (ended, most) = program_weighed(["run", "--target", text(&target), "conditional"]);
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(most < 400, "{most} MiB");
 }
 
 #[test]

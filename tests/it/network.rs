@@ -70,6 +70,19 @@ pub fn answer(stream: &mut TcpStream, status: u16, headers: &str, body: &str) ->
     )
 }
 
+/// A gigabyte of zeros, packed twice into a few thousand bytes; `Content-Encoding: gzip, gzip`.
+pub fn bomb() -> Vec<u8> {
+    let pack = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let part = pack(&vec![0; 32 << 20]);
+    let bomb = pack(&part.repeat(32));
+    assert!(bomb.len() < 64 << 10, "{}", bomb.len());
+    bomb
+}
+
 /// Listens on a loopback port, and has each connection served on a thread; its address.
 pub fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

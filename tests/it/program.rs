@@ -60,6 +60,28 @@ pub fn program_fed(arguments: &[&str], input: &str) -> Ended {
     Ended::new(child.wait_with_output().unwrap())
 }
 
+/// Runs the program to its end; how it ended, and the most memory that it had, in MiB, where that can be seen.
+pub fn program_weighed<'a>(arguments: impl IntoIterator<Item = &'a str>) -> (Ended, usize) {
+    let mut command = command(arguments);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = child.id();
+    let ended = std::thread::spawn(move || Ended::new(child.wait_with_output().unwrap()));
+    let mut most = 0;
+    while !ended.is_finished() {
+        most = most.max(peak(id));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (ended.join().unwrap(), most)
+}
+
+/// The most memory that a process had so far, in MiB; 0 where that cannot be seen.
+pub fn peak(id: u32) -> usize {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: usize = line.map_or(0, |line| line.trim().trim_end_matches(" kB").parse().unwrap());
+    kib >> 10
+}
+
 /// `serve` in a process of its own, which ends with this.
 #[derive(Debug)]
 pub struct Serving {

@@ -447,6 +447,60 @@ fn the_page_needs_nothing_else_and_escapes_everything() {
 }
 
 #[test]
+fn cases_that_broke_alike_are_told_together_and_the_most_frequent_cause_first() {
+    let workshop = Workshop::new();
+    let one: Value = serde_json::from_str(&workshop.read("cases/second/fails.json")).unwrap();
+    for number in 0..20 {
+        workshop.write(&format!("cases/second/too-{number:02}.json"), &one);
+    }
+    workshop.run(&[
+        "--report",
+        "html=r.html",
+        "--report",
+        "json=r.json",
+        "--report",
+        "junit=r.xml",
+    ]);
+    workshop.is_valid("report", "r.json");
+    let document = workshop.report("r.json");
+    let causes = document.causes();
+    let told: Vec<_> = causes.iter().map(|(told, cases)| (*told, cases.len())).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[0], ("PUT of session, status: expected 418, found 201", 21));
+    let page = workshop.read("r.html");
+    assert!(page.contains("22 cases to look at, for 2 causes"));
+    let (causes, rest) = page
+        .split_once("id=\"causes\"")
+        .unwrap()
+        .1
+        .split_once("id=\"chapters\"")
+        .unwrap();
+    assert_eq!(
+        causes
+            .matches("PUT of session, status: expected 418, found 201")
+            .count(),
+        1
+    );
+    assert!(causes.contains("curl -i --path-as-is -X PUT") && causes.contains("and 8 more"));
+    for number in 0..20 {
+        let link = format!("href=\"#case-second/too-{number:02}\"");
+        assert!(causes.contains(&link), "{link}");
+        assert!(rest.contains(&format!("id=\"case-second/too-{number:02}\"")));
+    }
+    let junit = workshop.read("r.xml");
+    assert_eq!(
+        junit
+            .matches("21 cases alike: PUT of session, status: expected 418, found 201")
+            .count(),
+        21
+    );
+    let listed = ["second/fails", "second/too-*", "trial/fails"].map(|case| json!({ "case": case, "reason": "known" }));
+    workshop.write("known.json", &json!({ "deviations": listed }));
+    workshop.run(&["--deviations", "known.json", "--report", "html=r.html"]);
+    assert!(!workshop.read("r.html").contains("id=\"causes\""));
+}
+
+#[test]
 fn a_partial_run_says_so_everywhere() {
     let workshop = Workshop::new();
     let reports = [

@@ -13,7 +13,8 @@ use mpsd_conformance::suite::files::Files;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Ended, Serving, command, program, program_fed, text};
+use crate::network;
+use crate::program::{Ended, Serving, command, peak, program, program_fed, program_weighed, text};
 
 /// `watch` in a process of its own.
 struct Watching {
@@ -201,7 +202,16 @@ fn what_passed_the_proxy_comes_back_as_drafts_that_pass() {
     fs::copy(serving.target(), &original).unwrap();
     let watching = Watching::start(&["--target", text(&original), "--har", text(&file)]);
     through(&serving, &watching);
-    let cases = ["conditional", "realtime/a-join-through-a-handle-may-subscribe"];
+    let cases = [
+        "conditional",
+        "realtime/a-join-through-a-handle-may-subscribe",
+        "addressing/session-names-match-in-any-case",
+        "addressing/one-name-under-two-templates-is-two-sessions",
+        "addressing/a-name-of-101-characters-is-refused",
+        "headers/names-match-in-any-case*",
+        "large/a-broadcast-is-named-after-its-maker",
+        "capabilities/a-broadcast-is-large*",
+    ];
     let target = serving.target();
     let run = program(["run", "--target", text(&target)].iter().chain(&cases));
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
@@ -265,6 +275,142 @@ fn a_draft_names_what_belongs_to_one_run_and_hides_what_belongs_to_one_person() 
     assert_eq!(check.code, 0, "{}", check.stderr);
 }
 
+/// Two entries of one session that were under way at the same time, the first of which began first.
+fn at_once(mut one: Value, mut other: Value) -> Value {
+    let mut create = entry(
+        "PUT",
+        SESSION,
+        TOKEN,
+        Some(&json!({ "members": { "me": {} } })),
+        201,
+        &session(1, &json!({})),
+    );
+    let times = [
+        "2026-01-02T03:04:05.000Z",
+        "2026-01-02T03:04:06.000Z",
+        "2026-01-02T03:04:06.010Z",
+    ];
+    for (entry, time) in [&mut create, &mut one, &mut other].into_iter().zip(times) {
+        entry["startedDateTime"] = time.into();
+        entry["time"] = 50.into();
+    }
+    json!([create, one, other])
+}
+
+fn without_answer(method: &str, url: &str, status: u16) -> Value {
+    let mut entry = entry(method, url, TOKEN, None, status, &json!({}));
+    entry["response"]["content"] = json!({});
+    entry["response"]["headers"] = json!([]);
+    entry
+}
+
+#[test]
+fn what_was_refused_at_the_same_time_came_after_what_was_not() {
+    let me = format!("{SESSION}/members/me");
+    let entries = at_once(without_answer("DELETE", &me, 404), without_answer("DELETE", &me, 204));
+    let case = Imported::new(har(&entries).to_string().as_bytes(), &[]).case("my-capture");
+    let statuses = [
+        &case["steps"][1]["expect"]["status"],
+        &case["steps"][2]["expect"]["status"],
+    ];
+    assert_eq!(statuses, [204, 404]);
+}
+
+#[test]
+fn a_handle_that_is_listed_was_not_removed_yet() {
+    const HANDLE: &str = "7e1d2f3a-0d4e-4b8a-9c57-6f2c3a114b5c";
+    let reference = json!({ "scid": "8d050174-412b-4d51-a29b-d55a34edfdb7", "templateName": "LobbySession",
+        "name": "2d4e01a5-3b0c-4f65-9d07-6a8f3f1c7e55" });
+    let root = "https://sessiondirectory.xboxlive.com/handles";
+    let handle = json!({ "id": HANDLE, "version": 1, "type": "activity", "sessionRef": reference,
+        "ownerXuid": "2535400000000001", "titleId": "1234567" });
+    let query = json!({ "type": "activity", "scid": reference["scid"], "owners": { "xuids": ["2535400000000001"] } });
+    let mut entries = at_once(
+        without_answer("DELETE", &format!("{root}/{HANDLE}"), 204),
+        entry(
+            "POST",
+            &format!("{root}/query"),
+            TOKEN,
+            Some(&query),
+            200,
+            &json!({ "results": [handle] }),
+        ),
+    );
+    let post = json!({ "version": 1, "type": "activity", "sessionRef": reference });
+    let mut made = entry("POST", root, TOKEN, Some(&post), 201, &handle);
+    made["startedDateTime"] = "2026-01-02T03:04:05.500Z".into();
+    entries.as_array_mut().unwrap().push(made);
+    let case = Imported::new(har(&entries).to_string().as_bytes(), &[]).case("my-capture");
+    assert_eq!(case["steps"][2]["post"], "/handles/query");
+    assert_eq!(case["steps"][3]["delete"], "/handles/{handle}");
+}
+
+#[test]
+fn a_session_that_is_named_after_somebody_keeps_its_name() {
+    let url = SESSION.replace("2d4e01a5-3b0c-4f65-9d07-6a8f3f1c7e55", "2535400000000001");
+    let join = json!({ "members": { "me": {} } });
+    let entries = json!([
+        entry("PUT", &url, TOKEN, Some(&join), 201, &session(1, &json!({}))),
+        entry("GET", &url, TOKEN, None, 200, &session(1, &json!({}))),
+    ]);
+    let case = Imported::new(har(&entries).to_string().as_bytes(), &[]).case("my-capture");
+    assert_eq!(case["sessions"]["session1"]["name"], "{alice.xuid}");
+    assert_eq!(
+        (&case["steps"][0]["put"], &case["steps"][1]["get"]),
+        (&json!("{session1}"), &json!("{session1}"))
+    );
+    assert_eq!(case["exclusive"], json!(["alice"]));
+}
+
+#[test]
+fn a_name_that_is_spelt_in_many_ways_is_respelt_in_the_draft() {
+    for (names, spelt, told) in [
+        (
+            [
+                "Room-2d4e01a5-3b0c-4f65-9d07-6a8f3f1c7e55",
+                "rOOM-2d4e01a5-3b0c-4f65-9d07-6a8f3f1c7e55",
+            ],
+            "Room-{uuid:name}",
+            "rOOM-{uuid:name}",
+        ),
+        (["Quarry", "qUARRy"], "Quarry-{uuid:name}", "qUARRy-{uuid:name}"),
+    ] {
+        let url = |name: &str| SESSION.replace("2d4e01a5-3b0c-4f65-9d07-6a8f3f1c7e55", name);
+        let join = json!({ "members": { "me": {} } });
+        let entries = json!([
+            entry("PUT", &url(names[0]), TOKEN, Some(&join), 201, &session(1, &json!({}))),
+            entry("GET", &url(names[1]), TOKEN, None, 200, &session(1, &json!({}))),
+        ]);
+        let imported = Imported::new(har(&entries).to_string().as_bytes(), &[]);
+        let case = imported.case("my-capture");
+        assert_eq!(case["sessions"]["session1"]["name"], spelt);
+        assert_eq!(case["steps"][0]["put"], "{session1}");
+        assert!(case["steps"][1]["get"].as_str().unwrap().ends_with(told), "{case}");
+        let check = program(["check", "--drafts", text(&imported.drafts())]);
+        assert_eq!(check.code, 0, "{}", check.stderr);
+    }
+}
+
+#[test]
+fn a_name_that_was_refused_stays_as_it_was() {
+    let url = SESSION.replace("2d4e01a5-3b0c-4f65-9d07-6a8f3f1c7e55", "a*b");
+    let entries = json!([
+        without_answer("GET", &url, 400),
+        entry(
+            "PUT",
+            &url,
+            TOKEN,
+            Some(&json!({ "members": { "me": {} } })),
+            400,
+            &json!({})
+        ),
+    ]);
+    let case = Imported::new(har(&entries).to_string().as_bytes(), &[]).case("my-capture");
+    let path = case["steps"][0]["get"].as_str().unwrap();
+    assert!(path.ends_with("/sessions/a*b"), "{path}");
+    assert_eq!(case["steps"][1]["expect"]["unchanged"], case["steps"][0]["get"]);
+}
+
 #[test]
 fn whatever_tools_leave_out_or_add_is_borne() {
     let mut bytes = vec![0xEF, 0xBB, 0xBF];
@@ -305,6 +451,239 @@ fn whatever_tools_leave_out_or_add_is_borne() {
     }
     let case = imported.case("my-capture");
     assert_eq!(case["steps"][2]["expect"]["body"]["changeNumber"], 3);
+}
+
+/// The body of an answer, packed as it was on the wire.
+fn packed(mut entry: Value, coding: &str, bytes: &[u8]) -> Value {
+    entry["response"]["content"] = json!({ "text": base64::engine::general_purpose::STANDARD.encode(bytes),
+        "encoding": "base64", "mimeType": "application/json" });
+    let header = json!({ "name": "content-encoding", "value": coding });
+    entry["response"]["headers"].as_array_mut().unwrap().push(header);
+    entry
+}
+
+/// A zstd frame of one raw block.
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap();
+    let block = (length << 3 | 1).to_le_bytes();
+    let head = [0x28, 0xB5, 0x2F, 0xFD, 0xA0];
+    [&head[..], &length.to_le_bytes(), &block[..3], bytes].concat()
+}
+
+#[test]
+fn bodies_are_read_however_they_are_packed() {
+    let answer = session(2, &json!({ "map": "mill" })).to_string();
+    let get = || entry("GET", SESSION, TOKEN, None, 200, &json!({}));
+    let chunks = format!("{:x}\r\n{answer}\r\n0\r\n\r\n", answer.len());
+    let mut chunked = packed(get(), "", chunks.as_bytes());
+    chunked["response"]["headers"][2] = json!({ "name": "Transfer-Encoding", "value": "chunked" });
+    for get in [packed(get(), "zstd", &zstd(answer.as_bytes())), chunked] {
+        let join = json!({ "members": { "me": {} } });
+        let create = entry("PUT", SESSION, TOKEN, Some(&join), 201, &session(1, &json!({})));
+        let imported = Imported::new(har(&json!([create, get])).to_string().as_bytes(), &[]);
+        let told = &imported.case("my-capture")["steps"][1]["expect"];
+        assert_eq!(
+            told["body"]["properties"],
+            json!({ "custom": { "map": "mill" } }),
+            "{told}"
+        );
+        assert!(!imported.ended.stderr.contains("remark"), "{}", imported.ended.stderr);
+    }
+}
+
+#[test]
+fn what_was_not_on_the_wire_once_is_left_out() {
+    let mut redirect = without_answer("GET", SESSION, 307);
+    redirect["response"]["headers"] = pairs(&[("location", SESSION)]);
+    let mut cached = entry("GET", SESSION, TOKEN, None, 200, &session(2, &json!({})));
+    cached["_fromCache"] = "memory".into();
+    let mut get = entry("GET", SESSION, TOKEN, None, 200, &session(1, &json!({})));
+    get["startedDateTime"] = "2026-01-02T03:04:05.123+01:00".into();
+    get["time"] = 7.5.into();
+    let aborted = without_answer("GET", SESSION, 0);
+    let entries = json!([redirect, cached, get, get, aborted]);
+    let imported = Imported::new(har(&entries).to_string().as_bytes(), &[]);
+    let out = &imported.ended.stdout;
+    for line in [
+        "1 of 5 entries are about MPSD",
+        "1 left out: a redirect",
+        "1 left out: from a browser's cache",
+        "1 left out: there twice",
+        "1 left out: without an answer",
+    ] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+}
+
+#[test]
+fn a_proxy_that_does_not_know_when_something_was_and_counts_below_zero_is_understood() {
+    let join = json!({ "members": { "me": {} } });
+    let mut create = entry("PUT", SESSION, TOKEN, Some(&join), 201, &session(1, &json!({})));
+    create["startedDateTime"] = "2026-01-02T03:04:05.1234567-06:00".into();
+    create["connection"] = "ClientPort:57323;EgressPort:57325".into();
+    create["comment"] = "[#12]".into();
+    let mut read = entry("GET", SESSION, TOKEN, None, 200, &session(1, &json!({})));
+    // It was reset before it knew: the time stands for none.
+    read["startedDateTime"] = "0001-01-01T00:00:00.0000000-06:00".into();
+    read["time"] = (-1).into();
+    read["timings"] = json!({ "dns": -1, "connect": -1, "send": 0, "wait": 0, "receive": -63 });
+    let mut omitted = entry("GET", SESSION, TOKEN, None, 200, &json!({}));
+    omitted["startedDateTime"] = "2026-01-02T03:04:07.0000000-06:00".into();
+    omitted["response"]["content"] = json!({ "size": 5_000_000, "mimeType": "application/json", "comment": "omitted" });
+    let tunnel = json!({ "request": { "method": "CONNECT", "url": "http://sessiondirectory.xboxlive.com:443", "bodySize": 0 },
+        "response": { "status": 200 } });
+    let capture = har(&json!([tunnel, create, read, omitted])).to_string();
+    let imported = Imported::new(&[b"\xEF\xBB\xBF", capture.as_bytes()].concat(), &[]);
+    let out = &imported.ended.stdout;
+    assert!(
+        out.contains("3 of 4 entries") && out.contains("1 left out: CONNECT"),
+        "{out}"
+    );
+    assert!(out.contains("1 kept without the body of the answer"), "{out}");
+    let case = imported.case("my-capture");
+    assert_eq!(
+        (&case["steps"][0]["put"], &case["steps"][1]["get"]),
+        (&json!("{session}"), &json!("{session}"))
+    );
+}
+
+#[test]
+fn bodies_in_files_beside_the_capture_are_read_and_none_from_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    fs::write(
+        folder.path().join("above.json"),
+        r#"{ "properties": { "custom": { "stolen": true } } }"#,
+    )
+    .unwrap();
+    fs::write(inner.join("sent.json"), r#"{ "members": { "me": {} } }"#).unwrap();
+    fs::write(
+        inner.join("answer.json"),
+        session(1, &json!({ "map": "mill" })).to_string(),
+    )
+    .unwrap();
+    let mut create = entry("PUT", SESSION, TOKEN, Some(&json!({})), 201, &json!({}));
+    create["request"]["postData"] =
+        json!({ "mimeType": "application/json", "text": "", "params": [], "_file": "sent.json" });
+    create["request"]["bodySize"] = 27.into();
+    create["response"]["content"] = json!({ "size": -1, "mimeType": "application/json", "_file": "answer.json" });
+    let mut lost = create.clone();
+    lost["request"]["postData"]["_file"] = "../above.json".into();
+    fs::write(inner.join("har.har"), har(&json!([create, lost])).to_string()).unwrap();
+    let drafts = folder.path().join("drafts");
+    let ended = program(["import", text(&inner.join("har.har")), "--out", text(&drafts)]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("1 left out: without the body of the request"),
+        "{}",
+        ended.stdout
+    );
+    let case = read(&drafts.join("har.json"));
+    assert_eq!(case["steps"][0]["body"], json!({ "members": { "me": {} } }));
+    assert_eq!(
+        case["steps"][0]["expect"]["body"]["properties"]["custom"]["map"],
+        "mill"
+    );
+}
+
+/// A session whose member is connected by a socket that the browser opened, which shows no token there.
+fn connected(url: &str, times: [f64; 2], took: f64) -> Value {
+    const CONNECTION: &str = "0c1d2e3f-4a5b-4c6d-8e7f-90a1b2c3d4e5";
+    let mut socket = json!({ "startedDateTime": "2026-01-02T03:04:05.000Z", "time": took, "_resourceType": "websocket",
+        "request": { "method": "GET", "url": url, "headers": pairs(&[("Sec-WebSocket-Protocol", "rta.xboxlive.com.V2")]) },
+        "response": { "status": 101, "headers": [], "content": { "size": -1, "mimeType": "x-unknown" } } });
+    socket["_webSocketMessages"] = json!([
+        { "type": "send", "time": times[0], "opcode": 1, "data": r#"[1,1,"https://sessiondirectory.xboxlive.com/connections/"]"# },
+        { "type": "receive", "time": times[1], "opcode": 1, "data": format!(r#"[1,1,0,1,{{"ConnectionId":"{CONNECTION}"}}]"#) },
+    ]);
+    let join =
+        json!({ "members": { "me": { "properties": { "system": { "active": true, "connection": CONNECTION } } } } });
+    let mut create = entry("PUT", SESSION, TOKEN, Some(&join), 201, &session(1, &json!({})));
+    create["startedDateTime"] = "2026-01-02T03:04:08.000Z".into();
+    create["time"] = 10.into();
+    har(&json!([create, socket]))
+}
+
+#[test]
+fn a_socket_without_a_token_is_whose_session_names_it_and_ends_when_that_is_known() {
+    let start = 1_767_323_045.0;
+    let url = "wss://sessiondirectory.xboxlive.com/rta/connect";
+    for (times, took) in [
+        // In seconds, with the time of the handshake alone.
+        ([start + 1.0, start + 1.5], 12.5),
+        // In milliseconds.
+        ([(start + 1.0) * 1000.0, (start + 1.5) * 1000.0], -1.0),
+    ] {
+        let imported = Imported::new(connected(url, times, took).to_string().as_bytes(), &[]);
+        let case = imported.case("my-capture");
+        let steps = case["steps"].as_array().unwrap();
+        assert_eq!(steps[0]["open"], "alice", "{case}");
+        assert_eq!((&steps[0]["path"], steps.len()), (&Value::Null, 3), "{case}");
+        let connection = &steps[2]["body"]["members"]["me"]["properties"]["system"]["connection"];
+        assert_eq!(connection, "{connection}");
+        let run = program(["run", "--drafts", text(&imported.drafts()), "drafts"]);
+        assert!(!run.stdout.contains("is not open"), "{}", run.stdout);
+    }
+    // With the time until it was closed.
+    let imported = Imported::new(
+        connected(url, [start + 1.0, start + 1.5], 2000.0)
+            .to_string()
+            .as_bytes(),
+        &[],
+    );
+    assert_eq!(
+        imported.case("my-capture")["steps"][2],
+        json!({ "socket": "alice", "close": true })
+    );
+}
+
+#[test]
+fn a_word_means_a_template_or_a_session_only_where_one_is_named() {
+    let url = SESSION
+        .replace("LobbySession", "open")
+        .replace("2d4e01a5-3b0c-4f65-9d07-6a8f3f1c7e55", "quarry");
+    let sent = json!({ "constants": { "system": { "visibility": "open" } }, "members": { "me": {} },
+        "properties": { "custom": { "map": "quarry" } } });
+    let answer = session(1, &json!({ "map": "quarry" }));
+    let nowhere = json!({ "version": 1, "type": "activity",
+        "sessionRef": { "scid": "8d050174-412b-4d51-a29b-d55a34edfdb7", "templateName": "", "name": "quarry" } });
+    let mut refused = entry(
+        "POST",
+        "https://sessiondirectory.xboxlive.com/handles",
+        TOKEN,
+        Some(&nowhere),
+        400,
+        &json!({}),
+    );
+    refused["response"]["content"] = json!({});
+    let entries = json!([entry("PUT", &url, TOKEN, Some(&sent), 201, &answer), refused]);
+    let imported = Imported::new(har(&entries).to_string().as_bytes(), &["--one"]);
+    let case = imported.case("my-capture");
+    assert_eq!(case["steps"][0]["put"], "{session}");
+    assert_eq!(case["steps"][0]["body"], sent);
+    assert_eq!(case["steps"][1]["post"], "/handles");
+    assert_eq!(case["steps"][1]["body"]["sessionRef"]["templateName"], "");
+    assert!(
+        !imported.ended.stdout.contains("template ``"),
+        "{}",
+        imported.ended.stdout
+    );
+}
+
+#[test]
+fn a_draft_without_a_plain_clause_is_still_one_that_can_be_replayed() {
+    let odd = without_answer("GET", &format!("{SESSION}/players"), 404);
+    let imported = Imported::new(har(&json!([odd])).to_string().as_bytes(), &[]);
+    assert!(
+        imported.ended.stdout.contains("hint: no clause is plain"),
+        "{}",
+        imported.ended.stdout
+    );
+    let title = imported.case("my-capture")["title"].clone();
+    assert_eq!(title, "A captured conversation of alice: 1 exchange goes as it went.");
+    let run = program(["run", "--drafts", text(&imported.drafts()), "drafts"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
 }
 
 #[test]
@@ -479,6 +858,106 @@ fn an_answer_that_breaks_the_contract_is_told_once_and_counted() {
         .filter(|clause| clause["verdict"] == "fail")
         .count();
     assert!(failed > 0);
+}
+
+/// A request about a session, with a token.
+fn about_session(address: SocketAddr, more: &str) -> Vec<u8> {
+    let path = SESSION.split(".com").last().unwrap();
+    let request = format!(
+        "GET {path}{more} HTTP/1.1\r\nHost: x\r\nX-Xbl-Contract-Version: 107\r\nAuthorization: {TOKEN}\r\nTE: trailers\r\n\
+         Cookie: sid=cookie-of-a-player\r\nSignature: signature-of-a-player\r\nConnection: close\r\n\r\n"
+    );
+    send(address, request.as_bytes())
+}
+
+#[test]
+fn an_answer_in_chunks_is_whole_when_its_trailers_came() {
+    let (upstream, _requests) = echo(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
+          1\r\n{\r\n1\r\n}\r\n0\r\nX-Sum: 2\r\n\r\n",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("seen.har");
+    let watching = Watching::start(&["--to", &format!("http://{upstream}"), "--har", text(&file)]);
+    about_session(watching.address, "");
+    let (_, out, _) = watching.stop();
+    assert!(out.contains("1 were judged"), "{out}");
+    let entry = &read(&file)["log"]["entries"][0];
+    assert_eq!(entry["response"]["content"]["text"], "{}");
+    assert_eq!(entry["comment"], Value::Null);
+}
+
+#[test]
+fn a_body_that_would_expand_is_passed_on_and_never_unpacked_whole() {
+    let bomb: &'static [u8] = network::bomb().leak();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip, gzip\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n",
+        bomb.len()
+    );
+    let (upstream, _requests) = echo([head.as_bytes(), bomb].concat().leak());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("seen.har");
+    let watching = Watching::start(&["--to", &format!("http://{upstream}"), "--har", text(&file)]);
+    assert!(about_session(watching.address, "").ends_with(bomb));
+    let id = watching.child.id();
+    let start = std::time::Instant::now();
+    let is_written = || fs::read_to_string(&file).is_ok_and(|text| text.contains("content-encoding"));
+    while !is_written() {
+        assert!(start.elapsed().as_secs() < 60, "nothing was written");
+        thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let most = peak(id);
+    assert!(most < 200, "{most} MiB");
+    let (code, out, err) = watching.stop();
+    assert_eq!(code, 5, "{out}{err}");
+    assert!(out.contains("1 not readable"), "{out}");
+    let drafts = folder.path().join("drafts");
+    let (ended, most) = program_weighed(["import", text(&file), "--out", text(&drafts)]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(ended.stderr.contains("it is longer than"), "{}", ended.stderr);
+    assert!(most < 200, "{most} MiB");
+}
+
+#[test]
+fn no_secret_is_written_wherever_it_stood() {
+    let body = r#"{"link":"https://example.com/a?sig=signature-of-a-link&v=1","joinToken":"token-of-a-join","seen":"c2VjcmV0LXRva2VuLW9mLWEtcGxheWVy"}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: a=cookie-of-a-service; Path=/\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let (upstream, _requests) = echo(answer.leak().as_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let (file, report) = (folder.path().join("seen.har"), folder.path().join("r.json"));
+    let to = format!("http://{upstream}");
+    let report_to = format!("json={}", text(&report));
+    let watching = Watching::start(&["--to", &to, "--har", text(&file), "--report", &report_to]);
+    about_session(watching.address, "?access_token=token-in-a-url&nocommit=true");
+    let (_, out, err) = watching.stop();
+    let written = [
+        fs::read_to_string(&file).unwrap(),
+        fs::read_to_string(&report).unwrap(),
+        out,
+        err,
+    ]
+    .concat();
+    let secrets = [
+        "c2VjcmV0",
+        "cookie-of-a-player",
+        "signature-of-a-player",
+        "cookie-of-a-service",
+        "signature-of-a-link",
+        "token-of-a-join",
+        "token-in-a-url",
+    ];
+    for secret in secrets {
+        assert!(!written.contains(secret), "{secret} is in {written}");
+    }
+    assert!(
+        written.contains("nocommit=true") && written.contains("example.com/a?sig="),
+        "{written}"
+    );
 }
 
 #[test]

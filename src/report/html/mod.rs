@@ -1,11 +1,13 @@
 //! The report for people: one HTML file that needs nothing else, with every text escaped.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::Standing;
+use super::curl::Asked;
 use super::document::{Case, Clause, Document, Finding, Message, Said, Summary};
 use crate::replay::verdict::Verdict;
 
@@ -40,6 +42,7 @@ pub fn render(document: &Document) -> String {
                 header { (head(document)) }
                 main {
                     (suspects(document))
+                    (causes(document))
                     (chapters(document))
                     (deviations(document))
                     (filter(document))
@@ -95,6 +98,122 @@ fn suspects(document: &Document) -> Markup {
                 ul { @for suspect in &document.suspects { li { (clean(&suspect.told())) } } }
             }
         }
+    }
+}
+
+/// How many causes are open from the start.
+const OPEN: usize = 3;
+/// How many cases that broke alike are named at once.
+const NAMED: usize = 12;
+
+/// What broke cases, the most frequent first: each with one case to look at, and the names of the others.
+fn causes(document: &Document) -> Markup {
+    let causes = document.causes();
+    let count: usize = causes.iter().map(|(_, cases)| cases.len()).sum();
+    let statements: BTreeMap<&str, &Clause> = document
+        .clauses
+        .iter()
+        .map(|clause| (clause.id.as_str(), clause))
+        .collect();
+    html! {
+        @if !causes.is_empty() {
+            section id="causes" {
+                h2 { (numbered(count, "case")) " to look at, for " (numbered(causes.len(), "cause")) }
+                ol.causes {
+                    @for (place, (told, cases)) in causes.iter().enumerate() {
+                        @if let Some((first, others)) = example(document, cases) {
+                            li { details.cause.(first.verdict.name()) open[place < OPEN] {
+                                summary { b.number { (cases.len()) } " " span { (clean(told)) } }
+                                (cause_details(document, first, cases, &statements))
+                                @let (named, more) = others.split_at(others.len().min(NAMED));
+                                @if !named.is_empty() { p.links { "and alike: " (case_links(named)) } }
+                                @if !more.is_empty() {
+                                    details.more { summary { "and " (more.len()) " more" } p.links { (case_links(more)) } }
+                                }
+                            } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Of cases that broke alike one to look at, the first that breaks what most of them break, and the others.
+fn example<'d>(document: &Document, cases: &[&'d Case]) -> Option<(&'d Case, Vec<&'d Case>)> {
+    let broken = |case: &'d Case| case.decisive(document.strict)?.clauses.first().map(String::as_str);
+    let mut counts: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+    for &case in cases {
+        *counts.entry(broken(case)).or_default() += 1;
+    }
+    let place = cases
+        .iter()
+        .enumerate()
+        .max_by_key(|&(place, &case)| (counts.get(&broken(case)), Reverse(place)))?
+        .0;
+    let mut others = cases.to_vec();
+    let first = others.remove(place);
+    Some((first, others))
+}
+
+/// One case of a cause: the clause that it breaks, what was expected and found, and how to ask by hand; and the
+/// clauses that the others break.
+fn cause_details(document: &Document, first: &Case, cases: &[&Case], statements: &BTreeMap<&str, &Clause>) -> Markup {
+    let finding = first.decisive(document.strict);
+    let curl = finding.and_then(|finding| Some(curl(document, first.conversation.get(finding.exchange)?)));
+    let broken = finding
+        .into_iter()
+        .chain(cases.iter().filter_map(|case| case.decisive(document.strict)));
+    let mut clauses: Vec<&str> = Vec::new();
+    for clause in broken.flat_map(|finding| &finding.clauses) {
+        if !clauses.contains(&clause.as_str()) {
+            clauses.push(clause);
+        }
+    }
+    let own = finding.map_or(0, |finding| finding.clauses.len());
+    let (own, others) = clauses.split_at(own.min(clauses.len()));
+    html! {
+        @for clause in own.iter().filter_map(|id| statements.get(id)) {
+            p.statement { a href={ "#" (clause.id) } { (clause.id) } " "
+                small { (clause.level.name()) ", " (clause.evidence.name()) } " " (clean(&clause.statement)) }
+        }
+        @if !others.is_empty() {
+            p.links { "also counted against " @for clause in others { a href={ "#" (clause) } { (clean(clause)) } " " } }
+        }
+        p.links { "for example " a href={ "#case-" (first.id) } { (clean(&first.id)) } " " small { (clean(&first.title)) } }
+        @if let Some(finding) = finding {
+            (finding_details(finding))
+        } @else if let Some(reason) = &first.reason {
+            p.reason { (clean(reason)) }
+        }
+        @if let Some(curl) = curl { pre.curl tabindex="0" { (clean(&curl)) } }
+    }
+}
+
+fn case_links(cases: &[&Case]) -> Markup {
+    html! { @for case in cases { a href={ "#case-" (case.id) } { (clean(&case.id)) } " " } }
+}
+
+/// A request by hand.
+fn curl(document: &Document, said: &Said) -> String {
+    let (method, path) = said.request.line.split_once(' ').unwrap_or(("GET", &said.request.line));
+    let asked = Asked {
+        base_url: &document.target.base_url,
+        speaker: &said.speaker,
+        method,
+        path,
+        headers: &said.request.headers,
+        body: said.request.body.as_deref(),
+    };
+    asked.line()
+}
+
+/// `1 case`, `2 cases`.
+fn numbered(count: usize, what: &str) -> String {
+    if count == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{count} {what}s")
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::names::Names;
+use super::names::{Names, Place};
 use super::referred;
 use crate::suite::schemas::{Schemas, VolatileKind};
 
@@ -56,7 +56,10 @@ impl Sieve<'_> {
                     .flatten()
                     .map(Value::from)
             }
-            Value::String(text) => self.names.settled(text, self.at).map(Value::from),
+            Value::String(text) => {
+                let place = pointer.rsplit('/').next().and_then(Place::of);
+                self.names.settled_at(place, text, self.at).map(Value::from)
+            }
             Value::Number(number) => Some(self.names.number(number, self.at)),
             Value::Array(items) => {
                 let kept = items

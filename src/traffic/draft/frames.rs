@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::names::Names;
+use super::names::{Names, Place};
 use crate::traffic::Message;
 
 /// A message in which order it was seen, as JSON where it is some.
@@ -65,7 +65,9 @@ fn tap(tap: &Value, names: &Names, at: usize) -> Value {
     for key in ["subscription", "resource"] {
         let text = tap.get(key).and_then(Value::as_str).unwrap_or_default();
         // A resource is the parts of an address.
-        let parts: Option<Vec<String>> = text.split('~').map(|part| names.settled(part, at)).collect();
+        let places = [None, Some(Place::Template), Some(Place::Session)].into_iter();
+        let parts = text.split('~').zip(places.chain(std::iter::repeat(None)));
+        let parts: Option<Vec<String>> = parts.map(|(part, place)| names.settled_at(place, part, at)).collect();
         if let Some(parts) = parts.filter(|_| !text.is_empty()) {
             // Their case has no meaning.
             told.insert(key.to_owned(), json!({ "$ignoreCase": parts.join("~") }));

@@ -105,7 +105,7 @@ fn hide(passed: &mut [Passed]) {
         hide(&mut one.response.headers);
         for message in &mut one.messages {
             if let Some(text) = &mut message.text {
-                *text = redaction.text(text);
+                *text = redaction.message(text);
             }
         }
     }

@@ -12,6 +12,22 @@ use crate::suite::variable::{Piece, pieces};
 static TOKENS: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9]{5,20}").ok());
 
+impl Named {
+    /// Its variable, spelt as a text is.
+    fn spelt_as(&self, text: &str) -> Option<String> {
+        let name = &self.variable;
+        if text == self.value {
+            Some(format!("{{{name}}}"))
+        } else if text == self.value.to_uppercase() {
+            Some(format!("{{{name}|upper}}"))
+        } else if text == self.value.to_lowercase() {
+            Some(format!("{{{name}|lower}}"))
+        } else {
+            None
+        }
+    }
+}
+
 /// The GUID of nothing.
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -25,11 +41,44 @@ struct Named {
     from: usize,
 }
 
+/// Where a word means what it means nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    /// The template of a session.
+    Template,
+    /// The name of a session.
+    Session,
+}
+
+impl Place {
+    /// The place that follows a segment of a path.
+    pub(super) fn after(segment: &str) -> Option<Self> {
+        match segment.to_ascii_lowercase().as_str() {
+            "sessiontemplates" => Some(Self::Template),
+            "sessions" => Some(Self::Session),
+            _ => None,
+        }
+    }
+
+    /// The place of a member of a document.
+    pub(super) fn of(key: &str) -> Option<Self> {
+        match key {
+            "templateName" => Some(Self::Template),
+            "name" => Some(Self::Session),
+            _ => None,
+        }
+    }
+}
+
 /// The values of a conversation that have names.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// By the value in lower case; the later a name was given, the further back it stands.
     known: HashMap<String, Vec<Named>>,
+    /// Words that have a name in some places only, in lower case.
+    placed: HashMap<(Place, String), Named>,
+    /// What the spellings of the names of sessions are in the case.
+    spelt: HashMap<String, String>,
     /// How often each name was given, so that the next one gets a number.
     given: HashMap<String, usize>,
 }
@@ -75,6 +124,35 @@ impl Names {
         self.known.entry(value.to_lowercase()).or_default().push(named);
     }
 
+    /// Gives a word a name in some place; the first name stays.
+    pub(super) fn add_placed(&mut self, place: Place, value: &str, variable: impl Into<String>) {
+        let named = Named {
+            value: value.to_owned(),
+            variable: variable.into(),
+            from: 0,
+        };
+        self.placed.entry((place, value.to_lowercase())).or_insert(named);
+    }
+
+    /// Gives one spelling of the name of a session a text of its own.
+    pub(super) fn spell(&mut self, spelling: String, text: String) {
+        self.spelt.insert(spelling, text);
+    }
+
+    /// The variable of a whole value in some place.
+    pub(super) fn placed(&self, place: Option<Place>, text: &str, at: usize) -> Option<String> {
+        let own = place.and_then(|place| {
+            let spelt = self.spelt.get(text).filter(|_| place == Place::Session).cloned();
+            spelt.or_else(|| self.placed.get(&(place, text.to_lowercase()))?.spelt_as(text))
+        });
+        own.or_else(|| self.whole(text, at))
+    }
+
+    /// A text in some place, with variables.
+    pub(super) fn text_at(&self, place: Option<Place>, text: &str, at: usize) -> String {
+        self.placed(place, text, at).unwrap_or_else(|| self.text(text, at))
+    }
+
     fn find(&self, value: &str, at: usize) -> Option<&Named> {
         self.known.get(value)?.iter().rev().find(|named| named.from <= at)
     }
@@ -97,17 +175,7 @@ impl Names {
 
     /// The variable of a whole value.
     pub(super) fn whole(&self, text: &str, at: usize) -> Option<String> {
-        let named = self.find(&text.to_lowercase(), at)?;
-        let name = &named.variable;
-        if text == named.value {
-            Some(format!("{{{name}}}"))
-        } else if text == named.value.to_uppercase() {
-            Some(format!("{{{name}|upper}}"))
-        } else if text == named.value.to_lowercase() {
-            Some(format!("{{{name}|lower}}"))
-        } else {
-            None
-        }
+        self.find(&text.to_lowercase(), at)?.spelt_as(text)
     }
 
     /// A text with variables; what looks like one and is none is escaped.
@@ -133,10 +201,14 @@ impl Names {
 
     /// A text with variables, if nothing in it belongs to one run: no GUID without a name.
     pub(super) fn settled(&self, text: &str, at: usize) -> Option<String> {
-        if self.whole(text, at).is_none() && guids(text).any(|guid| !self.has(guid, at)) {
-            return None;
-        }
-        Some(self.text(text, at))
+        self.settled_at(None, text, at)
+    }
+
+    /// A text in some place with variables, if nothing in it belongs to one run.
+    pub(super) fn settled_at(&self, place: Option<Place>, text: &str, at: usize) -> Option<String> {
+        let placed = self.placed(place, text, at);
+        let is_open = |guid: &str| !self.has(guid, at);
+        placed.or_else(|| (!guids(text).any(is_open)).then(|| self.text(text, at)))
     }
 
     /// A value with variables in its strings and keys.
@@ -146,9 +218,13 @@ impl Names {
             Value::Number(number) => self.number(number, at),
             Value::Array(items) => items.iter().map(|item| self.json(item, at)).collect(),
             Value::Object(map) => {
-                let members = map
-                    .iter()
-                    .map(|(key, value)| (self.text(key, at), self.json(value, at)));
+                let members = map.iter().map(|(key, value)| {
+                    let value = match value {
+                        Value::String(text) => self.text_at(Place::of(key), text, at).into(),
+                        value => self.json(value, at),
+                    };
+                    (self.text(key, at), value)
+                });
                 Value::Object(members.collect::<Map<_, _>>())
             }
             other => other.clone(),

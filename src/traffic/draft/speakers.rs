@@ -137,13 +137,47 @@ impl Cast {
                 Some(token) => names.get(token).cloned().unwrap_or_else(|| nobody.clone()),
             })
             .collect();
+        cast.adopt_sockets(passed);
         cast.add_silent(world, target, passed, free);
         cast
     }
 
+    /// Sockets that were let in though the capture shows no token: they are whose sessions name their connection, or of
+    /// whoever speaks at all.
+    fn adopt_sockets(&mut self, passed: &[Passed]) {
+        let is_known = |speaker: &&String| !crate::suite::world::ANONYMOUS.contains(&speaker.as_str());
+        for (place, one) in passed.iter().enumerate() {
+            if !one.is_socket() || one.header("authorization").is_some() {
+                continue;
+            }
+            let frames = one
+                .messages
+                .iter()
+                .filter_map(|message| json(message.text.as_ref()?.as_bytes()));
+            let ids: Vec<String> = frames
+                .filter_map(|frame| Some(frame.pointer("/4/ConnectionId")?.as_str()?.to_owned()))
+                .collect();
+            let says_so = |other: &Passed| {
+                let body = other.request.body.as_deref().unwrap_or_default();
+                let text = String::from_utf8_lossy(body);
+                ids.iter().any(|id| text.contains(id))
+            };
+            let user = passed.iter().position(says_so).and_then(|user| self.speakers.get(user));
+            let owner = user
+                .filter(is_known)
+                .or_else(|| self.speakers.iter().find(is_known))
+                .cloned();
+            if let (Some(owner), Some(speaker)) = (owner, self.speakers.get_mut(place)) {
+                *speaker = owner;
+            }
+        }
+    }
+
     /// Those who are spoken of, and never speak.
     fn add_silent(&mut self, world: &World, target: Option<&Target>, passed: &[Passed], mut free: Vec<String>) {
-        let of_target = target.iter().flat_map(|target| &target.identities);
+        // Two identities may be one user, who is called as they speak.
+        let mut of_target: Vec<_> = target.iter().flat_map(|target| &target.identities).collect();
+        of_target.sort_by_key(|(name, _)| !self.speakers.contains(name));
         for (name, identity) in of_target {
             if let Some(xuid) = &identity.xuid {
                 self.xuids.entry(xuid.clone()).or_insert_with(|| name.clone());

@@ -1,11 +1,12 @@
 //! One conversation as a case: its steps in the order of time, with variables, captures and expectations.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::names::{Names, guids, is_guid};
+use super::names::{Names, Place, guids, is_guid};
 use super::speakers::Cast;
 use super::suggestions::{self, SOCKET, Suggestions};
 use super::{Address, address, expectation, frames, json as parse, referred, session_of, strings};
@@ -58,6 +59,20 @@ struct Given {
     path: String,
 }
 
+/// A session of the conversation.
+#[derive(Debug)]
+struct Session {
+    address: Address,
+    /// What the case calls it.
+    variable: String,
+    /// Its name as it was first spelt.
+    name: String,
+    /// Its name as the case gives it, if it means something; any fresh name will do otherwise.
+    given: Option<String>,
+    /// Whether the case may choose its name.
+    is_named: bool,
+}
+
 /// What happened, in the order of time.
 #[derive(Clone, Copy, Debug)]
 enum Event {
@@ -76,8 +91,8 @@ struct Writer<'a> {
     suggestions: &'a Suggestions,
     entries: &'a [(usize, &'a Passed)],
     names: Names,
-    /// The sessions, in the order in which they appear, with what the case calls them.
-    sessions: Vec<(Address, String)>,
+    /// The sessions, in the order in which they appear.
+    sessions: Vec<Session>,
     /// The suite's names of templates, by those on the wire in lower case.
     templates: BTreeMap<String, String>,
     version: u16,
@@ -149,8 +164,12 @@ impl<'a> Writer<'a> {
             for (number, message) in one.messages.iter().enumerate() {
                 timed.push((message.at.or(one.started), index, Event::Message(number)));
             }
-            if one.is_socket() && one.milliseconds > 0.0 {
-                timed.push((ended(one), index, Event::Close));
+            // Some tools only say how long the handshake took.
+            let last = one.messages.iter().filter_map(|message| message.at).max();
+            let end = ended(one)
+                .filter(|end| one.is_socket() && one.milliseconds > 0.0 && last.is_none_or(|last| last <= *end));
+            if end.is_some() {
+                timed.push((end, index, Event::Close));
             }
         }
         if timed.iter().all(|(at, ..)| at.is_some()) {
@@ -161,50 +180,30 @@ impl<'a> Writer<'a> {
         events
     }
 
-    /// Puts what happened at the same time into the order in which it took effect: change numbers tell, and what was
-    /// refused came too late.
+    /// Puts what happened at the same time into the order in which it took effect: change numbers tell, what was refused
+    /// came too late, and what found nothing came before what made it.
     fn settle(&self, events: &mut [(usize, Event)]) {
-        struct State {
-            address: Address,
-            branch: Option<Value>,
-            number: Option<u64>,
-            is_refused: bool,
-            start: Timestamp,
-            end: Timestamp,
-        }
-        let state = |index: usize| {
-            let one = self.entry(index)?;
-            let (parts, _) = session_of(&one.request.path)?;
-            let document = parse(&one.response.body).filter(|_| one.response.status < 300);
-            let document = document.as_ref();
-            Some(State {
-                address: address(parts),
-                branch: document.and_then(|document| document.get("branch").cloned()),
-                number: document.and_then(|document| document.get("changeNumber")?.as_u64()),
-                is_refused: one.response.status >= 400 && one.request.method != "GET",
-                start: one.started?,
-                end: ended(one)?,
-            })
+        let states: Vec<_> = (0..self.entries.len())
+            .map(|index| State::of(self.entry(index)?))
+            .collect();
+        let state = |event: (usize, Event)| match event {
+            (index, Event::Exchange) => states.get(index)?.as_ref(),
+            _ => None,
         };
-        let states: Vec<_> = (0..self.entries.len()).map(state).collect();
         for last in 1..events.len() {
-            for at in (1..=last).rev() {
-                let [(before, Event::Exchange), (after, Event::Exchange)] = events[at - 1..=at] else {
+            let Some(other) = state(events[last]) else { continue };
+            let mut first = last;
+            for at in (0..last).rev() {
+                let Some(one) = state(events[at]).filter(|one| other.start < one.end) else {
                     break;
                 };
-                let (Some(Some(one)), Some(Some(other))) = (states.get(before), states.get(after)) else {
-                    break;
-                };
-                let is_later = match (one.number, other.number) {
-                    (Some(one_number), Some(number)) => one.branch == other.branch && one_number > number,
-                    (None, Some(_)) => one.is_refused,
-                    (_, None) => false,
-                };
-                if one.address != other.address || other.start >= one.end || !is_later {
-                    break;
+                match one.is_later(other) {
+                    Some(true) => first = at,
+                    Some(false) => break,
+                    None => {}
                 }
-                events.swap(at - 1, at);
             }
+            events[first..=last].rotate_right(1);
         }
     }
 
@@ -281,23 +280,94 @@ impl<'a> Writer<'a> {
             .cloned();
         for ([own, template, name], index) in addresses {
             let key = address([&own, &template, &name]);
-            if Some(own.to_lowercase()) != scid || self.sessions.iter().any(|(known, _)| *known == key) {
+            if Some(own.to_lowercase()) != scid || self.sessions.iter().any(|known| known.address == key) {
                 continue;
             }
             self.name_template(&template, index);
-            let variable = if self.sessions.is_empty() {
-                "session".to_owned()
-            } else {
-                format!("session{}", self.sessions.len() + 1)
-            };
             let is_main = main
                 .as_ref()
                 .is_some_and(|main| address([&main[0], &main[1], &main[2]]) == key);
-            if is_main || is_guid(&name) || !self.is_refused(&key) {
-                self.names.add(&name, format!("{variable}.name"), 0);
+            let is_named = is_guid(&name) || !self.is_refused(&key) || is_main && !self.is_wrong(&key);
+            let given = if is_named { self.given(&key, &name) } else { None };
+            let variable = match self.sessions.len() {
+                0 if given.is_none() => "session".to_owned(),
+                count => format!("session{}", count + 1),
+            };
+            if is_named && given.is_none() {
+                // A word may mean something else elsewhere.
+                if guids(&name).next().is_some() {
+                    self.names.add(&name, format!("{variable}.name"), 0);
+                } else {
+                    self.names.add_placed(Place::Session, &name, format!("{variable}.name"));
+                }
             }
-            self.sessions.push((key, variable));
+            self.sessions.push(Session {
+                address: key,
+                variable,
+                name,
+                given,
+                is_named,
+            });
         }
+    }
+
+    /// The name that the case must give a session: one that stands for something else too, or that was spelt in ways
+    /// that no letter case tells apart.
+    fn given(&mut self, key: &Address, name: &str) -> Option<String> {
+        if let Some(known) = self.names.placed(Some(Place::Session), name, 0) {
+            return Some(known);
+        }
+        let spellings = self.spellings(key);
+        let is_plain = |spelling: &String| {
+            *spelling == name || *spelling == name.to_uppercase() || *spelling == name.to_lowercase()
+        };
+        if spellings.iter().all(is_plain) {
+            return None;
+        }
+        // A GUID keeps the sessions of two runs apart.
+        let guid = guids(name).next().map(str::to_owned);
+        let label = self.names.fresh("uuid:name");
+        if let Some(guid) = &guid {
+            self.names.add(guid, label.clone(), 0);
+        }
+        for spelling in spellings {
+            let mut text = self.names.text(&spelling, 0);
+            if guid.is_none() {
+                _ = write!(text, "-{{{label}}}");
+            }
+            self.names.spell(spelling, text);
+        }
+        self.names.placed(Some(Place::Session), name, 0)
+    }
+
+    /// How the name of a session is spelt, wherever it is named.
+    fn spellings(&self, key: &Address) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for (_, one) in self.entries {
+            let bodies = [one.request.body.as_deref().and_then(parse), parse(&one.response.body)];
+            let references = bodies.iter().flatten().flat_map(|body| {
+                let references = ["sessionRef", "originSessionRef", "targetSessionRef"].map(|key| body.get(key));
+                references.into_iter().flatten().filter_map(referred)
+            });
+            let own = session_of(&one.request.path).map(|(parts, _)| parts);
+            let all = own.into_iter().chain(references);
+            found.extend(
+                all.filter(|parts| address(*parts) == *key)
+                    .map(|[.., name]| name.to_owned()),
+            );
+        }
+        found
+    }
+
+    /// Whether a read without fault was refused as a bad request, for which only the name is left as a reason.
+    fn is_wrong(&self, key: &Address) -> bool {
+        let is_bad =
+            |one: &Passed| one.response.status == 400 && one.request.method == "GET" && one.version().is_some();
+        let mut own = self.entries.iter().map(|(_, one)| *one);
+        own.any(|one| {
+            is_bad(one)
+                && session_of(&one.request.path).is_some_and(|(parts, rest)| rest.is_empty() && address(parts) == *key)
+        })
     }
 
     /// Whether a session was never there.
@@ -310,13 +380,8 @@ impl<'a> Writer<'a> {
     /// Finds the suite's template that plays a template of the capture.
     fn name_template(&mut self, template: &str, index: usize) {
         let key = template.to_lowercase();
-        let is_it = |one: &Passed| {
-            session_of(&one.request.path).is_some_and(|(parts, _)| parts[1].eq_ignore_ascii_case(template))
-        };
-        let is_missing = |one: &Passed| is_it(one) && one.response.status != 404;
-        let is_asked = self.entries.iter().any(|(_, one)| is_it(one));
         // One that the service does not know plays no part.
-        if self.templates.contains_key(&key) || is_asked && !self.entries.iter().any(|(_, one)| is_missing(one)) {
+        if self.templates.contains_key(&key) || !self.is_known(template) {
             return;
         }
         let world = self.suite.world();
@@ -345,8 +410,32 @@ impl<'a> Writer<'a> {
             ));
             name
         });
-        self.names.add(template, format!("templates.{name}"), 0);
+        self.names
+            .add_placed(Place::Template, template, format!("templates.{name}"));
         self.templates.insert(key, name);
+    }
+
+    /// Whether the service knows a template: what is asked of its sessions is found, or what refers to it accepted.
+    fn is_known(&self, template: &str) -> bool {
+        let mut own = self.entries.iter().filter_map(|(_, one)| {
+            let asked = session_of(&one.request.path).map(|(parts, _)| parts[1].eq_ignore_ascii_case(template));
+            let refers = || {
+                let body = one.request.body.as_deref().and_then(parse)?;
+                let references =
+                    ["sessionRef", "originSessionRef", "targetSessionRef"].map(|key| body.get(key).cloned());
+                let mut references = references.into_iter().flatten();
+                Some(references.any(|reference| {
+                    referred(&reference).is_some_and(|[_, name, _]| name.eq_ignore_ascii_case(template))
+                }))
+            };
+            let status = one.response.status;
+            match asked {
+                Some(true) => Some(status != 404),
+                Some(false) => None,
+                None => refers().unwrap_or_default().then_some(status < 400),
+            }
+        });
+        own.any(|is_found| is_found)
     }
 
     /// The template of the suite that says most of what a session's constants are, and nothing else.
@@ -593,6 +682,7 @@ impl<'a> Writer<'a> {
                     }
                     sockets.insert(*index, name);
                     self.needs.extend(self.suggestions.needs(SOCKET).map(str::to_owned));
+                    self.suggest(&mut step["expect"], self.suggestions.likely(101).map(str::to_owned));
                     steps.push(step);
                 }
                 Event::Exchange => {
@@ -758,24 +848,22 @@ impl<'a> Writer<'a> {
     fn path(&self, path: &str, at: usize) -> String {
         if let Some((parts, rest)) = session_of(path) {
             let key = address(parts);
-            let variable = self
-                .sessions
-                .iter()
-                .find(|(known, _)| *known == key)
-                .map(|(_, variable)| variable);
             let canonical = format!(
                 "/serviceconfigs/{}/sessiontemplates/{}/sessions/{}",
                 parts[0], parts[1], parts[2]
             );
-            let is_plain = |text: &str| {
-                let whole = self.names.whole(text, at);
+            let is_plain = |place: Option<Place>, text: &str| {
+                let whole = self.names.placed(place, text, at);
                 whole.is_some_and(|whole| !whole.contains('|'))
             };
-            if let Some(variable) = variable
+            if let Some(session) = self.sessions.iter().find(|known| known.address == key)
+                && session.is_named
                 && path.starts_with(&canonical)
-                && parts.iter().all(|part| is_plain(part))
+                && parts[2] == session.name
+                && is_plain(None, parts[0])
+                && is_plain(Some(Place::Template), parts[1])
             {
-                return format!("{{{variable}}}{}", self.pieces(rest, at));
+                return format!("{{{}}}{}", session.variable, self.pieces(rest, at));
             }
         }
         self.pieces(path, at)
@@ -784,14 +872,17 @@ impl<'a> Writer<'a> {
     fn pieces(&self, path: &str, at: usize) -> String {
         let mut out = String::new();
         let mut rest = path;
+        let mut place = None;
         while let Some(end) = rest.find(['/', '?', '&', '=', ',', '~']) {
             let (piece, tail) = rest.split_at(end);
-            out.push_str(&self.names.text(piece, at));
+            out.push_str(&self.names.text_at(place, piece, at));
             let mut chars = tail.chars();
-            out.extend(chars.next());
+            let mark = chars.next();
+            place = Place::after(piece).filter(|_| mark == Some('/'));
+            out.extend(mark);
             rest = chars.as_str();
         }
-        out.push_str(&self.names.text(rest, at));
+        out.push_str(&self.names.text_at(place, rest, at));
         out
     }
 
@@ -873,12 +964,18 @@ impl<'a> Writer<'a> {
         }
         let is_read = matches!(one.request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
         if (400..500).contains(&status) && !is_read {
-            let own = session_of(&one.request.path).and_then(|(parts, _)| {
+            let own = session_of(&one.request.path).and_then(|(parts, rest)| {
                 let key = address(parts);
-                self.sessions.iter().find(|(known, _)| *known == key)
+                let known = self.sessions.iter().find(|known| known.address == key)?;
+                Some(if known.is_named {
+                    format!("{{{}}}", known.variable)
+                } else {
+                    let length = one.request.path.find('?').unwrap_or(one.request.path.len());
+                    self.path(one.request.path.get(..length - rest.len())?, at)
+                })
             });
             expect["unchanged"] = match own {
-                Some((_, variable)) if variable != "session" => format!("{{{variable}}}").into(),
+                Some(path) if path != "{session}" => path.into(),
                 _ => true.into(),
             };
         }
@@ -906,7 +1003,7 @@ impl<'a> Writer<'a> {
             let sessions = &self.sessions;
             return expectation::results(document, &told, |parts| {
                 let key = address(parts);
-                sessions.iter().any(|(known, _)| *known == key)
+                sessions.iter().any(|known| known.address == key)
             });
         }
         // What templates there are is the target's own affair.
@@ -957,25 +1054,24 @@ impl<'a> Writer<'a> {
         case.insert("$schema".to_owned(), "../../schemas/case.schema.json".into());
         let count = self.entries.len();
         let requests = if count == 1 {
-            "1 exchange".to_owned()
+            "1 exchange goes as it went".to_owned()
         } else {
-            format!("{count} exchanges")
+            format!("{count} exchanges go as they went")
         };
         case.insert(
             "title".to_owned(),
-            format!(
-                "A captured conversation of {}: {requests} go as they went.",
-                joined(&speakers)
-            )
-            .into(),
+            format!("A captured conversation of {}: {requests}.", joined(&speakers)).into(),
         );
         let mut clauses = self.clauses.clone();
         clauses.truncate(MANY);
         if clauses.is_empty() {
-            clauses.push(NO_CLAUSE.to_owned());
+            let mut statuses = self.entries.iter().map(|(_, one)| one.response.status);
+            let likely = statuses.find_map(|status| self.suggestions.likely(status));
+            let id = likely.unwrap_or(NO_CLAUSE);
             self.hints.push(format!(
-                "no clause is plain from its operations; put the one that it tests in place of `{NO_CLAUSE}` (`list clauses`)"
+                "no clause is plain from its operations; put the one that it tests in place of `{id}` (`list clauses`)"
             ));
+            clauses.push(id.to_owned());
         }
         case.insert("clauses".to_owned(), json!(clauses));
         if self.version != 107 {
@@ -987,21 +1083,38 @@ impl<'a> Writer<'a> {
                 .cloned()
                 .unwrap_or_else(|| "open".to_owned())
         };
-        let mut sessions = self.sessions.iter();
-        if let Some((main, _)) = sessions.next() {
-            let template = template(main);
+        let (main, others): (Vec<_>, Vec<_>) = self.sessions.iter().partition(|one| one.variable == "session");
+        if let Some(main) = main.first() {
+            let template = template(&main.address);
             if template != "open" {
                 case.insert("template".to_owned(), template.into());
             }
         }
-        let others: Map<String, Value> = sessions
-            .map(|(address, variable)| (variable.clone(), json!({ "template": template(address) })))
+        let others: Map<String, Value> = others
+            .iter()
+            .filter(|one| one.is_named || one.given.is_some())
+            .map(|one| {
+                let mut told = json!({ "template": template(&one.address) });
+                if let Some(given) = &one.given {
+                    told["name"] = given.as_str().into();
+                }
+                (one.variable.clone(), told)
+            })
             .collect();
         if !others.is_empty() {
             case.insert("sessions".to_owned(), Value::Object(others));
         }
         if !self.needs.is_empty() {
             case.insert("needs".to_owned(), json!(self.needs));
+        }
+        // A session that is named after somebody is there once.
+        let owners = self
+            .sessions
+            .iter()
+            .filter_map(|one| one.given.as_deref()?.strip_prefix('{')?.strip_suffix(".xuid}"));
+        let owners: BTreeSet<&str> = owners.collect();
+        if !owners.is_empty() {
+            case.insert("exclusive".to_owned(), json!(owners));
         }
         let known = |speaker: &&str| !crate::suite::world::ANONYMOUS.contains(speaker);
         if let Some(observer) = speakers.iter().copied().find(known)
@@ -1016,7 +1129,10 @@ impl<'a> Writer<'a> {
 
     /// A capture that begins in the middle cannot be replayed as it is.
     fn hint_at_beginning(&mut self) {
-        for (key, variable) in &self.sessions {
+        for Session {
+            address: key, variable, ..
+        } in &self.sessions
+        {
             let own = self.entries.iter().map(|(_, one)| *one);
             let mut own =
                 own.filter(|one| session_of(&one.request.path).is_some_and(|(parts, _)| address(parts) == *key));
@@ -1027,6 +1143,79 @@ impl<'a> Writer<'a> {
                 ));
             }
         }
+    }
+}
+
+/// What an exchange tells of the order in which things took effect.
+struct State {
+    /// The session, or the path, that it is about.
+    key: String,
+    branch: Option<Value>,
+    number: Option<u64>,
+    status: u16,
+    is_read: bool,
+    /// The handle that it removed.
+    removed: Option<String>,
+    /// The handles that its answer lists.
+    listed: Vec<String>,
+    start: Timestamp,
+    end: Timestamp,
+}
+
+impl State {
+    fn of(one: &Passed) -> Option<Self> {
+        let (method, status) = (one.request.method.as_str(), one.response.status);
+        let path = one.request.path.split('?').next().unwrap_or_default();
+        let key = match session_of(path) {
+            Some((parts, _)) => {
+                let (scid, template, name) = address(parts);
+                format!("{scid}/{template}/{name}")
+            }
+            None => path.to_lowercase(),
+        };
+        let removed = key
+            .strip_prefix("/handles/")
+            .filter(|_| method == "DELETE" && status < 300);
+        let document = parse(&one.response.body).filter(|_| status < 300);
+        let document = document.as_ref();
+        let results = document.and_then(|document| document.get("results")?.as_array());
+        let ids = results
+            .into_iter()
+            .flatten()
+            .filter_map(|result| result.get("id")?.as_str());
+        Some(Self {
+            branch: document.and_then(|document| document.get("branch").cloned()),
+            number: document.and_then(|document| document.get("changeNumber")?.as_u64()),
+            status,
+            is_read: matches!(method, "GET" | "HEAD" | "OPTIONS"),
+            removed: removed.map(str::to_owned),
+            listed: ids.map(str::to_lowercase).collect(),
+            start: one.started?,
+            end: ended(one)?,
+            key,
+        })
+    }
+
+    /// Whether it took effect after another one that was sent while it was under way; `None` if they do not touch.
+    fn is_later(&self, other: &Self) -> Option<bool> {
+        if let Some(removed) = &self.removed
+            && other.listed.contains(removed)
+        {
+            return Some(true);
+        }
+        if self.key != other.key {
+            return None;
+        }
+        if let (Some(number), Some(others)) = (self.number, other.number) {
+            return Some(self.branch == other.branch && number > others);
+        }
+        let is_made = |state: &Self| state.status == 201;
+        let is_lacking = |state: &Self| state.status == 404 || state.is_read && state.status == 204;
+        if is_lacking(self) && is_made(other) || is_made(self) && is_lacking(other) {
+            return Some(is_made(self));
+        }
+        let is_refused = self.status >= 400 && !self.is_read;
+        Some(is_refused && other.status < 300 && (!other.is_read || other.number.is_some()))
     }
 }
 

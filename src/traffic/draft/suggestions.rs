@@ -14,6 +14,8 @@ use crate::suite::variable::{Scope, substitute_text};
 pub(super) struct Suggestions {
     /// The features that every case with an operation needs.
     needs: BTreeMap<String, BTreeSet<String>>,
+    /// The clause that most steps that expect a status are about.
+    statuses: BTreeMap<u16, String>,
     /// The clauses of real-time frames.
     subscribing: Option<String>,
     event: Option<String>,
@@ -25,6 +27,7 @@ pub(super) const SOCKET: &str = "connect";
 impl Suggestions {
     pub(super) fn of(suite: &Suite) -> Self {
         let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut counts: BTreeMap<u16, BTreeMap<String, usize>> = BTreeMap::new();
         let session = |name: &str| {
             let is_session = !name.contains('.') && !matches!(name, "scid" | "template");
             let path = "/serviceconfigs/s/sessiontemplates/t/sessions/n";
@@ -34,6 +37,12 @@ impl Suggestions {
             let own: BTreeSet<String> = case.needs.iter().cloned().collect();
             let Some(variant) = case.variants.first() else { continue };
             for step in case.scripts().of(variant).steps() {
+                let expect = step.expect.as_ref().filter(|_| !step.is_setup);
+                let status = expect.and_then(|expect| expect.status.as_ref()?.only());
+                let clauses = expect.and_then(|expect| expect.clauses.as_ref());
+                if let (Some(status), Some(clause)) = (status, clauses.unwrap_or(&variant.clauses).first()) {
+                    *counts.entry(status).or_default().entry(clause.clone()).or_default() += 1;
+                }
                 for operation in operations(suite, step, &session) {
                     needs
                         .entry(operation)
@@ -46,7 +55,12 @@ impl Suggestions {
             let schema = suite.schemas().document(schema)?;
             schema.pointer(pointer)?.get("x-clause")?.as_str().map(str::to_owned)
         };
+        let most = |(status, counts): (u16, BTreeMap<String, usize>)| {
+            let most = counts.into_iter().max_by_key(|(_, count)| *count)?;
+            Some((status, most.0))
+        };
         Self {
+            statuses: counts.into_iter().filter_map(most).collect(),
             needs,
             subscribing: clause("realtime-frame", "/$defs/subscribed"),
             event: clause("tap", ""),
@@ -56,6 +70,11 @@ impl Suggestions {
     /// The features that a target may lack, and without which an operation means nothing.
     pub(super) fn needs(&self, operation: &str) -> impl Iterator<Item = &str> {
         self.needs.get(operation).into_iter().flatten().map(String::as_str)
+    }
+
+    /// A clause that an answer with this status may be about, if nothing better is known.
+    pub(super) fn likely(&self, status: u16) -> Option<&str> {
+        self.statuses.get(&status).map(String::as_str)
     }
 
     /// The clause that answers to subscribing come from.

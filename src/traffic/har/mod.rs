@@ -3,5 +3,5 @@
 mod read;
 mod write;
 
-pub use read::{Capture, HarError, Skipped, read};
+pub use read::{Capture, HarError, LONGEST, Skipped, read};
 pub use write::Writer;

@@ -2,8 +2,9 @@
 //!
 //! Tools differ in what they leave out, so all that can be done without is optional; what is there must have its type.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Write as _};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::BufRead;
 
 use base64::Engine as _;
@@ -20,7 +21,7 @@ use crate::suite::schemas::Schemas;
 use crate::traffic::{Message, Passed, coding, contract_path, header};
 
 /// The longest body that is kept, in bytes, after it was decompressed.
-const LONGEST: usize = 16 << 20;
+pub const LONGEST: usize = 16 << 20;
 /// How much MPSD traffic is kept of one file, in bytes.
 const MOST: usize = 256 << 20;
 
@@ -33,6 +34,8 @@ pub struct Capture {
     pub entries: usize,
     /// How many entries were left out, and why.
     pub skipped: BTreeMap<Skipped, usize>,
+    /// How many entries were kept without the body of their answer, which was not captured.
+    pub hollow: usize,
     /// What is odd about entries that were kept, by their place.
     pub remarks: Vec<(usize, String)>,
 }
@@ -52,6 +55,12 @@ pub enum Skipped {
     Throttled,
     /// The body of the request was not captured.
     Bodiless,
+    /// The client was sent elsewhere, and went.
+    Redirect,
+    /// The browser answered it from its cache.
+    Cached,
+    /// The same entry is there already.
+    Repeated,
 }
 
 impl fmt::Display for Skipped {
@@ -63,6 +72,9 @@ impl fmt::Display for Skipped {
             Self::Unanswered => "without an answer",
             Self::Throttled => "throttled (429 or 503 with Retry-After)",
             Self::Bodiless => "without the body of the request",
+            Self::Redirect => "a redirect",
+            Self::Cached => "from a browser's cache",
+            Self::Repeated => "there twice",
         })
     }
 }
@@ -108,8 +120,12 @@ impl HarError {
     }
 }
 
-/// Reads a HAR.
-pub fn read(mut input: impl BufRead, schemas: &Schemas) -> Result<Capture, HarError> {
+/// Reads a HAR; `attached` gives the files beside it that hold bodies, if it has some.
+pub fn read(
+    mut input: impl BufRead,
+    schemas: &Schemas,
+    attached: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> Result<Capture, HarError> {
     let start = input.fill_buf().map_err(|error| {
         let message = format!("cannot be read: {error}");
         HarError::new(message, "name a HAR file")
@@ -121,17 +137,28 @@ pub fn read(mut input: impl BufRead, schemas: &Schemas) -> Result<Capture, HarEr
     if start.starts_with(&[0x1F, 0x8B]) || start.starts_with(b"PK") {
         return Err(HarError::new(
             "this is a compressed archive".to_owned(),
-            "unpack it first",
+            "unpack it, and import the `.har` in it",
         ));
     }
     input.consume(mark);
     let mut capture = Capture::default();
     let mut kept = 0;
+    let mut known = HashSet::new();
     let mut keep = |entry: Entry| -> Result<(), String> {
         let place = capture.entries;
         capture.entries += 1;
-        match entry.into_passed(place, schemas, &mut capture.remarks) {
-            Ok(passed) => {
+        let mut reader = Reader {
+            place,
+            schemas,
+            attached,
+            remarks: &mut capture.remarks,
+        };
+        match reader.passed(entry) {
+            Ok((passed, _)) if passed.started.is_some() && !known.insert(passed.trace()) => {
+                *capture.skipped.entry(Skipped::Repeated).or_default() += 1;
+            }
+            Ok((passed, is_hollow)) => {
+                capture.hollow += usize::from(is_hollow);
                 kept += passed.size();
                 if kept > MOST {
                     return Err(format!("more than {} MiB of MPSD traffic", MOST >> 20));
@@ -149,10 +176,13 @@ pub fn read(mut input: impl BufRead, schemas: &Schemas) -> Result<Capture, HarEr
     if let Err(error) = read {
         return Err(explain(&error, &track.path()));
     }
-    // Tools write entries when they end; a stable order keeps those without a time where they are.
-    if capture.passed.iter().all(|passed| passed.started.is_some()) {
-        capture.passed.sort_by_key(|passed| passed.started);
+    // Tools write entries when they end; those without a time stay with the one before.
+    let mut last = capture.passed.iter().find_map(|passed| passed.started);
+    for passed in &mut capture.passed {
+        passed.started = passed.started.or(last);
+        last = passed.started;
     }
+    capture.passed.sort_by_key(|passed| passed.started);
     Ok(capture)
 }
 
@@ -303,6 +333,8 @@ struct Entry {
     response: Option<Response>,
     #[serde(rename = "_webSocketMessages")]
     messages: Option<Vec<SocketMessage>>,
+    #[serde(rename = "_fromCache")]
+    cache: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -315,12 +347,14 @@ struct Request {
     body_size: Option<f64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PostData {
     text: Option<String>,
     #[serde(alias = "_encoding")]
     encoding: Option<String>,
+    #[serde(rename = "_file")]
+    file: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -330,12 +364,15 @@ struct Response {
     content: Option<Content>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Content {
     text: Option<String>,
     encoding: Option<String>,
     mime_type: Option<String>,
+    size: Option<f64>,
+    #[serde(rename = "_file")]
+    file: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -353,73 +390,85 @@ struct SocketMessage {
     data: Option<String>,
 }
 
-impl Entry {
-    /// What is kept of it, or why it is left out.
-    fn into_passed(
-        self,
-        place: usize,
-        schemas: &Schemas,
-        remarks: &mut Vec<(usize, String)>,
-    ) -> Result<Passed, Skipped> {
-        let mut remark = |text: String| remarks.push((place, text));
-        let method = self.request.method;
+/// Reads one entry.
+struct Reader<'r> {
+    place: usize,
+    schemas: &'r Schemas,
+    attached: &'r dyn Fn(&str) -> Option<Vec<u8>>,
+    remarks: &'r mut Vec<(usize, String)>,
+}
+
+impl Reader<'_> {
+    /// What is kept of an entry, and whether it lacks the body of its answer; or why it is left out.
+    fn passed(&mut self, entry: Entry) -> Result<(Passed, bool), Skipped> {
+        let method = entry.request.method;
         if method.eq_ignore_ascii_case("CONNECT") {
             return Err(Skipped::Tunnel);
         }
-        let request_headers = pairs(self.request.headers);
-        let Some((origin, whole)) = split(&self.request.url) else {
+        let request_headers = pairs(entry.request.headers);
+        let Some((origin, whole)) = split(&entry.request.url) else {
             return Err(Skipped::Foreign);
         };
-        let Some(path) = contract_path(schemas, &method, whole, &request_headers) else {
+        let Some(path) = contract_path(self.schemas, &method, whole, &request_headers) else {
             return Err(Skipped::Foreign);
         };
         if method == "OPTIONS" && header(&request_headers, "access-control-request-method").is_some() {
             return Err(Skipped::Preflight);
         }
-        let Some(response) = self.response else {
+        if entry.cache.is_some() {
+            return Err(Skipped::Cached);
+        }
+        let Some(response) = entry.response else {
             return Err(Skipped::Unanswered);
         };
         let status = whole_number(response.status).and_then(|status| u16::try_from(status).ok());
         let Some(status) = status.filter(|status| (100..600).contains(status)) else {
             return Err(Skipped::Unanswered);
         };
-        let headers = pairs(response.headers);
+        let mut headers = pairs(response.headers);
         if matches!(status, 429 | 503) && header(&headers, "retry-after").is_some() {
             return Err(Skipped::Throttled);
         }
-        let body = match self.request.post_data {
-            Some(PostData {
-                text: Some(text),
-                encoding,
-            }) => {
-                let coding = header(&request_headers, "content-encoding");
-                unpack(&text, encoding.as_deref(), coding, &mut |told| {
-                    remark(format!("the request's body: {told}"));
-                })
-            }
-            _ if self.request.body_size.is_some_and(|size| size > 0.0) => return Err(Skipped::Bodiless),
-            _ => Bytes::new(),
+        if matches!(status, 301..=303 | 307 | 308) && header(&headers, "location").is_some() {
+            return Err(Skipped::Redirect);
+        }
+        let length = header(&request_headers, "content-length").and_then(|length| length.trim().parse().ok());
+        let size = entry.request.body_size.filter(|size| *size >= 0.0).or(length);
+        let mut sent = entry.request.post_data.unwrap_or_default();
+        let body = match self.attachment(sent.file.take()) {
+            Some(body) => body,
+            None => self.unpack("request", sent.text, sent.encoding, &request_headers),
         };
-        let mut headers = headers;
-        let answer = match response.content {
-            Some(content) => {
-                if let (None, Some(kind)) = (header(&headers, "content-type"), content.mime_type)
-                    && !kind.is_empty()
-                {
-                    headers.push(("Content-Type".to_owned(), kind));
-                }
-                let coding = header(&headers, "content-encoding");
-                let text = content.text.unwrap_or_default();
-                unpack(&text, content.encoding.as_deref(), coding, &mut |told| {
-                    remark(format!("the answer's body: {told}"));
-                })
+        if body.is_empty() && size.is_some_and(|size| size > 0.0) {
+            return Err(Skipped::Bodiless);
+        }
+        let mut content = response.content.unwrap_or_default();
+        // What tools write where there is none has no slash.
+        if let (None, Some(kind)) = (header(&headers, "content-type"), content.mime_type)
+            && kind.contains('/')
+        {
+            headers.push(("Content-Type".to_owned(), kind));
+        }
+        let file = self.attachment(content.file.take());
+        let mut messages = entry.messages.unwrap_or_default();
+        let answer = match file {
+            Some(lines) if status == 101 => {
+                messages.extend(
+                    lines
+                        .split(|byte| *byte == b'\n')
+                        .filter_map(|line| serde_json::from_slice(line).ok()),
+                );
+                Bytes::new()
             }
-            None => Bytes::new(),
+            Some(body) => body,
+            None => self.unpack("answer", content.text, content.encoding, &headers),
         };
-        Ok(Passed {
-            place,
-            started: self.started_date_time.and_then(|text| text.trim().parse().ok()),
-            milliseconds: self.time.unwrap_or_default(),
+        let may_have_one = !matches!(method.as_str(), "HEAD" | "CONNECT") && !matches!(status, 101 | 204 | 304);
+        let is_hollow = may_have_one && answer.is_empty() && content.size.is_some_and(|size| size > 0.0);
+        let passed = Passed {
+            place: self.place,
+            started: entry.started_date_time.and_then(|text| moment(&text)),
+            milliseconds: entry.time.unwrap_or_default(),
             origin: origin.to_owned(),
             request: WireRequest {
                 path: path.to_owned(),
@@ -432,13 +481,60 @@ impl Entry {
                 headers,
                 body: answer,
             },
-            messages: self
-                .messages
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(SocketMessage::read)
-                .collect(),
-        })
+            messages: messages.into_iter().filter_map(SocketMessage::read).collect(),
+        };
+        Ok((passed, is_hollow))
+    }
+
+    /// A body in a file of its own; a path to elsewhere is none.
+    fn attachment(&mut self, name: Option<String>) -> Option<Bytes> {
+        let name = name?;
+        let body = (self.attached)(&name);
+        if body.is_none() {
+            self.remarks
+                .push((self.place, format!("the file `{name}` that holds a body is not there")));
+        }
+        body.map(Bytes::from)
+    }
+
+    /// The bytes of a body: out of base64 and its chunks, and decompressed where the tool did not do it.
+    fn unpack(
+        &mut self,
+        whose: &str,
+        text: Option<String>,
+        encoding: Option<String>,
+        headers: &[(String, String)],
+    ) -> Bytes {
+        let text = text.unwrap_or_default();
+        let is_packed = encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("base64"));
+        if !is_packed {
+            return Bytes::from(text);
+        }
+        let mut remark = |told: String| self.remarks.push((self.place, format!("the {whose}'s body: {told}")));
+        let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+        let mut bytes = match STANDARD.decode(&compact) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                remark(format!("not base64, though it is said to be ({error}); taken as text"));
+                return Bytes::from(text);
+            }
+        };
+        let is_chunked = header(headers, "transfer-encoding").is_some_and(|coding| coding.contains("chunked"));
+        if let Some(whole) = coding::unchunk(&bytes).filter(|_| is_chunked) {
+            bytes = whole;
+        }
+        let Some(coding) = header(headers, "content-encoding") else {
+            return bytes.into();
+        };
+        match coding::decode(coding, &bytes, LONGEST) {
+            Ok(decoded) => decoded.into(),
+            // Most tools decompress before they write, and leave the header as it was.
+            Err(_) if std::str::from_utf8(&bytes).is_ok() => bytes.into(),
+            Err(reason) => {
+                remark(format!("{reason}; left out"));
+                Bytes::new()
+            }
+        }
     }
 }
 
@@ -458,6 +554,16 @@ impl SocketMessage {
 }
 
 impl Passed {
+    /// What tells it from all others, but for its place.
+    fn trace(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let (request, response) = (&self.request, &self.response);
+        let time = (self.started.map(Timestamp::as_nanosecond), self.milliseconds.to_bits());
+        (time, &self.origin, &request.method, &request.path).hash(&mut hasher);
+        (&request.headers, &request.body, response.status, &response.body).hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn size(&self) -> usize {
         let sent = self.request.body.as_ref().map_or(0, Bytes::len);
         let messages: usize = self
@@ -470,8 +576,15 @@ impl Passed {
     }
 }
 
-/// A point in time given as seconds since 1970, with a fraction.
+/// When something was sent; what lies before the protocol is how some tools say that they do not know.
+fn moment(text: &str) -> Option<Timestamp> {
+    let moment: Timestamp = text.trim().parse().ok()?;
+    Some(moment).filter(|moment| moment.as_second() > 0)
+}
+
+/// A point in time given as seconds since 1970, with a fraction; some tools mean milliseconds.
 fn seconds(seconds: f64) -> Option<Timestamp> {
+    let seconds = if seconds > 1e11 { seconds / 1000.0 } else { seconds };
     if !seconds.is_finite() || seconds.abs() > 1e11 {
         return None;
     }
@@ -498,32 +611,6 @@ fn pairs(headers: Option<Vec<Pair>>) -> Vec<(String, String)> {
         .filter(|pair| !pair.name.starts_with(':') && !pair.name.is_empty())
         .map(|pair| (pair.name, pair.value.unwrap_or_default()))
         .collect()
-}
-
-/// The bytes of a body: out of base64, and decompressed where the tool did not do it.
-fn unpack(text: &str, encoding: Option<&str>, coding: Option<&str>, remark: &mut dyn FnMut(String)) -> Bytes {
-    let is_packed = encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("base64"));
-    if !is_packed {
-        return Bytes::from(text.to_owned());
-    }
-    let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    let bytes = match STANDARD.decode(&compact) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            remark(format!("not base64, though it is said to be ({error}); taken as text"));
-            return Bytes::from(text.to_owned());
-        }
-    };
-    let Some(coding) = coding else { return bytes.into() };
-    match coding::decode(coding, &bytes, LONGEST) {
-        Ok(decoded) => decoded.into(),
-        // Most tools decompress before they write, and leave the header as it was.
-        Err(_) if std::str::from_utf8(&bytes).is_ok() => bytes.into(),
-        Err(reason) => {
-            remark(format!("{reason}; left out"));
-            Bytes::new()
-        }
-    }
 }
 
 /// Splits a URL into its origin and its path with the query, byte for byte.

@@ -151,7 +151,7 @@ fn redact(passed: &mut Passed, redaction: &mut Redaction) {
     passed.request.body = passed.request.body.take().map(|body| redaction.body(&body).into());
     passed.response.body = redaction.body(&passed.response.body).into();
     for message in &mut passed.messages {
-        message.text = message.text.take().map(|text| redaction.text(&text));
+        message.text = message.text.take().map(|text| redaction.message(&text));
     }
 }
 
