@@ -261,8 +261,13 @@ impl Edge {
             Method::PUT | Method::POST => self.body(&parts.headers, body).await,
             _ => Ok(Value::Null),
         };
-        call.count(Counter::of(&resource, &body))?;
-        call.dispatch(resource, &parts.method, body)
+        let counted = call.count(Counter::of(&resource, &body));
+        if self.provisions.rules.throttled_requests_do_nothing.kept() {
+            counted?;
+            return call.dispatch(resource, &parts.method, body);
+        }
+        let answer = call.dispatch(resource, &parts.method, body);
+        counted.and(answer)
     }
 
     async fn body<B>(&self, headers: &HeaderMap, body: B) -> Body
@@ -380,7 +385,7 @@ impl Call<'_> {
             return Ok(());
         };
         rates
-            .count(xuid, self.caller.title_id, counter, self.now)
+            .count(xuid, self.caller.title_id, counter, self.now, self.rules())
             .map_err(Failure::Throttled)
     }
 
