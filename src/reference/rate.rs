@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::rules::Rules;
+
 /// What a request counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Counter {
@@ -74,7 +76,15 @@ const CALLERS_KEPT: usize = 100_000;
 
 impl Rates {
     /// Counts a request of `xuid` in `title`, throttled ones included (RATE-005).
-    pub(super) fn count(&self, xuid: u64, title: u32, counter: Counter, now: Timestamp) -> Result<(), Throttled> {
+    pub(super) fn count(
+        &self,
+        xuid: u64,
+        title: u32,
+        counter: Counter,
+        now: Timestamp,
+        rules: &Rules,
+    ) -> Result<(), Throttled> {
+        let xuid = if rules.users_are_limited_alone.kept() { xuid } else { 0 };
         let now = now.as_second();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= CALLERS_KEPT {
@@ -83,7 +93,8 @@ impl Rates {
         let windows = counts.entry((xuid, title, counter)).or_default();
         let mut full = Ok(());
         for (window, count) in [Window::Burst, Window::Sustain].into_iter().zip(windows) {
-            let length = i64::from(window.seconds());
+            let times = if rules.windows_are_short.kept() { 1 } else { 2 };
+            let length = times * i64::from(window.seconds());
             if now - count.began >= length || now < count.began {
                 *count = Count { began: now, seen: 0 };
             }
@@ -107,6 +118,10 @@ impl Rates {
 mod tests {
     use super::*;
 
+    fn count(rates: &Rates, xuid: u64, title: u32, counter: Counter, now: Timestamp) -> Result<(), Throttled> {
+        rates.count(xuid, title, counter, now, &Rules::default())
+    }
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_000_000 + second).unwrap()
     }
@@ -115,26 +130,26 @@ mod tests {
     fn the_thirty_first_request_in_fifteen_seconds_is_throttled() {
         let rates = Rates::default();
         for _ in 0..30 {
-            assert_eq!(rates.count(1, 2, Counter::General, at(0)), Ok(()));
+            assert_eq!(count(&rates, 1, 2, Counter::General, at(0)), Ok(()));
         }
-        let throttled = rates.count(1, 2, Counter::General, at(5)).unwrap_err();
+        let throttled = count(&rates, 1, 2, Counter::General, at(5)).unwrap_err();
         assert_eq!(
             (throttled.window, throttled.current, throttled.limit),
             (Window::Burst, 31, 30)
         );
         assert_eq!(throttled.retry_after, 10);
         assert_eq!(
-            rates.count(1, 3, Counter::General, at(5)),
+            count(&rates, 1, 3, Counter::General, at(5)),
             Ok(()),
             "another title is not affected"
         );
         assert_eq!(
-            rates.count(9, 2, Counter::General, at(5)),
+            count(&rates, 9, 2, Counter::General, at(5)),
             Ok(()),
             "another user is not affected"
         );
         assert_eq!(
-            rates.count(1, 2, Counter::General, at(15)),
+            count(&rates, 1, 2, Counter::General, at(15)),
             Ok(()),
             "the window is over"
         );
@@ -144,19 +159,19 @@ mod tests {
     fn throttled_requests_count_toward_the_long_window() {
         let rates = Rates::default();
         let accepted = (0..300)
-            .filter(|_| rates.count(1, 2, Counter::General, at(0)).is_ok())
+            .filter(|_| count(&rates, 1, 2, Counter::General, at(0)).is_ok())
             .count();
         assert_eq!(accepted, 30);
-        let throttled = rates.count(1, 2, Counter::General, at(20)).unwrap_err();
+        let throttled = count(&rates, 1, 2, Counter::General, at(20)).unwrap_err();
         assert_eq!((throttled.window, throttled.retry_after), (Window::Sustain, 280));
     }
 
     #[test]
     fn search_handles_have_their_own_counters() {
         let rates = Rates::default();
-        assert!(rates.count(1, 2, Counter::SearchRead, at(0)).is_ok());
-        assert!(rates.count(1, 2, Counter::SearchWrite, at(0)).is_ok());
-        assert!(rates.count(1, 2, Counter::General, at(0)).is_ok());
-        assert!(rates.count(1, 2, Counter::SearchRead, at(14)).is_err());
+        assert!(count(&rates, 1, 2, Counter::SearchRead, at(0)).is_ok());
+        assert!(count(&rates, 1, 2, Counter::SearchWrite, at(0)).is_ok());
+        assert!(count(&rates, 1, 2, Counter::General, at(0)).is_ok());
+        assert!(count(&rates, 1, 2, Counter::SearchRead, at(14)).is_err());
     }
 }

@@ -373,6 +373,8 @@ rules! {
         initiators_are_asked = "SES-CREATE-008": "Only initiators create the session.", "Anybody does.";
         empty_creation_is_gone = "SES-CREATE-005": "A creation without members is no session.", "An empty session is created.";
         caller_is_itself = "SES-JOIN-002": "The xuid of `me` is the caller's.", "It is what the request says.", also "SES-JOIN-003" "SES-MCON-007";
+        joiners_are_accepted = "SES-JOIN-004": "Whoever joins is accepted.", "It is reserved until its next write.";
+        indices_follow_each_other = "SES-JOIN-014": "A new member gets the next index.", "It leaves one out.";
         title_is_shown_while_active = "SES-MEMBER-012": "activeTitleId is shown while active.", "It is always shown.";
         full_is_full = "SES-JOIN-013": "A full session takes nobody.", "It takes everybody.";
         reservations_take_places = "SES-RSV-011": "A reservation takes a place.", "Only accepted members take places.";
@@ -405,6 +407,7 @@ rules! {
         large_shows_me_only = "SES-LARGE-001": "A large session shows the caller only.", "It shows all.";
         large_refuses_others = "SES-LARGE-003": "A large session refuses reservations.", "It takes them.";
         metrics_cover_requirements = "SES-QOS-002": "Metrics cover the requirements.", "They need not.";
+        requirements_bring_metrics = "SES-QOS-003": "Requirements bring their metrics.", "They do not.";
         turn_is_marked = "SES-PSYS-003": "Members in turn are marked.", "They are not.";
         host_is_a_member = "SES-PSYS-007": "host is dropped unless it is a member's.", "It is kept.";
         success_is_for_evaluation = "SES-PSYS-010": "initializationSucceeded is for the stage evaluating.", "It is ignored.";
@@ -447,7 +450,9 @@ rules! {
         initialization_overrides_timeouts = "TMO-015": "Initialization overrides other timeouts.", "It does not.";
         initialize_needs_initialization = "LIVE-014": "initialize is dropped without memberInitialization.", "It is kept.";
         timers_are_applied = "TMO-003": "Expired timers are applied at the next access.", "They are not.", also "SES-LIFE-001" "SES-LIFE-003" "SES-LIFE-004" "SES-LIFE-005" "TMO-006" "TMO-008" "COND-026" "INIT-049" "HDL-DRF-011" "QRY-045" "TMO-005" "TMO-009" "RTA-026";
-        timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.", also "TMO-013";
+        timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.";
+        timers_are_not_stacked = "TMO-004": "An access takes a member one step.", "It takes all that are due by then.";
+        joins_stop_the_clock = "TMO-013": "A join ends the time of an empty session.", "It runs on.";
         next_timer_is_shown = "TMO-016": "nextTimer is shown while a timer runs.", "It is not.";
         versions_differ = "LIVE-006": "A document is rendered for the caller's version.", "It always has the names of 107.";
         old_default_is_two_hours = "VER-010": "A 104 template has other defaults.", "It has those of 107.", also "VER-012" "VER-013";
@@ -461,6 +466,7 @@ rules! {
         handle_numbers_are_text = "HDL-GEN-019": "Handles tell xuids and title ids as strings.", "As numbers.";
         activities_may_be_unnamed = "HDL-ACT-002": "An activity's session gets a name if it has none.", "It is refused.";
         activity_replaces = "HDL-ACT-003": "An activity ends the one before.", "That one stays.";
+        activity_ends_with_membership = "HDL-ACT-005": "The activity of a member who leaves is deleted.", "It stays.";
         activities_are_own = "HDL-ACT-008": "Only its owner deletes an activity.", "Anybody does.";
         invites_tell_sender_and_end = "HDL-INV-003": "An invite tells senderXuid and expiration.", "It does not.";
         context_is_bounded = "HDL-INV-005": "A long context is refused.", "It is accepted.";
@@ -580,6 +586,10 @@ rules! {
         unsubscribing_disconnects = "RTA-030": "Unsubscribing counts as a disconnect.", "It does nothing.";
         tokens_end_sockets = "RTA-043": "A socket ends with its token.", "It outlives it.";
         timers_tap = "TMO-024": "What a timer changes is told.", "It is not.";
+
+        users_are_limited_alone = "RATE-001": "Each user of a title has limits of its own.", "All users of a title share them.";
+        windows_are_short = "RATE-002": "A window is over after 15 or 300 s.", "After twice as long.";
+        throttled_requests_do_nothing = "RATE-010": "A request that is one too many has no effect.", "It is carried out.";
     }
 }
 

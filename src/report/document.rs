@@ -610,6 +610,7 @@ pub(crate) fn sample(cases: &[SampleCase<'_>]) -> Document {
         assertions: 1,
         milliseconds: 1.0,
         reason: None,
+        cause: None,
         findings: findings
             .iter()
             .map(|(assertion, observed)| Finding {

@@ -100,6 +100,23 @@ impl Signatures {
                 );
             }
         }
+        let known = |id: &String| suite.clause(id).map(|clause| clause.id.as_str());
+        let broken: BTreeSet<&str> = self
+            .faults
+            .iter()
+            .flat_map(|fault| &fault.clauses)
+            .filter_map(known)
+            .collect();
+        let musts = suite.clauses().iter();
+        for clause in musts.filter(|clause| clause.level == Level::Must && clause.untestable.is_none()) {
+            if !broken.contains(clause.id.as_str()) && !self.unproven.contains_key(&clause.id) {
+                wrong(
+                    "/faults".to_owned(),
+                    format!("no fault breaks `{}`, and nothing says why", clause.id),
+                    "a fault that breaks it, or the reason why there is none under `unproven`",
+                );
+            }
+        }
         for (clause, reason) in &self.unproven {
             let is_must = suite
                 .clause(clause)

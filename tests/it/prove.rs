@@ -121,6 +121,22 @@ fn every_must_clause_has_a_fault_or_a_reason_for_none() {
 }
 
 #[test]
+fn a_must_clause_that_no_recorded_fault_breaks_needs_a_reason() {
+    let suite = suite_that_expects(&json!(201));
+    let recorded = json!({ "cases": [], "faults": [], "unproven": { "PROTO-005": "It cannot be seeded." } });
+    fs::create_dir(suite.path().join("snapshots")).unwrap();
+    fs::write(suite.path().join("snapshots/faults.json"), recorded.to_string()).unwrap();
+    let ended = program(["check", "--suite", text(suite.path())]);
+    assert_eq!(ended.code, 2, "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stderr.contains("no fault breaks `PROTO-001`"), "{}", ended.stderr);
+    assert!(
+        !ended.stderr.contains("no fault breaks `PROTO-005`"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
 fn the_recorded_faults_are_those_that_there_are() {
     let signatures = Signatures::read(SUITE.files()).unwrap().unwrap();
     let recorded: BTreeSet<&str> = signatures.faults.iter().map(|fault| fault.id.as_str()).collect();

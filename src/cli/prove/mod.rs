@@ -96,13 +96,15 @@ impl Prove {
         };
         let proving = Arc::new(Proving::new(Arc::clone(&suite), reach));
         let runtime = runtime()?;
-        let mut proof = runtime.block_on(Arc::clone(&proving).run(faults, jobs))?;
+        let is_whole = self.selectors.is_empty();
+        let mut proof = runtime.block_on(Arc::clone(&proving).run(faults, is_whole, jobs))?;
         if self.record {
             proof = record(&runtime, proving, proof, jobs)?;
         }
         // Whoever still hangs is not waited for.
         runtime.shutdown_background();
-        print(&terminal::render(&proof));
+        let reasons = Signatures::read(suite.files()).unwrap_or_default().unwrap_or_default();
+        print(&terminal::render(&proof, &reasons));
         for (format, path) in &self.reports {
             let text = match format {
                 Format::Json => proof.json(),
@@ -110,7 +112,7 @@ impl Prove {
             };
             write_checked(path, &text, None)?;
         }
-        let missed = proof.summary.survived + proof.summary.wrong_reason;
+        let missed = proof.summary.survived + proof.summary.wrong_reason + proof.unexplained(&reasons).count();
         Ok(if missed == 0 {
             Exit::Conforms
         } else {

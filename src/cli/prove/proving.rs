@@ -13,7 +13,7 @@ use crate::reference::config::RateLimits;
 use crate::reference::fault::Fault;
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay, Selected};
-use crate::report::proof::{Proof, Proven, Reach, Verdicted};
+use crate::report::proof::{Proof, Proven, Reach, Verdicted, unproven};
 use crate::suite::Suite;
 
 /// Conversations at a time with one service.
@@ -62,14 +62,67 @@ impl Proving {
         Arc::clone(&self.suite)
     }
 
-    /// Proves every fault, some at a time.
-    pub(super) async fn run(self: Arc<Self>, faults: Vec<Fault>, jobs: usize) -> Result<Proof, Exit> {
+    /// Proves every fault, some at a time; `is_whole` says that these are all, which have to break every clause that can be
+    /// broken.
+    pub(super) async fn run(self: Arc<Self>, faults: Vec<Fault>, is_whole: bool, jobs: usize) -> Result<Proof, Exit> {
         let start = Instant::now();
-        let proving = Arc::clone(&self);
-        let faults = proving.each(faults, jobs, Self::prove).await?;
+        let mut faults = self.each(faults, jobs, Self::prove).await?;
+        if is_whole && self.reach == Reach::First {
+            faults = self.break_clauses(faults, jobs).await?;
+        }
         self.check_baseline(&faults).await?;
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-        Ok(Proof::new(&self.suite, faults, self.reach, milliseconds))
+        Ok(Proof::new(&self.suite, faults, self.reach, is_whole, milliseconds))
+    }
+
+    /// Runs the cases of clauses that were not found broken yet, one of the faults that break a clause after another. The
+    /// first case that catches a fault leaves the other clauses that it breaks open.
+    async fn break_clauses(self: &Arc<Self>, mut faults: Vec<Proven>, jobs: usize) -> Result<Vec<Proven>, Exit> {
+        let mut tried: BTreeSet<(String, String)> = BTreeSet::new();
+        loop {
+            let mut open: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for clause in unproven(&self.suite, &faults) {
+                let breaks = |fault: &&Proven| {
+                    fault.clauses.contains(&clause) && !tried.contains(&(clause.clone(), fault.id.clone()))
+                };
+                if let Some(fault) = faults.iter().find(breaks) {
+                    tried.insert((clause.clone(), fault.id.clone()));
+                    open.entry(fault.id.clone()).or_default().push(clause);
+                }
+            }
+            if open.is_empty() {
+                return Ok(faults);
+            }
+            let (chosen, rest): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| open.contains_key(&fault.id));
+            let chosen = chosen.into_iter().map(|fault| {
+                let clauses = open.remove(&fault.id).unwrap_or_default();
+                (fault, clauses)
+            });
+            faults = self.each(chosen.collect(), jobs, Self::break_more).await?;
+            faults.extend(rest);
+        }
+    }
+
+    /// Runs for a fault the cases of some clauses, each until the clause was found broken.
+    async fn break_more(self: Arc<Self>, (mut proven, clauses): (Proven, Vec<String>)) -> anyhow::Result<Proven> {
+        let id = proven.id.clone();
+        for clause in clauses {
+            let cases = self.by_clause.get(&clause).map(Vec::as_slice).unwrap_or_default();
+            let is_open = |selected: &&Selected| self.id(**selected).is_some_and(|id| !proven.ran.contains(id));
+            let open: Vec<Selected> = cases.iter().filter(is_open).copied().collect();
+            for is_limited in [false, true] {
+                if proven.broke.contains(&clause) {
+                    break;
+                }
+                let selected = self.of_world(&open, is_limited);
+                let take = |outcome: &Outcome| {
+                    proven.add(&self.suite, outcome);
+                    !proven.broke.contains(&clause)
+                };
+                self.replay(Some(&id), is_limited, &selected, take).await?;
+            }
+        }
+        Ok(proven)
     }
 
     /// Runs some cases for every fault of a proof, as far as they were not run for it.
@@ -103,7 +156,7 @@ impl Proving {
             })
             .await?;
         let milliseconds = proof.milliseconds + start.elapsed().as_secs_f64() * 1000.0;
-        Ok(Proof::new(&self.suite, faults, self.reach, milliseconds))
+        Ok(Proof::new(&self.suite, faults, self.reach, true, milliseconds))
     }
 
     /// Proves several faults at a time.

@@ -16,6 +16,7 @@ pub(in crate::reference) const SHOWN: &[&str] = &[
     "HDL-GEN-019",
     "HDL-ACT-002",
     "HDL-ACT-003",
+    "HDL-ACT-005",
     "HDL-ACT-008",
     "HDL-INV-003",
     "HDL-INV-005",
@@ -96,6 +97,9 @@ pub(in crate::reference) const SHOWN: &[&str] = &[
     "QRY-038",
     "QRY-041",
     "QRY-047",
+    "RATE-001",
+    "RATE-002",
+    "RATE-010",
 ];
 
 /// Writes down what callers are answered, with a number for each GUID.
@@ -106,7 +110,7 @@ struct Scribe {
 }
 
 impl Scribe {
-    fn new(broken: Option<&str>) -> Self {
+    fn new(broken: Option<&str>, rate_limits: &str) -> Self {
         let template = |system: Value| json!({ "constants": { "system": system } });
         let mut plain = template(json!({ "capabilities": { "searchable": true }, "inactiveRemovalTimeout": null }));
         plain["roleTypes"] = json!({ "class": { "roles": { "tank": { "max": 2 } } } });
@@ -124,6 +128,8 @@ impl Scribe {
             "social": { "follows": { "alice": ["bob", "carol"] }, "favorites": { "alice": ["bob"] },
                 "blocks": { "alice": ["carol"] } },
             "rules": rules.into_iter().collect::<serde_json::Map<_, _>>(),
+            "rateLimits": rate_limits,
+            "clockControl": true,
         }));
         Self {
             stage,
@@ -256,6 +262,13 @@ async fn handles(s: &mut Scribe) {
     .await;
     s.say("bob", &format!("PUT {invited}/session"), &active()).await;
 
+    s.put("alice", "plain", "left", &active()).await;
+    s.put("bob", "plain", "left", &active()).await;
+    s.handle("bob", &activity("plain", "left")).await;
+    s.put("bob", "plain", "left", &leave).await;
+    let asked = json!({ "type": "activity", "scid": SCID, "owners": { "xuids": ["102"] } });
+    s.say("carol", "POST /handles/query", &asked).await;
+
     s.put("alice", "open", "origin", &active()).await;
     let transfer = json!({ "version": 1, "type": "transfer", "sessionRef": session_ref("open", "one"),
         "originSessionRef": session_ref("open", "origin") });
@@ -376,12 +389,26 @@ async fn queries(s: &mut Scribe) {
     s.say("carol", &line, &json!({ "xuids": ["102", "101"] })).await;
 }
 
+async fn limits(s: &mut Scribe) {
+    let line = format!("PUT {}", session("open", "busy"));
+    for (who, later) in [("alice", "0"), ("bob", "0"), ("alice", "20000")] {
+        let later = [("x-mpsd-advance-ms", later)];
+        for number in 0..32 {
+            let mut body = active();
+            body["properties"] = json!({ "custom": { "number": number } });
+            s.say_with(who, &line, &later, &body).await;
+        }
+    }
+}
+
 async fn conversation(broken: Option<&str>) -> String {
-    let mut scribe = Scribe::new(broken);
+    let mut scribe = Scribe::new(broken, "off");
     handles(&mut scribe).await;
     searches(&mut scribe).await;
     queries(&mut scribe).await;
-    scribe.text
+    let mut limited = Scribe::new(broken, "documented");
+    limits(&mut limited).await;
+    scribe.text + &limited.text
 }
 
 #[tokio::test]

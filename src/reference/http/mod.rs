@@ -267,12 +267,15 @@ impl Edge {
             Method::PUT | Method::POST => self.body(&parts.headers, body).await,
             _ => Ok(Value::Null),
         };
-        call.count(Counter::of(&resource, &body))?;
+        let counted = match call.count(Counter::of(&resource, &body)) {
+            Err(throttled) if self.provisions.rules.throttled_requests_do_nothing.kept() => return Err(throttled),
+            counted => counted,
+        };
         self.check_kept()?;
         let answer = call.dispatch(resource, &parts.method, body);
         // Nobody is told of what will be forgotten.
         self.check_kept()?;
-        answer
+        counted.and(answer)
     }
 
     fn check_kept(&self) -> Result<(), Failure> {
@@ -397,7 +400,7 @@ impl Call<'_> {
             return Ok(());
         };
         rates
-            .count(xuid, self.caller.title_id, counter, self.now)
+            .count(xuid, self.caller.title_id, counter, self.now, self.rules())
             .map_err(Failure::Throttled)
     }
 

@@ -747,7 +747,11 @@ impl Given {
                 session_empty,
             },
             capabilities: self.capabilities,
-            metrics: self.metrics.unwrap_or(self.required),
+            metrics: self.metrics.unwrap_or(if rules.requirements_bring_metrics.kept() {
+                self.required
+            } else {
+                Metrics::default()
+            }),
             peer_to_peer: self.peer_to_peer,
             peer_to_host: self.peer_to_host,
             has_measurement_servers: self.has_measurement_servers,

@@ -262,6 +262,23 @@ fn conversation(rules: &Rules) -> String {
         me_system(json!({ "measurements": { token: { "latency": 1 } } })),
     );
 
+    let mut stage = s.stage(json!({ "capabilities": { "connectivity": true }, "peerToPeerRequirements": {} }));
+    s.put(
+        &mut stage,
+        &alice,
+        me_system(json!({ "measurements": { "other": { "latency": 1 } } })),
+    );
+
+    let mut stage = s.stage(json!({ "sessionEmptyTimeout": 1000 }));
+    s.put(&mut stage, &alice, leave());
+    s.put(&mut stage, &bob, active());
+    writeln!(s.text, "{}", stage.after(2000)).unwrap();
+
+    let mut stage = s.stage(json!({ "readyRemovalTimeout": 1000, "inactiveRemovalTimeout": 1000 }));
+    s.put(&mut stage, &bob, me_system(json!({ "ready": true })));
+    stage.after(5000);
+    s.show(&stage, &alice);
+
     let mut stage = s.stage(json!({ "inactiveRemovalTimeout": 1000 }));
     s.put(&mut stage, &bob, me_system(json!({ "ready": true })));
     stage.after(900);

@@ -85,7 +85,7 @@ impl Members {
         }
     }
 
-    /// Appends a member, whose index must be [`next`](Self::next), and says where it stands.
+    /// Appends a member, whose index must be [`next`](Self::next) or more, and says where it stands.
     pub(super) fn push(&mut self, member: Member) -> usize {
         self.next = self.next.max(member.index.saturating_add(1));
         self.list.push(Arc::new(member));

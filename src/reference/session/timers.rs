@@ -40,8 +40,13 @@ impl Session {
         let members = Arc::make_mut(&mut after.members);
         for (position, member) in self.members.iter().enumerate() {
             if transition(member) == Some(Transition::Inactive) {
+                let since = if rules.timers_are_not_stacked.kept() {
+                    now
+                } else {
+                    self.due(member).unwrap_or(now)
+                };
                 let mut member = member.clone();
-                member.become_status(Status::Inactive, now, rules);
+                member.become_status(Status::Inactive, since, rules);
                 members.replace(position, member);
             }
         }
@@ -55,10 +60,16 @@ impl Session {
         }
         let news = News { is_due, verdict: None };
         initialization::settle(&mut after, self.members.next(), news, now, rules);
-        match after.after_emptying(now, rules) {
-            Some(after) => Outcome::Changed(after.next_state(rules)),
-            None => Outcome::Gone,
+        let Some(after) = after.after_emptying(now, rules) else {
+            return Outcome::Gone;
+        };
+        if !rules.timers_are_not_stacked.kept() {
+            match after.after_timers(now, connections, rules) {
+                Outcome::Unchanged => {}
+                further => return further,
+            }
         }
+        Outcome::Changed(after.next_state(rules))
     }
 
     /// When the earliest pending timer expires; `None` if none is pending (TMO-016).

@@ -208,7 +208,9 @@ impl Session {
     /// Starts or stops the clock of an empty session; `None` if it ends at once (TMO-010, TMO-013).
     pub(super) fn after_emptying(mut self, now: jiff::Timestamp, rules: &Rules) -> Option<Self> {
         if !self.members.is_empty() {
-            self.empty_since = None;
+            if rules.joins_stop_the_clock.kept() {
+                self.empty_since = None;
+            }
         } else if self.empty_since.is_none() {
             if self.constants.timeouts.session_empty == Timeout::After(0) && rules.last_member_ends_session.kept() {
                 return None;
@@ -506,9 +508,17 @@ impl<'a> Draft<'_, 'a> {
                 &at.then("system").then("xuid"),
             )?;
         }
-        let mut member = Member::reserved(self.session.members.next(), user.xuid, constants, self.access.now);
-        member.accept(user, self.access.caller.title_id, self.access.now, self.access.rules);
+        let mut member = Member::reserved(self.next_index(), user.xuid, constants, self.access.now);
+        if self.access.rules.joiners_are_accepted.kept() {
+            member.accept(user, self.access.caller.title_id, self.access.now, self.access.rules);
+        }
         Ok(Some(Arc::make_mut(&mut self.session.members).push(member)))
+    }
+
+    /// The index of a new member (SES-JOIN-014).
+    fn next_index(&self) -> u32 {
+        let left_out = u32::from(!self.access.rules.indices_follow_each_other.kept());
+        self.session.members.next().saturating_add(left_out)
     }
 
     /// The user has a place already: a write of whatever content turns its reservation into a membership.
@@ -565,7 +575,7 @@ impl<'a> Draft<'_, 'a> {
                 return Err(at.refuse_as(RefusalKind::Unwritable, "the session is locked"));
             }
             access::has_room(self.session, self.access)?;
-            let member = Member::reserved(self.session.members.next(), xuid, constants, self.access.now);
+            let member = Member::reserved(self.next_index(), xuid, constants, self.access.now);
             Arc::make_mut(&mut self.session.members).push(member);
         }
         Ok(())

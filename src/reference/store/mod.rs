@@ -314,10 +314,13 @@ impl Visit<'_> {
                 before.session.keywords(),
                 live.session.keywords(),
             );
-            let bound = before.bound.iter().filter(|handle| !live.bound.contains(handle));
+            let stays =
+                |xuid| !self.moment.rules.activity_ends_with_membership.kept() && live.session.member(xuid).is_none();
+            let bound = before.session.bound_activities().filter(|(xuid, _)| !stays(*xuid));
+            let bound = bound.filter(|(_, handle)| !live.bound.contains(handle));
             let searched = before.session.search_handle();
             let searched = searched.filter(|handle| live.session.search_handle() != Some(*handle));
-            for handle in bound.copied().chain(searched) {
+            for handle in bound.map(|(_, handle)| handle).chain(searched) {
                 self.store.handles.remove(handle);
             }
         } else {

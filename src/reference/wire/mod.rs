@@ -135,6 +135,8 @@ pub enum Change {
     First(&'static str, Edit),
     /// The request is carried out twice.
     Twice,
+    /// The caller first joins the session that the request's body names at the place.
+    Join(&'static str),
     /// The answer has another status.
     Status(u16),
     /// The answer lacks the header.
@@ -286,6 +288,21 @@ impl Asked {
         }
     }
 
+    /// A join of the session that the body names at the place.
+    fn joining(&self, at: &str) -> Self {
+        let json = self.json();
+        let part = |name: &str| json.pointer(at)?.get(name)?.as_str();
+        let part = |name: &str| part(name).unwrap_or_default();
+        let (scid, template, name) = (part("scid"), part("templateName"), part("name"));
+        let mut join = self.clone();
+        join.parts.method = Method::PUT;
+        join.set_line(&format!(
+            "/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}"
+        ));
+        join.set_body(Bytes::from_static(br#"{"members":{"me":{}}}"#));
+        join
+    }
+
     fn request(&self) -> Request<Full<Bytes>> {
         Request::from_parts(self.parts.clone(), Full::new(self.body.clone()))
     }
@@ -413,6 +430,7 @@ impl Wire {
                     drop(service(first.request()).await);
                 }
                 Change::Twice => drop(service(asked.request()).await),
+                Change::Join(at) => drop(service(asked.joining(at).request()).await),
                 Change::Former => {
                     let mut read = asked.clone();
                     read.change(&Change::Verb("GET"));

@@ -132,7 +132,7 @@ pub struct Summary {
     pub survived: usize,
     /// Assertions of cases that were not seen to fail; `None` unless every case was run for every fault.
     pub never_failed: Option<usize>,
-    /// MUST clauses that can be tested and were not seen to be found broken; `None` unless all cases about them were run.
+    /// MUST clauses that can be tested and were not seen to be found broken; `None` unless every fault was seeded.
     pub unproven: Option<usize>,
 }
 
@@ -256,8 +256,8 @@ fn known(suite: &Suite, id: &str) -> String {
 }
 
 impl Proof {
-    /// Sums up; `reach` says which cases were run.
-    pub fn new(suite: &Suite, mut faults: Vec<Proven>, reach: Reach, milliseconds: f64) -> Self {
+    /// Sums up; `reach` says which cases were run, `is_whole` whether every fault was seeded.
+    pub fn new(suite: &Suite, mut faults: Vec<Proven>, reach: Reach, is_whole: bool, milliseconds: f64) -> Self {
         let matrix = reach == Reach::Matrix;
         faults.sort_by(|a, b| (&a.kind, &a.id).cmp(&(&b.kind, &b.id)));
         for fault in &mut faults {
@@ -270,18 +270,14 @@ impl Proof {
         } else {
             Vec::new()
         };
-        let unproven = if reach == Reach::First {
-            Vec::new()
-        } else {
-            unproven(suite, &faults)
-        };
+        let unproven = if is_whole { unproven(suite, &faults) } else { Vec::new() };
         let summary = Summary {
             caught: count(Verdicted::Caught),
             caught_as_lesser: faults.iter().filter(|fault| fault.is_lesser()).count(),
             wrong_reason: count(Verdicted::WrongReason),
             survived: count(Verdicted::Survived),
             never_failed: matrix.then_some(never_failed.len()),
-            unproven: (reach != Reach::First).then_some(unproven.len()),
+            unproven: is_whole.then_some(unproven.len()),
         };
         Self {
             version: SHAPE,
@@ -328,6 +324,13 @@ impl Proof {
             unproven: self.unproven.iter().map(reason).collect(),
             cases: witnesses.into_iter().collect(),
         }
+    }
+
+    /// The MUST clauses that were never found broken, and for which nobody gave a reason.
+    pub fn unexplained<'a>(&'a self, reasons: &'a Signatures) -> impl Iterator<Item = &'a str> {
+        let has_reason = |clause: &&str| reasons.unproven.get(*clause).is_some_and(|reason| !reason.is_empty());
+        let unproven = self.unproven.iter().map(String::as_str);
+        unproven.filter(move |clause| !has_reason(clause))
     }
 
     /// The report for programs; its shape is `schemas/proof.schema.json`.
@@ -390,7 +393,7 @@ fn assertions(expectation: &Expectation) -> Vec<String> {
 }
 
 /// MUST clauses that can be tested and that no fault was found to break.
-fn unproven(suite: &Suite, faults: &[Proven]) -> Vec<String> {
+pub fn unproven(suite: &Suite, faults: &[Proven]) -> Vec<String> {
     let broke: BTreeSet<&str> = faults
         .iter()
         .flat_map(|fault| &fault.broke)

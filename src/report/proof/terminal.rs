@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use super::{Proof, Proven, Verdicted};
+use crate::suite::signature::{self, Signatures};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -12,15 +13,15 @@ const FAINT: Style = Style::new().dimmed();
 /// How many cases are named for a fault.
 const SHOWN: usize = 3;
 
-/// Renders a proof; styles are always in it.
-pub fn render(proof: &Proof) -> String {
+/// Renders a proof; `reasons` says why some clauses are found broken for no fault. Styles are always in it.
+pub fn render(proof: &Proof, reasons: &Signatures) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write(&mut out, proof);
+    let _ = write(&mut out, proof, reasons);
     out
 }
 
-fn write(out: &mut String, proof: &Proof) -> fmt::Result {
+fn write(out: &mut String, proof: &Proof, reasons: &Signatures) -> fmt::Result {
     for fault in proof.faults.iter().filter(|fault| fault.verdict != Verdicted::Caught) {
         write_fault(out, fault)?;
     }
@@ -46,14 +47,28 @@ fn write(out: &mut String, proof: &Proof) -> fmt::Result {
             summary.caught_as_lesser
         )?;
     }
-    let counts = [(summary.never_failed, "assertions"), (summary.unproven, "MUST clauses")];
-    for (count, what) in counts {
-        if let Some(count) = count {
-            writeln!(
-                out,
-                "{FAINT}{count} {what} failed for no fault; the JSON report lists them{FAINT:#}"
-            )?;
-        }
+    if let Some(count) = summary.never_failed {
+        writeln!(
+            out,
+            "{FAINT}{count} assertions failed for no fault; the JSON report lists them{FAINT:#}"
+        )?;
+    }
+    let Some(unproven) = summary.unproven else {
+        return Ok(());
+    };
+    let unexplained: Vec<&str> = proof.unexplained(reasons).collect();
+    writeln!(
+        out,
+        "{FAINT}MUST clauses that were found broken for no fault, for the reasons in {}: {}{FAINT:#}",
+        signature::FILE,
+        unproven - unexplained.len()
+    )?;
+    if !unexplained.is_empty() {
+        writeln!(
+            out,
+            "{BAD}MUST clauses that were found broken for no fault, for no reason{BAD:#}: {}",
+            unexplained.join(", ")
+        )?;
     }
     Ok(())
 }
