@@ -408,7 +408,6 @@ fn a_name_that_was_refused_stays_as_it_was() {
     let case = Imported::new(har(&entries).to_string().as_bytes(), &[]).case("my-capture");
     let path = case["steps"][0]["get"].as_str().unwrap();
     assert!(path.ends_with("/sessions/a*b"), "{path}");
-    assert_eq!(case["steps"][1]["expect"]["unchanged"], case["steps"][0]["get"]);
 }
 
 #[test]
