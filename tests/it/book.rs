@@ -291,22 +291,22 @@ fn the_openapi_document_has_every_operation_and_sound_schemas() {
 fn a_former_book_is_replaced_and_nothing_else_is() {
     let suite = one_case(204);
     let folder = tempfile::tempdir().unwrap();
-    let written = folder.path().join("deep/written");
-    let write = |suite: &Path| program(["book", text(&written), "--suite", text(suite)]);
+    let pages = folder.path().join("deep/pages");
+    let write = |suite: &Path| program(["book", text(&pages), "--suite", text(suite)]);
     let ended = write(suite.path());
     assert!(ended.code == 0 && ended.stdout.contains("start with"), "{ended:?}");
-    let case = written.join("cases/bad/only.html");
-    assert!(case.exists() && written.join("openapi.json").exists());
-    fs::write(written.join("mine.txt"), "mine").unwrap();
+    let case = pages.join("cases/bad/only.html");
+    assert!(case.exists() && pages.join("openapi.json").exists());
+    fs::write(pages.join("mine.txt"), "mine").unwrap();
     let step = json!({ "as": "alice", "get": "{session}", "expect": { "status": 204 } });
     let other = json!({ "title": "It is so.", "clauses": ["PROTO-001"], "steps": [step] }).to_string();
     let ended = write(written(&[("other".to_owned(), other)]).path());
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(
-        !case.exists() && written.join("cases/bad/other.html").exists(),
+        !case.exists() && pages.join("cases/bad/other.html").exists(),
         "{ended:?}"
     );
-    assert_eq!(fs::read_to_string(written.join("mine.txt")).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(pages.join("mine.txt")).unwrap(), "mine");
 
     let foreign = folder.path().join("foreign");
     fs::create_dir(&foreign).unwrap();
@@ -327,11 +327,11 @@ fn a_former_book_is_replaced_and_nothing_else_is() {
 fn a_marker_does_not_reach_beyond_its_folder() {
     let suite = one_case(204);
     let folder = tempfile::tempdir().unwrap();
-    let (written, mine) = (folder.path().join("written"), folder.path().join("mine.txt"));
-    fs::create_dir(&written).unwrap();
+    let (pages, mine) = (folder.path().join("pages"), folder.path().join("mine.txt"));
+    fs::create_dir(&pages).unwrap();
     fs::write(&mine, "mine").unwrap();
-    fs::write(written.join(".mpsd-book"), format!("../mine.txt\n{}\n", text(&mine))).unwrap();
-    let ended = program(["book", text(&written), "--suite", text(suite.path())]);
+    fs::write(pages.join(".mpsd-book"), format!("../mine.txt\n{}\n", text(&mine))).unwrap();
+    let ended = program(["book", text(&pages), "--suite", text(suite.path())]);
     assert!(ended.code == 0 && mine.exists(), "{ended:?}");
 }
 
@@ -351,10 +351,10 @@ fn a_report_shows_what_a_target_does() {
         &path,
     ]);
     assert_eq!(run.code, 1, "{run:?}");
-    let written = folder.path().join("written");
+    let pages = folder.path().join("pages");
     let told = [
         "book",
-        text(&written),
+        text(&pages),
         "--suite",
         text(suite.path()),
         "--report",
@@ -362,7 +362,7 @@ fn a_report_shows_what_a_target_does() {
     ];
     let ended = program(told);
     assert_eq!(ended.code, 0, "{ended:?}");
-    let page = |name: &str| fs::read_to_string(written.join(name)).unwrap();
+    let page = |name: &str| fs::read_to_string(pages.join(name)).unwrap();
     for name in ["chapters/bad.html", "cases/bad/only.html"] {
         assert!(
             page(name).contains("<span class=\"verdict fail\">fail</span>"),
