@@ -1,7 +1,7 @@
 //! Who may do what.
 
 use super::{
-    CONFLICT, Change, DONE, FORBIDDEN, GET, Is, Kind, NO, NOT_FOUND, On, PUT, SESSION, SESSIONS, TEMPLATES,
+    CONFLICT, Change, DONE, Edit, FORBIDDEN, GET, Is, Kind, NO, NOT_FOUND, On, PUT, SESSION, SESSIONS, TEMPLATES,
     THROUGH_HANDLE, WireFault, YES, fault,
 };
 
@@ -37,6 +37,7 @@ pub(super) const TABLE: &[WireFault] = &[
     fault("services-always-reserve", "Reservations of acting users are always taken.", &["AUTH-017"], &[SESSION, PUT, On::Sent("x-xbl-onbehalfof-users", ""), On::Asked("/members/reserve_0", Is::There), On::Status(&[400, 403, 409])], YES),
     fault("services-never-reserve", "A service that acts for users may not reserve.", &["AUTH-017"], &[SESSION, PUT, On::Sent("x-xbl-onbehalfof-users", ""), On::Asked("/members/reserve_0", Is::There), DONE], NO),
     fault("large-takes-several", "A large session takes several acting users.", &["AUTH-016"], &[SESSION, On::Sent("x-xbl-onbehalfof-users", ","), On::Status(&[400, 409])], YES),
+    fault("large-shows-services-nobody", "A service that acts for a user and reads a large session sees nobody.", &["AUTH-021"], &[SESSION, GET, On::Sent("x-xbl-onbehalfof-users", ""), On::Told("/constants/system/capabilities/large", Is::Json("true"))], &[Change::Tell("/members/me", Edit::Remove)]),
     fault("anybody-writes-elements", "Properties that nobody may write are answered 200.", &["SES-PRIN-010", "SES-VIS-003", "SES-ELEM-001"], &[On::Path(&[Kind::Properties]), On::Status(&[403])], YES),
     fault("large-takes-members", "A large session takes reservations with 200.", &["SES-LARGE-003"], &[SESSION, PUT, On::Asked("/members/reserve_0", Is::There), On::Status(&[409])], YES),
     fault("large-refuses-with-403", "A large session refuses others with 403.", &["SES-LARGE-003"], &[SESSION, PUT, On::Status(&[409])], FORBIDDEN),
