@@ -86,6 +86,18 @@ pub struct Finding {
     pub pointer: String,
 }
 
+impl Finding {
+    /// What was expected and what was found, in one sentence.
+    pub fn told(&self) -> String {
+        // What a schema finds wrong is a sentence already.
+        if self.assertion.starts_with("schema ") {
+            self.expected.clone()
+        } else {
+            format!("expected {}, found {}", self.expected, self.actual)
+        }
+    }
+}
+
 /// One request and its answer.
 #[derive(Clone, Debug)]
 pub struct Exchange {

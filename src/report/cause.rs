@@ -110,9 +110,15 @@ fn cause(report: &Report<'_>, outcome: &Outcome) -> Cause {
         if finding.is_setup || finding.assertion == "status" {
             cause.expected = finding.expected.clone();
         }
-        let found = stable(outcome, report.suite.schemas()).into_iter().nth(index);
-        let (_, observed) = found.unwrap_or_default();
-        cause.observed = observed.chars().take(TELLING).collect();
+        if finding.assertion.starts_with("schema ") {
+            // What is wrong says more than what is there.
+            let wrong = finding.expected.split(", found ").next().unwrap_or_default();
+            cause.assertion = format!("{}: {wrong}", cause.assertion);
+        } else {
+            let found = stable(outcome, report.suite.schemas()).into_iter().nth(index);
+            let (_, observed) = found.unwrap_or_default();
+            cause.observed = observed.chars().take(TELLING).collect();
+        }
     }
     cause
 }

@@ -18,6 +18,10 @@ const SHOWN: usize = 10;
 const RUNGS: usize = 10;
 /// How many cases that failed alike are named.
 const NAMED: usize = 10;
+/// How many findings of one case are shown.
+const FINDINGS: usize = 6;
+/// How many kinds of warnings, or of remarks, are told.
+const LESSER: usize = 20;
 /// How much of a body is shown, in bytes.
 const BODY: usize = 1_500;
 /// How much of a cause names it in a list, in bytes.
@@ -246,34 +250,55 @@ fn write_failure(out: &mut String, report: &Report<'_>, outcome: &Outcome) -> fm
     if let Some(reason) = &outcome.reason {
         writeln!(out, "  {}", Plain(reason))?;
     }
+    let is_failure = |finding: &&Finding| document::is_failure(finding.is_setup, finding.weight, report.strict);
+    let decisive = cause::decisive(outcome, report.strict).map(|(_, finding)| finding);
     let mut told: Vec<&str> = Vec::new();
-    let ids = outcome
-        .findings
-        .iter()
-        .filter(|finding| finding.weight == Weight::Failure)
-        .flat_map(|f| &f.clauses);
-    for clause in ids.filter_map(|id| report.suite.clause(id)) {
-        if !told.contains(&clause.id.as_str()) {
+    for id in decisive.into_iter().flat_map(|finding| &finding.clauses) {
+        if let Some(clause) = report.suite.clause(id).filter(|clause| !told.contains(&&*clause.id)) {
             told.push(&clause.id);
             write_clause(out, clause)?;
         }
     }
+    // What decided the case comes first, with what else is wrong with the same answer.
+    let mut findings: Vec<&Finding> = outcome.findings.iter().filter(is_failure).collect();
+    findings.sort_by_key(|finding| {
+        let is_decisive = decisive.is_some_and(|decisive| std::ptr::eq::<Finding>(decisive, *finding));
+        (
+            decisive.map(|decisive| decisive.exchange) != Some(finding.exchange),
+            !is_decisive,
+        )
+    });
     let file = format!("cases/{}.json", outcome.case);
-    let mut exchanges: Vec<usize> = Vec::new();
-    for finding in outcome
-        .findings
-        .iter()
-        .filter(|finding| finding.weight > Weight::Remark)
-    {
-        if !exchanges.contains(&finding.exchange) {
-            exchanges.push(finding.exchange);
+    let mut exchange = None;
+    for finding in findings.iter().take(FINDINGS) {
+        if exchange != Some(finding.exchange) {
+            exchange = Some(finding.exchange);
             if let Some(exchange) = outcome.exchanges.get(finding.exchange) {
                 write_exchange(out, exchange)?;
             }
         }
         write_finding(out, report, finding, &file)?;
     }
-    if let Some(exchange) = exchanges.first().and_then(|index| outcome.exchanges.get(*index)) {
+    if let Some(more @ 1..) = findings.len().checked_sub(FINDINGS) {
+        writeln!(out, "    {FAINT}and {more} more{FAINT:#}")?;
+    }
+    let others = findings.iter().flat_map(|finding| &finding.clauses);
+    let mut others: Vec<&str> = others.map(String::as_str).filter(|id| !told.contains(id)).collect();
+    others.sort_unstable();
+    others.dedup();
+    if !others.is_empty() {
+        writeln!(out, "  {FAINT}also counted against {}{FAINT:#}", others.join(", "))?;
+    }
+    let warnings = outcome
+        .findings
+        .iter()
+        .filter(|finding| finding.weight == Weight::Warning);
+    let warnings = warnings.filter(|finding| !is_failure(finding)).count();
+    if warnings > 0 {
+        writeln!(out, "  {FAINT}{warnings} of its findings are warnings{FAINT:#}")?;
+    }
+    let exchange = decisive.and_then(|finding| outcome.exchanges.get(finding.exchange));
+    if let Some(exchange) = exchange {
         writeln!(out, "  {FAINT}{}{FAINT:#}", Plain(&curl(report, exchange)))?;
     }
     writeln!(out)
@@ -319,7 +344,7 @@ fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
 
 fn write_finding(out: &mut String, report: &Report<'_>, finding: &Finding, file: &str) -> fmt::Result {
     let setup = if finding.is_setup { " while preparing" } else { "" };
-    let label = format!("expected {}, found {}", finding.expected, finding.actual);
+    let label = finding.told();
     let text = report.suite.files().get(file).filter(|_| !finding.pointer.is_empty());
     let Some(text) = text else {
         let clauses = finding.clauses.join(", ");
@@ -427,38 +452,48 @@ fn style(count: usize) -> Style {
     if count > 0 { BAD } else { Style::new() }
 }
 
+/// Warnings or remarks: those that are alike are told by one of them.
 fn write_lesser(out: &mut String, report: &Report<'_>, wanted: Weight) -> fmt::Result {
-    let mut findings = report.findings(wanted).peekable();
-    if findings.peek().is_none() {
+    // One of each kind, and how many there are.
+    let mut kinds: Vec<(&Outcome, &Finding, usize)> = Vec::new();
+    for (outcome, finding) in report.findings(wanted) {
+        let kind = |finding: &Finding| cause::normalised(&finding.assertion);
+        let is_alike = |known: &&mut (&Outcome, &Finding, usize)| {
+            known.1.clauses == finding.clauses && kind(known.1) == kind(finding)
+        };
+        match kinds.iter_mut().find(is_alike) {
+            Some((.., count)) => *count += 1,
+            None => kinds.push((outcome, finding, 1)),
+        }
+    }
+    if kinds.is_empty() {
         return Ok(());
     }
+    kinds.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
     let title = if wanted == Weight::Warning {
         "Warnings"
     } else {
         "Remarks"
     };
     writeln!(out, "{DOUBTFUL}{title}{DOUBTFUL:#}")?;
-    let mut told: Vec<(&str, &str)> = Vec::new();
-    for (outcome, finding) in findings {
-        if told.contains(&(&outcome.id, &finding.assertion)) {
-            continue;
-        }
-        told.push((&outcome.id, &finding.assertion));
-        let Finding {
-            assertion,
-            expected,
-            actual,
-            clauses,
-            ..
-        } = finding;
+    for (outcome, finding, count) in kinds.iter().take(LESSER) {
+        let times = match count {
+            1 => String::new(),
+            count => format!(", and {} more like it", count - 1),
+        };
         writeln!(
             out,
-            "  {}: {}: expected {}, found {} {FAINT}{}{FAINT:#}",
+            "  {}: {}: {} {FAINT}{}{times}{FAINT:#}",
             Plain(&outcome.id),
-            Plain(assertion),
-            Plain(expected),
-            Plain(actual),
-            clauses.join(", ")
+            Plain(&finding.assertion),
+            cut_to(&finding.told(), CAUSE),
+            finding.clauses.join(", ")
+        )?;
+    }
+    if let Some(more @ 1..) = kinds.len().checked_sub(LESSER) {
+        writeln!(
+            out,
+            "  {FAINT}and {more} other kinds; `--report html=PATH` has them all{FAINT:#}"
         )?;
     }
     writeln!(out)
