@@ -11,7 +11,15 @@ use mpsd_conformance::report::terminal;
 use crate::wrong_service::{Wrong, altered, is_session, replay, set_body};
 
 /// Chapters of which each needs what the ones before it have, and something more.
-const CHAPTERS: [&str; 7] = ["create", "document", "read", "merge", "conditional", "handles", "visibility"];
+const CHAPTERS: [&str; 7] = [
+    "create",
+    "document",
+    "read",
+    "merge",
+    "conditional",
+    "handles",
+    "visibility",
+];
 
 fn rungs(wrong: Wrong) -> Vec<Rung> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
