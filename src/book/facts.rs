@@ -7,30 +7,13 @@ use crate::suite::Suite;
 use crate::suite::case::{Case, Step, Variant};
 use crate::suite::clause::Clause;
 use crate::suite::invariant::Invariant;
+use crate::suite::manifest::OWN_SCHEMAS;
 use crate::suite::schemas::Field;
-
-/// The schemas of the suite's own files, which are no documents of the contract.
-const OWN: [&str; 14] = [
-    "case",
-    "clauses",
-    "deviations",
-    "faults",
-    "headers",
-    "invariants",
-    "ledger",
-    "manifest",
-    "operations",
-    "proof",
-    "report",
-    "target",
-    "templates",
-    "world",
-];
 
 /// The documents of the contract, by the names of their schemas.
 pub fn documents(suite: &Suite) -> impl Iterator<Item = &str> {
     let names = suite.schemas().names();
-    names.filter(|name| !OWN.contains(name) && !name.starts_with("session-parts"))
+    names.filter(|name| !OWN_SCHEMAS.contains(name) && *name != "headers" && !name.starts_with("session-parts"))
 }
 
 /// A status code: which operations answer it, with what, and the clauses that say so.

@@ -16,7 +16,7 @@ use super::strength::{self, Strength};
 /// Where it is kept, beside the conversations that are recorded with it.
 pub const FILE: &str = "snapshots/manifest.json";
 /// Schemas of the project's own files, which judge no service.
-const OWN_SCHEMAS: [&str; 13] = [
+pub const OWN_SCHEMAS: [&str; 13] = [
     "case",
     "clauses",
     "deviations",

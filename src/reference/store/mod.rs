@@ -274,7 +274,7 @@ pub(super) struct Visit<'s> {
     moment: Moment<'s>,
     state: MutexGuard<'s, State>,
     /// Where the session was that ended.
-    ended: Option<Arc<SessionRef>>,
+    ended: Option<SessionRef>,
     is_changed: bool,
 }
 
@@ -340,7 +340,7 @@ impl Visit<'_> {
             return;
         };
         self.is_changed = true;
-        self.ended = Some(Arc::new(live.session.at().clone()));
+        self.ended = Some(live.session.at().clone());
         // RTA-015: nobody is tapped, since there is nothing left to read.
         self.moment
             .connections
