@@ -400,7 +400,7 @@ impl<'a> Conversation<'a> {
         let mut received = None;
         if let Some(expectation) = &step.expect {
             if let Some(matcher) = &expectation.body {
-                let matcher = self.variables.json(matcher, speaker);
+                let matcher = self.variables.matcher(matcher, speaker);
                 let limit = step
                     .within
                     .map_or(self.replay.options.frame_limit, Duration::from_millis);
@@ -414,7 +414,7 @@ impl<'a> Conversation<'a> {
                     Err(frames) => {
                         fault = Some(Fault {
                             assertion: "frame".to_owned(),
-                            expected: matching::show(Some(&matcher)),
+                            expected: matching::show(Some(matcher.said())),
                             actual: matching::show(Some(&Value::Array(frames))),
                             pointer: format!("{}/body", expectation.pointer),
                         });
@@ -422,12 +422,12 @@ impl<'a> Conversation<'a> {
                 }
             }
             if let Some(matcher) = &expectation.none {
-                let matcher = self.variables.json(matcher, speaker);
-                let fits = |frame: &Value| matching::fits(&matcher, Some(frame));
+                let matcher = self.variables.matcher(matcher, speaker);
+                let fits = |frame: &Value| matcher.fits(Some(frame));
                 if let Some(frame) = socket.frames().into_iter().find(fits) {
                     fault = Some(Fault {
                         assertion: "no frame".to_owned(),
-                        expected: format!("no frame like {}", matching::show(Some(&matcher))),
+                        expected: format!("no frame like {}", matching::show(Some(matcher.said()))),
                         actual: matching::show(Some(&frame)),
                         pointer: format!("{}/none", expectation.pointer),
                     });
@@ -582,7 +582,7 @@ impl<'a> Conversation<'a> {
                 .filter(|exchange| set.contains(exchange.response.status))
                 .count();
             self.assertions += 1;
-            let matcher = self.variables.resolve(expected, speaker);
+            let matcher = self.variables.matcher(expected, speaker);
             if let Some(mismatch) = matching::find_mismatches(&matcher, Some(&Value::from(count))).pop() {
                 let statuses: Vec<_> = answers
                     .iter()

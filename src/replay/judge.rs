@@ -62,7 +62,7 @@ pub(super) fn judge(
         if expectation.is_plain {
             Cow::Borrowed(matcher)
         } else {
-            context.variables.resolve(matcher, context.speaker)
+            context.variables.matcher(matcher, context.speaker)
         }
     };
     let response = &exchange.response;

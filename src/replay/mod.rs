@@ -16,9 +16,12 @@ mod socket;
 pub mod verdict;
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use uuid::Uuid;
 
@@ -184,28 +187,28 @@ impl Replay {
             .min(self.options.jobs)
             .max(1);
         let (sender, receiver) = mpsc::channel(jobs);
-        let permits = Arc::new(Semaphore::new(jobs));
-        let replay = Arc::clone(self);
-        tokio::spawn(async move {
-            for selected in selection {
-                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-                    return;
-                };
-                let (replay, sender, finish) = (Arc::clone(&replay), sender.clone(), Arc::clone(&finish));
-                tokio::spawn(async move {
-                    if let Some(mut outcome) = replay.replay(selected).await {
-                        finish(&mut outcome);
-                        if outcome.findings.is_empty() && outcome.verdict == Verdict::Pass {
-                            outcome.exchanges = Vec::new();
-                            outcome.fresh = Vec::new();
-                        }
-                        // The receiver is gone only when the run was given up.
-                        let _ = sender.send(outcome).await;
+        let workers = jobs.min(selection.len());
+        let (selection, next) = (Arc::new(selection), Arc::new(AtomicUsize::new(0)));
+        for _ in 0..workers {
+            let (replay, sender, finish) = (Arc::clone(self), sender.clone(), Arc::clone(&finish));
+            let (selection, next) = (Arc::clone(&selection), Arc::clone(&next));
+            tokio::spawn(async move {
+                while let Some(selected) = selection.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let replayed = AssertUnwindSafe(replay.replay(*selected)).catch_unwind().await;
+                    // A case that panics is missed by whoever counts the outcomes; the others go on.
+                    let Ok(Some(mut outcome)) = replayed else { continue };
+                    finish(&mut outcome);
+                    if outcome.findings.is_empty() && outcome.verdict == Verdict::Pass {
+                        outcome.exchanges = Vec::new();
+                        outcome.fresh = Vec::new();
                     }
-                    drop(permit);
-                });
-            }
-        });
+                    if sender.send(outcome).await.is_err() {
+                        // The receiver is gone only when the run was given up.
+                        return;
+                    }
+                }
+            });
+        }
         receiver
     }
 }

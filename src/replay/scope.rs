@@ -1,5 +1,6 @@
 //! What a conversation's variables stand for.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::suite::case::Script;
+use crate::suite::matcher::Matcher;
 use crate::suite::variable::{self, Scope};
 use crate::target::Target;
 
@@ -111,7 +113,7 @@ impl<'a> Variables<'a> {
     }
 
     /// JSON with its variables replaced, borrowed when it has none.
-    pub(super) fn resolve<'v>(&self, json: &'v Value, speaker: Speaker<'_>) -> std::borrow::Cow<'v, Value> {
+    pub(super) fn resolve<'v>(&self, json: &'v Value, speaker: Speaker<'_>) -> Cow<'v, Value> {
         let value = |name: &str| self.value(name, speaker);
         variable::resolve(
             json,
@@ -120,6 +122,14 @@ impl<'a> Variables<'a> {
                 is_last: true,
             },
         )
+    }
+
+    /// A matcher with its variables replaced, borrowed when it has none.
+    pub(super) fn matcher<'v>(&self, matcher: &'v Matcher, speaker: Speaker<'_>) -> Cow<'v, Matcher> {
+        match self.resolve(matcher.said(), speaker) {
+            Cow::Borrowed(_) => Cow::Borrowed(matcher),
+            Cow::Owned(said) => Cow::Owned(Matcher::new(said)),
+        }
     }
 
     fn value(&self, name: &str, speaker: Speaker<'_>) -> Option<Value> {

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::client::{Client, WireError, WireResponse, redact_text, texts};
 use super::connection::Stream;
-use super::matching;
+use crate::suite::matcher::Matcher;
 use crate::target::secrets::Secrets;
 
 /// The sub-protocol of the real-time service (RTA-001).
@@ -177,7 +177,7 @@ impl Socket {
     }
 
     /// Takes the first frame that a matcher fits, waiting for it; `Err` has what came instead.
-    pub(super) async fn expect(&self, matcher: &Value, limit: Duration) -> Result<Value, Vec<Value>> {
+    pub(super) async fn expect(&self, matcher: &Matcher, limit: Duration) -> Result<Value, Vec<Value>> {
         let deadline = tokio::time::Instant::now() + limit;
         loop {
             let arrived = self.inbox.arrived.notified();
@@ -203,6 +203,7 @@ impl Socket {
         let _ = self.sink.send(Message::Close(None)).await;
         // The other side answers when it has noticed; one that never does is not waited for.
         let closed = serde_json::json!({ "closed": { "$anyOf": [{ "$present": true }, null] } });
+        let closed = Matcher::new(closed);
         let _ = self.expect(&closed, GOODBYE).await;
         let _ = self.sink.close().await;
     }
@@ -229,10 +230,9 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
-    fn take(&self, matcher: &Value) -> Option<Value> {
+    fn take(&self, matcher: &Matcher) -> Option<Value> {
         let mut frames = self.lock();
-        let fits = |frame: &Value| matching::find_mismatches(matcher, Some(frame)).is_empty();
-        let index = frames.iter().position(fits)?;
+        let index = frames.iter().position(|frame| matcher.fits(Some(frame)))?;
         Some(frames.remove(index))
     }
 }

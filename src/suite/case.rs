@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::files::Text;
 use super::json::{Fields, Item, Report, escape};
+use super::matcher::Matcher;
 use super::variable::{self, Scope, resolve};
 
 /// A case file, with its variants.
@@ -180,7 +181,7 @@ pub struct Step {
     /// What is expected of each answer.
     pub expect: Option<Expectation>,
     /// How many answers of a simultaneous step have which status.
-    pub tally: Vec<(StatusSet, Value)>,
+    pub tally: Vec<(StatusSet, Matcher)>,
     /// What is expected of the answers with a status.
     pub each: Vec<(StatusSet, Expectation)>,
 }
@@ -254,20 +255,20 @@ pub struct Expectation {
     /// The status.
     pub status: Option<StatusSet>,
     /// Headers and their matchers.
-    pub headers: Vec<(String, Value)>,
+    pub headers: Vec<(String, Matcher)>,
     /// The kind of body.
     pub content: Option<Content>,
     /// A matcher for the JSON body.
-    pub body: Option<Value>,
+    pub body: Option<Matcher>,
     /// Matchers for parts of the JSON body.
-    pub at: Vec<(String, Value)>,
+    pub at: Vec<(String, Matcher)>,
     /// A matcher that no frame of the socket may fit, of those that came so far.
-    pub none: Option<Value>,
+    pub none: Option<Matcher>,
     /// The session that must be as before: a path with variables.
     pub unchanged: Option<String>,
     /// The step whose document and `ETag` this answer must have.
     pub same_as: Option<String>,
-    /// Whether its own matchers hold no variable.
+    /// Whether its own matchers, and the places they are about, hold no variable.
     pub is_plain: bool,
     /// Whether the list of members is walked.
     pub roster: bool,
@@ -378,13 +379,13 @@ impl Expectation {
         let headers = self
             .headers
             .iter()
-            .map(|(name, matcher)| (format!("headers/{name}"), matcher));
+            .map(|(name, matcher)| (format!("headers/{name}"), matcher.said()));
         let at = self
             .at
             .iter()
-            .map(|(pointer, matcher)| (format!("at/{}", escape(pointer)), matcher));
-        let body = self.body.iter().map(|matcher| ("body".to_owned(), matcher));
-        let none = self.none.iter().map(|matcher| ("none".to_owned(), matcher));
+            .map(|(pointer, matcher)| (format!("at/{}", escape(pointer)), matcher.said()));
+        let body = self.body.iter().map(|matcher| ("body".to_owned(), matcher.said()));
+        let none = self.none.iter().map(|matcher| ("none".to_owned(), matcher.said()));
         headers.chain(at).chain(body).chain(none).collect()
     }
 
@@ -800,7 +801,7 @@ fn read_step(item: Item<'_>) -> Option<Step> {
             .get("expect")
             .map_or(Some(None), |item| read_expectation(item).map(Some))?,
         tally: fields.get("tally").map_or(Some(Vec::new()), |item| {
-            item.members(|key, item| Some((read_status_key(key, item)?, item.value().clone())))
+            item.members(|key, item| Some((read_status_key(key, item)?, Matcher::new(item.value().clone()))))
         })?,
         each: fields.get("each").map_or(Some(Vec::new()), |item| {
             item.members(|key, item| Some((read_status_key(key, item)?, read_expectation(item)?)))
@@ -942,7 +943,7 @@ pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
     let matchers = |key| match fields.get(key) {
         Some(item) => item.members(|name, item| {
             check_matcher(item);
-            Some((name.to_owned(), item.value().clone()))
+            Some((name.to_owned(), Matcher::new(item.value().clone())))
         }),
         None => Some(Vec::new()),
     };
@@ -968,9 +969,9 @@ pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
         content: fields
             .get("content")
             .map_or(Some(None), |item| item.one_of(&CONTENTS).map(Some))?,
-        body: fields.get("body").map(|item| item.value().clone()),
+        body: fields.get("body").map(|item| Matcher::new(item.value().clone())),
         at: matchers("at")?,
-        none: fields.get("none").map(|item| item.value().clone()),
+        none: fields.get("none").map(|item| Matcher::new(item.value().clone())),
         unchanged,
         same_as: fields.optional_string("sameAs"),
         roster: fields.get("roster").map_or(Some(false), |item| item.boolean())?,

@@ -318,6 +318,16 @@ impl<'a> Place<'a> {
         self.part().map_or(&Kind::Null, |part| &part.kind)
     }
 
+    /// Whether it is this text; what has another length is not looked at.
+    fn is_text(self, text: &str) -> bool {
+        let found = match self.kind() {
+            Kind::Text(range) if range.len() == text.len() => self.document.text.as_bytes().get(range.clone()),
+            Kind::Unescaped(_) => self.text().map(str::as_bytes),
+            _ => None,
+        };
+        found == Some(text.as_bytes())
+    }
+
     fn array(self) -> Option<Inside<'a>> {
         match *self.kind() {
             Kind::Array(count) => Some(Inside { outer: self, count }),
@@ -447,8 +457,15 @@ impl<'a> Tree<'a> for Place<'a> {
     }
 
     fn member(self, key: &str) -> Option<Self> {
-        let (_, value) = self.object()?.members().find(|(known, _)| *known == key)?;
-        Some(value)
+        let mut inside = self.object()?.walk();
+        while inside.left > 0 {
+            inside.left -= 1;
+            let (name, value) = (inside.step(), inside.step());
+            if name.is_text(key) {
+                return Some(value);
+            }
+        }
+        None
     }
 
     fn to_value(self) -> Value {

@@ -183,7 +183,7 @@ impl Links<'_> {
                 _ => {}
             }
             for (_, count) in &step.tally {
-                self.check_value(&format!("{}/tally", step.pointer), count, &captured);
+                self.check_value(&format!("{}/tally", step.pointer), count.said(), &captured);
             }
             for expectation in step.expectations() {
                 captured.extend(expectation.captures());

@@ -10,6 +10,7 @@ pub mod json;
 mod links;
 pub mod lint;
 pub mod manifest;
+pub mod matcher;
 pub mod pattern;
 pub mod plain;
 pub mod problem;

@@ -93,7 +93,7 @@ fn of_step(step: &Step) -> Strength {
     let tally = step
         .tally
         .iter()
-        .map(|(set, count)| Strength::asks(1) + of_status(set.width()) + of_matcher(count, false));
+        .map(|(set, count)| Strength::asks(1) + of_status(set.width()) + of_matcher(count.said(), false));
     let each = step.each.iter().map(|(_, expectation)| of_expectation(expectation));
     let own = step.expect.iter().map(of_expectation);
     Strength::asks(1) + tally.chain(each).chain(own).sum()
