@@ -78,8 +78,7 @@ pub(super) fn judge(
     }
     for (name, matcher) in &expectation.headers {
         let matcher = resolve(matcher);
-        let value = response.header(name).map(Value::from);
-        for mismatch in matching::find_mismatches(&matcher, value.as_ref()) {
+        for mismatch in matching::find_mismatches(&matcher, response.header(name)) {
             fault(
                 format!("header {name}"),
                 mismatch.expected,

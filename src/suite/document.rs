@@ -56,7 +56,8 @@ impl Document {
             start: text.as_ptr().addr(),
             length: text.len(),
             unescaped: Vec::new(),
-            parts: Vec::with_capacity(text.len() / 16 + 1),
+            // Keys and values both; more are rare.
+            parts: Vec::with_capacity(text.len() / 10 + 1),
         };
         let mut input = serde_json::Deserializer::from_str(&text);
         Next(&mut reading).deserialize(&mut input).ok()?;
@@ -522,6 +523,45 @@ impl<'a> Tree<'a> for &'a Value {
 
     fn to_value(self) -> Value {
         self.clone()
+    }
+}
+
+/// A text that is no part of a document: a header's value.
+impl<'a> Tree<'a> for &'a str {
+    fn text(self) -> Option<&'a str> {
+        Some(self)
+    }
+
+    fn number(self) -> Option<&'a Number> {
+        None
+    }
+
+    fn boolean(self) -> Option<bool> {
+        None
+    }
+
+    fn is_null(self) -> bool {
+        false
+    }
+
+    fn elements(self) -> Option<impl Iterator<Item = Self> + Clone> {
+        None::<std::iter::Empty<Self>>
+    }
+
+    fn members(self) -> Option<impl Iterator<Item = (&'a str, Self)> + Clone> {
+        None::<std::iter::Empty<(&'a str, Self)>>
+    }
+
+    fn count(self) -> Option<usize> {
+        None
+    }
+
+    fn member(self, _: &str) -> Option<Self> {
+        None
+    }
+
+    fn to_value(self) -> Value {
+        Value::from(self)
     }
 }
 
