@@ -1,14 +1,16 @@
 //! What replaying costs, beside a bare loop that sends the same requests and checks nothing.
 //!
-//! Both use the same client, the same server and 64 conversations at a time; the ratio of the two is what counts.
+//! Both use the same client, the same server and 64 conversations at a time, and take turns; the ratio of the two is what
+//! counts.
 
 #![expect(clippy::expect_used, reason = "a bench that cannot start should say so and stop")]
+#![expect(clippy::print_stdout, reason = "what it measures is what it is for")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Instant;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::StreamExt as _;
 use mpsd_conformance::cli::embedded;
 use mpsd_conformance::replay::client::WireRequest;
@@ -24,6 +26,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const CASES: usize = 1_000;
 const AT_ONCE: usize = 64;
+const WARM_UP: usize = 2;
+const ROUNDS: usize = 31;
 
 /// A suite of many cases of three requests each, with the real world, schemas and invariants.
 fn suite() -> Suite {
@@ -92,55 +96,77 @@ fn requests(target: &Target, index: usize) -> [WireRequest; 3] {
     ]
 }
 
-fn replay(criterion: &mut Criterion) {
+/// Sends the requests of all cases, and looks at nothing.
+async fn bare_loop(replay: &Replay, target: &Target) {
+    let client = replay.client();
+    futures_util::stream::iter(0..CASES)
+        .for_each_concurrent(AT_ONCE, |index| {
+            let requests = requests(target, index);
+            let client = client.clone();
+            async move {
+                let conversation = tokio::spawn(async move {
+                    for request in requests {
+                        black_box(client.send(&request).await.expect("the reference answers"));
+                    }
+                });
+                conversation.await.expect("the conversation ends");
+            }
+        })
+        .await;
+}
+
+/// Replays all cases, each of which passes.
+async fn replay_all(replay: &Arc<Replay>) {
+    let selection = (0..CASES).map(|case| Selected { case, variant: 0 }).collect();
+    let mut outcomes = replay.replay_all(selection, |_| {});
+    let mut count = 0;
+    while let Some(outcome) = outcomes.recv().await {
+        assert!(outcome.findings.is_empty(), "{outcome:?}");
+        count += 1;
+    }
+    assert_eq!(count, CASES, "every case came to an end");
+}
+
+/// The middle of some times.
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn main() {
     let runtime = Runtime::new().expect("a runtime starts");
     let suite = Arc::new(suite());
     let (target, _server) = runtime
         .block_on(embedded::start(suite.world()))
         .expect("the reference starts");
     let target = Arc::new(target);
-    let replay = Replay::new(
-        Arc::clone(&suite),
-        Arc::clone(&target),
-        Options {
-            jobs: AT_ONCE,
-            ..Options::default()
-        },
+    let options = Options {
+        jobs: AT_ONCE,
+        ..Options::default()
+    };
+    let replay = Replay::new(suite, Arc::clone(&target), options).expect("a client can be made");
+    let replay = Arc::new(replay);
+    // What else the machine does, and what the server keeps, weighs on both alike.
+    let rounds = (0..WARM_UP + ROUNDS).map(|_| {
+        let begin = Instant::now();
+        runtime.block_on(bare_loop(&replay, &target));
+        let middle = Instant::now();
+        runtime.block_on(replay_all(&replay));
+        let (bare, replayed) = (middle - begin, middle.elapsed());
+        (bare.as_secs_f64() * 1000.0, replayed.as_secs_f64() * 1000.0)
+    });
+    let rounds: Vec<(f64, f64)> = rounds.skip(WARM_UP).collect();
+    println!("{CASES} conversations of 3 requests, {AT_ONCE} at a time, medians of {ROUNDS} rounds");
+    println!(
+        "bare loop  {:.1} ms",
+        median(rounds.iter().map(|(bare, _)| *bare).collect())
     );
-    let replay = Arc::new(replay.expect("a client can be made"));
-    let mut group = criterion.benchmark_group("1,000 conversations of 3 requests");
-    group.throughput(Throughput::Elements(CASES as u64 * 3));
-    group.sample_size(10);
-    group.bench_function("bare loop", |bench| {
-        bench.to_async(&runtime).iter(|| async {
-            let client = replay.client();
-            futures_util::stream::iter(0..CASES)
-                .for_each_concurrent(AT_ONCE, |index| {
-                    let requests = requests(&target, index);
-                    let client = client.clone();
-                    async move {
-                        let conversation = tokio::spawn(async move {
-                            for request in requests {
-                                black_box(client.send(&request).await.expect("the reference answers"));
-                            }
-                        });
-                        conversation.await.expect("the conversation ends");
-                    }
-                })
-                .await;
-        });
-    });
-    group.bench_function("replay", |bench| {
-        bench.to_async(&runtime).iter(|| async {
-            let selection = (0..CASES).map(|case| Selected { case, variant: 0 }).collect();
-            let mut outcomes = replay.replay_all(selection, |_| {});
-            while let Some(outcome) = outcomes.recv().await {
-                assert!(outcome.findings.is_empty(), "{outcome:?}");
-            }
-        });
-    });
-    group.finish();
+    println!(
+        "replay     {:.1} ms",
+        median(rounds.iter().map(|(_, replay)| *replay).collect())
+    );
+    println!(
+        "ratio      {:.2}",
+        median(rounds.iter().map(|(bare, replay)| replay / bare).collect())
+    );
 }
-
-criterion_group!(benches, replay);
-criterion_main!(benches);
