@@ -36,7 +36,16 @@ fn parse(text: &str) -> Result<(Format, PathBuf), String> {
     if path.is_empty() {
         return Err("the path is missing; expected FORMAT=PATH, such as `json=report.json`".to_owned());
     }
-    Ok((format, path.into()))
+    let path = PathBuf::from(path);
+    // Before the run, which may take an hour, and not after it.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(format!("there is no folder `{}` to write it into", folder.display()));
+    }
+    if path.is_dir() {
+        return Err(format!("`{}` is a folder; expected a file", path.display()));
+    }
+    Ok((format, path))
 }
 
 impl Reports {

@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anstream::{eprint, eprintln};
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 
 use super::compare::read_report;
@@ -73,7 +74,7 @@ pub(super) struct Options {
     #[arg(long)]
     strict: bool,
     /// Conversations at a time.
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     jobs: usize,
     /// Seconds that one exchange may take; an answer that takes longer leaves its case inconclusive.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]

@@ -90,6 +90,8 @@ fn usage_that_is_wrong_ends_with_2() {
         &["run", "--frobnicate"],
         &["run", "--report", "json"],
         &["run", "--report", "telegram=x"],
+        &["run", "--report", "json=no-such-folder/report.json"],
+        &["run", "--jobs", "0"],
         &["run", "protocol", "no-such-chapter"],
         &["run", "--target", "no-such-file.json"],
         &["run", "--suite", "no-such-folder"],
