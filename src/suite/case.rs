@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::files::Text;
 use super::json::{Fields, Item, Report, escape};
-use super::matcher::Matcher;
+use super::matcher::{self, Matcher};
 use super::variable::{self, Scope, resolve};
 
 /// A case file, with its variants.
@@ -1063,6 +1063,7 @@ fn check_matcher(item: Item<'_>) {
                 if key == "$matches"
                     && let Some(pattern) = member.string()
                     && variable::names(pattern).next().is_none()
+                    && matcher::regex(pattern).is_none()
                     && let Err(error) = regex::Regex::new(pattern)
                 {
                     let message = error.to_string();

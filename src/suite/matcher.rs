@@ -244,8 +244,8 @@ impl Type {
     }
 }
 
-/// A regular expression, compiled once a thread: the cases say the same few again and again.
-fn regex(pattern: &str) -> Option<Regex> {
+/// A regular expression, compiled once a thread: the cases say the same few again and again. `None` if it is none.
+pub(super) fn regex(pattern: &str) -> Option<Regex> {
     thread_local! {
         static COMPILED: RefCell<HashMap<String, Option<Regex>>> = RefCell::default();
     }
