@@ -192,6 +192,8 @@ impl Run {
             let mut gathered = Gathered::new(&suite, &selection.selected);
             let mut changes = Vec::new();
             let (is_told, schemas, watch) = (baseline.is_some(), Arc::clone(&suite), Arc::clone(&secrets));
+            // Before the first request, since what it made would be left behind.
+            let watching = tokio::spawn(watch_interrupts(Arc::clone(&replay), Signals::new()));
             let mut receiver = replay.replay_all(selection.selected, move |outcome| {
                 outcome.redact(&watch);
                 if is_told {
@@ -199,7 +201,6 @@ impl Run {
                 }
             });
             let mut progress = Progress::new(total);
-            let watching = tokio::spawn(watch_interrupts(Arc::clone(&replay)));
             while let Some(outcome) = receiver.recv().await {
                 progress.step(&outcome);
                 if let Some((case, outcomes)) = gathered.add(outcome) {
@@ -391,8 +392,7 @@ pub(super) fn load_target(path: &Path) -> Result<Target, Exit> {
 }
 
 /// Ends the run when it is told to stop, and the process when it is told again.
-async fn watch_interrupts(replay: Arc<Replay>) {
-    let mut signals = Signals::new();
+async fn watch_interrupts(replay: Arc<Replay>, mut signals: Signals) {
     signals.next().await;
     eprintln!("\nstopping: what the run made is taken back; once more ends it at once");
     replay.interrupt();
