@@ -194,10 +194,15 @@ impl Replay {
             let (selection, next) = (Arc::clone(&selection), Arc::clone(&next));
             tokio::spawn(async move {
                 while let Some(selected) = selection.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let replayed = AssertUnwindSafe(replay.replay(*selected)).catch_unwind().await;
+                    let replayed = async {
+                        let mut outcome = replay.replay(*selected).await?;
+                        finish(&mut outcome);
+                        Some(outcome)
+                    };
                     // A case that panics is missed by whoever counts the outcomes; the others go on.
-                    let Ok(Some(mut outcome)) = replayed else { continue };
-                    finish(&mut outcome);
+                    let Ok(Some(mut outcome)) = AssertUnwindSafe(replayed).catch_unwind().await else {
+                        continue;
+                    };
                     if outcome.findings.is_empty() && outcome.verdict == Verdict::Pass {
                         outcome.exchanges = Vec::new();
                         outcome.fresh = Vec::new();
