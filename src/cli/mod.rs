@@ -191,3 +191,14 @@ fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
     let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     built.map_err(|error| fault(&anyhow::Error::new(error).context("cannot start the runtime")))
 }
+
+/// Has a worker of the runtime do it: a thread that only waits would have to be woken for each thing that comes.
+fn on_worker<T: Send + 'static>(
+    runtime: &tokio::runtime::Runtime,
+    task: impl Future<Output = T> + Send + 'static,
+) -> T {
+    match runtime.block_on(runtime.spawn(task)) {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

@@ -17,7 +17,9 @@ use super::reports::{self, Reports, write_checked};
 use super::review::review;
 use super::shard::Shard;
 use super::target::format_note;
-use super::{SuiteSource, embedded, now, print, read_file, runtime, selection, style_error, tell, today, write_file};
+use super::{
+    SuiteSource, embedded, now, on_worker, print, read_file, runtime, selection, style_error, tell, today, write_file,
+};
 use crate::replay::preflight::{Gravity, Note};
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay, Selected};
@@ -175,46 +177,15 @@ impl Run {
         let secrets = replay.secrets();
         let start = Instant::now();
         let total = selection.selected.len();
-        let keep = |case: &Case, outcomes: &[Outcome]| match &baseline {
-            Some((baseline, Snapshots::Record)) => baseline
-                .record(&suite, case, outcomes, &secrets)
-                .map_err(|e| super::fault(&anyhow::Error::new(e))),
-            Some((baseline, Snapshots::Review)) => baseline
-                .propose(&suite, case, outcomes, &secrets)
-                .map_err(|e| super::fault(&anyhow::Error::new(e))),
-            Some((baseline, _)) => Ok(baseline.compare(&suite, case, outcomes)),
-            None => Ok(None),
+        let baseline = Arc::new(baseline);
+        let conversations = Conversations {
+            suite: Arc::clone(&suite),
+            replay: Arc::clone(&replay),
+            selected: selection.selected,
+            baseline: Arc::clone(&baseline),
+            is_embedded,
         };
-        let (outcomes, mut changes) = runtime.block_on(async {
-            if !is_embedded {
-                look(&replay, &selection.selected).await?;
-            }
-            let mut gathered = Gathered::new(&suite, &selection.selected);
-            let mut changes = Vec::new();
-            let (is_told, schemas, watch) = (baseline.is_some(), Arc::clone(&suite), Arc::clone(&secrets));
-            // Before the first request, since what it made would be left behind.
-            let watching = tokio::spawn(watch_interrupts(Arc::clone(&replay), Signals::new()));
-            let mut receiver = replay.replay_all(selection.selected, move |outcome| {
-                outcome.redact(&watch);
-                if is_told {
-                    outcome.text = baseline::tell(outcome, schemas.schemas());
-                }
-            });
-            let mut progress = Progress::new(total);
-            while let Some(outcome) = receiver.recv().await {
-                progress.step(&outcome);
-                if let Some((case, outcomes)) = gathered.add(outcome) {
-                    changes.extend(keep(case, outcomes)?);
-                    // The conversations of a whole run are too much to be kept.
-                    for outcome in outcomes {
-                        outcome.text = None;
-                    }
-                }
-            }
-            watching.abort();
-            progress.clear();
-            Ok((gathered.finish(), changes))
-        })?;
+        let (outcomes, mut changes) = on_worker(&runtime, conversations.hold())?;
         changes.sort_by(|a, b| a.about().cmp(b.about()));
         drop(service);
         if outcomes.len() < total {
@@ -234,7 +205,7 @@ impl Run {
         report.apply(&deviations, today());
         report.diagnose();
         let short = if is_embedded {
-            self.hold_to_manifest(&report, baseline.as_ref())?
+            self.hold_to_manifest(&report, Option::as_ref(&baseline))?
         } else {
             Vec::new()
         };
@@ -243,7 +214,7 @@ impl Run {
         } else {
             report::terminal::render(&report)
         };
-        let is_reviewed = matches!(baseline, Some((_, Snapshots::Review)));
+        let is_reviewed = matches!(*baseline, Some((_, Snapshots::Review)));
         for change in changes.iter().filter(|_| !is_reviewed) {
             text.push('\n');
             text.push_str(&change.to_string());
@@ -261,10 +232,10 @@ impl Run {
                 path.display()
             );
         }
-        if let Some((baseline @ Baseline::Folder(folder), Snapshots::Review)) = &baseline {
+        if let Some((baseline @ Baseline::Folder(folder), Snapshots::Review)) = &*baseline {
             changes = review_changes(baseline, folder, changes)?;
         }
-        let is_checked = matches!(baseline, Some((_, Snapshots::Check | Snapshots::Review)));
+        let is_checked = matches!(*baseline, Some((_, Snapshots::Check | Snapshots::Review)));
         let has_changes = is_checked && changes.iter().any(Change::is_difference);
         Ok(match reports::exit(&document) {
             // Where something fails, other cases may well do less.
@@ -455,6 +426,64 @@ async fn look(replay: &Replay, selection: &[Selected]) -> Result<(), Exit> {
         return Err(Exit::Fault);
     }
     Ok(())
+}
+
+/// The conversations of a run, before they are held.
+struct Conversations {
+    suite: Arc<Suite>,
+    replay: Arc<Replay>,
+    selected: Vec<Selected>,
+    baseline: Arc<Option<(Baseline, Snapshots)>>,
+    is_embedded: bool,
+}
+
+impl Conversations {
+    /// Replays them all, and compares each case's with the recorded ones or records them.
+    async fn hold(self) -> Result<(Vec<Outcome>, Vec<Change>), Exit> {
+        let Self { suite, replay, .. } = &self;
+        if !self.is_embedded {
+            look(replay, &self.selected).await?;
+        }
+        let mut gathered = Gathered::new(suite, &self.selected);
+        let mut progress = Progress::new(self.selected.len());
+        let mut changes = Vec::new();
+        // Before the first request, since what it made would be left behind.
+        let watching = tokio::spawn(watch_interrupts(Arc::clone(replay), Signals::new()));
+        let (is_told, schemas, secrets) = (self.baseline.is_some(), Arc::clone(suite), replay.secrets());
+        let mut receiver = replay.replay_all(self.selected.clone(), move |outcome| {
+            outcome.redact(&secrets);
+            if is_told {
+                outcome.text = baseline::tell(outcome, schemas.schemas());
+            }
+        });
+        while let Some(outcome) = receiver.recv().await {
+            progress.step(&outcome);
+            if let Some((case, outcomes)) = gathered.add(outcome) {
+                changes.extend(self.keep(case, outcomes)?);
+                // The conversations of a whole run are too much to be kept.
+                for outcome in outcomes {
+                    outcome.text = None;
+                }
+            }
+        }
+        watching.abort();
+        progress.clear();
+        Ok((gathered.finish(), changes))
+    }
+
+    fn keep(&self, case: &Case, outcomes: &[Outcome]) -> Result<Option<Change>, Exit> {
+        let (suite, secrets) = (&self.suite, self.replay.secrets());
+        match &*self.baseline {
+            Some((baseline, Snapshots::Record)) => baseline
+                .record(suite, case, outcomes, &secrets)
+                .map_err(|e| super::fault(&anyhow::Error::new(e))),
+            Some((baseline, Snapshots::Review)) => baseline
+                .propose(suite, case, outcomes, &secrets)
+                .map_err(|e| super::fault(&anyhow::Error::new(e))),
+            Some((baseline, _)) => Ok(baseline.compare(suite, case, outcomes)),
+            None => Ok(None),
+        }
+    }
 }
 
 /// The outcomes of a run, brought together by case as they come.

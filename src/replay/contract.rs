@@ -156,13 +156,15 @@ impl Held {
     fn judge_invariants(&mut self, suite: &Suite, variables: &Variables<'_>, place: usize) {
         let Some(operation) = &self.operation else { return };
         let exchange = &self.exchange;
-        let content = judge::content(exchange);
-        for (number, invariant) in suite.invariants_of(operation) {
-            if !invariant.covers(&exchange.request.method, exchange.response.status, content) {
-                continue;
-            }
-            self.assertions += 1;
-            self.covered.push(number);
+        let (response, content) = (&exchange.response, judge::content(exchange));
+        let Some(charge) = suite.charge(operation, &exchange.request.method, response.status, content) else {
+            return;
+        };
+        self.assertions += charge.places.len();
+        self.covered.extend(&charge.places);
+        let is_kept = charge.is_kept(exchange.document().as_deref(), |name| response.header(name));
+        let open = if is_kept { &charge.apart } else { &charge.places };
+        for invariant in open.iter().filter_map(|&place| suite.invariants().get(place)) {
             let around = judge::Context {
                 variables,
                 speaker: Speaker {

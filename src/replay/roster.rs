@@ -24,9 +24,7 @@ pub(super) fn find_mismatches<'a>(document: impl Tree<'a>) -> Vec<Mismatch> {
         });
     };
     let told = |pointer: &str| show(document.at(pointer).map(Tree::to_value).as_ref());
-    let number = |pointer: &str| document.at(pointer).and_then(Tree::number).and_then(Number::as_u64);
-    let members = document.member("members");
-    let Some((members, count)) = members.and_then(|members| Some((members.members()?, members.count()? as u64))) else {
+    let Some(members) = document.member("members").filter(|members| members.members().is_some()) else {
         wrong(
             "/members".to_owned(),
             "an object of members".to_owned(),
@@ -34,21 +32,24 @@ pub(super) fn find_mismatches<'a>(document: impl Tree<'a>) -> Vec<Mismatch> {
         );
         return found;
     };
-    let members: Vec<(&str, _)> = members.collect();
-    let mut expect = |pointer: &str, expected: u64| {
-        if number(pointer) != Some(expected) {
-            let expected = format!("{expected}, as `members` says");
-            wrong(pointer.to_owned(), expected, told(pointer));
-        }
+    let info = document.member("membersInfo");
+    let number = |of: Option<_>, key: &str| {
+        let number = Tree::number(Tree::member(of?, key)?)?;
+        Number::as_u64(number)
     };
-    expect("/membersInfo/count", count);
-    let is_reserved =
-        |(_, member): &&(&str, _)| Tree::member(*member, "reserved").and_then(Tree::boolean) == Some(true);
-    expect(
-        "/membersInfo/accepted",
-        count - members.iter().filter(is_reserved).count() as u64,
-    );
-    let (Some(first), Some(end)) = (number("/membersInfo/first"), number("/membersInfo/next")) else {
+    let count = members.count().unwrap_or_default() as u64;
+    let is_reserved = |member: &_| Tree::member(*member, "reserved").and_then(Tree::boolean) == Some(true);
+    let each = members.members().into_iter().flatten().map(|(_, member)| member);
+    let reserved = each.filter(is_reserved).count() as u64;
+    for (key, expected) in [("count", count), ("accepted", count - reserved)] {
+        if number(info, key) != Some(expected) {
+            let pointer = format!("/membersInfo/{key}");
+            let expected = format!("{expected}, as `members` says");
+            let actual = told(&pointer);
+            wrong(pointer, expected, actual);
+        }
+    }
+    let (Some(first), Some(end)) = (number(info, "first"), number(info, "next")) else {
         let expected = "`first` and `next`, both numbers";
         wrong("/membersInfo".to_owned(), expected.to_owned(), told("/membersInfo"));
         return found;
@@ -56,22 +57,20 @@ pub(super) fn find_mismatches<'a>(document: impl Tree<'a>) -> Vec<Mismatch> {
     let mut visited = 0;
     let mut index = first;
     while index != end {
-        let pointer = format!("/members/{index}");
-        let key = pointer.trim_start_matches("/members/");
-        let Some((_, member)) = members.iter().find(|(known, _)| *known == key) else {
+        let Some(member) = members.member(&index.to_string()) else {
             let expected = format!("a member {index}, which the list from `membersInfo.first` leads to");
-            wrong(pointer, expected, "nothing".to_owned());
+            wrong(format!("/members/{index}"), expected, "nothing".to_owned());
             return found;
         };
         visited += 1;
         // No list that ends is longer.
         if visited > count {
             let (expected, actual) = ("a list that ends", "a circle");
-            wrong(format!("{pointer}/next"), expected.to_owned(), actual.to_owned());
+            wrong(format!("/members/{index}/next"), expected.to_owned(), actual.to_owned());
             return found;
         }
-        let Some(next) = member.member("next").and_then(Tree::number).and_then(Number::as_u64) else {
-            let pointer = format!("{pointer}/next");
+        let Some(next) = number(Some(member), "next") else {
+            let pointer = format!("/members/{index}/next");
             let actual = told(&pointer);
             wrong(pointer, "the next member's index".to_owned(), actual);
             return found;

@@ -282,6 +282,21 @@ pub struct Expectation {
     pub reading: Option<(String, Vec<(String, Self)>)>,
 }
 
+impl Expectation {
+    /// Whether an answer of this status and kind is as expected once its headers and its body are, each for itself.
+    pub(super) fn is_of_parts(&self, status: u16, content: Content) -> bool {
+        let is_more = self.roster
+            || self.none.is_some()
+            || self.unchanged.is_some()
+            || self.same_as.is_some()
+            || self.schema.is_some()
+            || self.reading.is_some();
+        let is_of_kind = self.status.as_ref().is_none_or(|set| set.contains(status))
+            && self.content.is_none_or(|expected| expected == content);
+        self.is_plain && is_of_kind && !is_more
+    }
+}
+
 /// Where a captured value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {

@@ -1,7 +1,14 @@
 //! What must hold for every answer of every conversation.
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::Value;
+
 use super::case::{Content, Expectation, StatusSet, read_expectation, read_status};
+use super::document::Document;
 use super::json::Item;
+use super::matcher::{self, Matcher};
 
 /// An expectation of all answers of some operations, with the clauses it comes from.
 #[derive(Clone, Debug)]
@@ -28,6 +35,115 @@ impl Invariant {
         (self.methods.is_empty() || self.methods.iter().any(|name| name == method))
             && self.status.as_ref().is_none_or(|set| set.contains(status))
             && self.content.is_none_or(|kind| kind == content)
+    }
+}
+
+/// All invariants, found by the answers that they speak about.
+#[derive(Debug, Default)]
+pub(super) struct Invariants {
+    all: Vec<Invariant>,
+    by_operation: HashMap<String, OfOperation>,
+}
+
+/// The invariants of one operation.
+#[derive(Debug, Default)]
+struct OfOperation {
+    places: Vec<usize>,
+    /// Of the kinds of answer that came so far.
+    charges: RwLock<Vec<Arc<Charge>>>,
+}
+
+/// What the invariants ask of answers of one kind.
+///
+/// Nearly every answer keeps all of them, so what most of them say is asked in one go; one by one only where that fails.
+#[derive(Debug)]
+pub struct Charge {
+    method: String,
+    status: u16,
+    content: Content,
+    /// The places of all that speak about such an answer.
+    pub places: Vec<usize>,
+    /// The places of those among them whose words are not in [`Self::is_kept`].
+    pub apart: Vec<usize>,
+    body: Option<Matcher>,
+    headers: Vec<(String, Matcher)>,
+}
+
+impl Charge {
+    /// Whether an answer keeps all but [`Self::apart`]; where it does not, each of them may still be kept.
+    pub fn is_kept<'a>(&self, document: Option<&Document>, header: impl Fn(&str) -> Option<&'a str>) -> bool {
+        let is_fit = |matcher: &Matcher| matcher.fits(document.map(Document::root));
+        self.body.as_ref().is_none_or(is_fit) && self.headers.iter().all(|(name, matcher)| matcher.fits(header(name)))
+    }
+}
+
+impl Invariants {
+    pub(super) fn new(all: Vec<Invariant>) -> Self {
+        let mut by_operation: HashMap<String, OfOperation> = HashMap::new();
+        for (place, invariant) in all.iter().enumerate() {
+            for operation in &invariant.operations {
+                by_operation.entry(operation.clone()).or_default().places.push(place);
+            }
+        }
+        Self { all, by_operation }
+    }
+
+    /// All of them, in the order of the file.
+    pub(super) fn all(&self) -> &[Invariant] {
+        &self.all
+    }
+
+    /// As [`super::Suite::charge`] says.
+    pub(super) fn charge(&self, operation: &str, method: &str, status: u16, content: Content) -> Option<Arc<Charge>> {
+        let own = self.by_operation.get(operation)?;
+        let is_it = |known: &&Arc<Charge>| known.status == status && known.content == content && known.method == method;
+        let find = |known: &[Arc<Charge>]| known.iter().find(is_it).map(Arc::clone);
+        let known = find(&own.charges.read().unwrap_or_else(PoisonError::into_inner));
+        Some(known.unwrap_or_else(|| {
+            let mut charges = own.charges.write().unwrap_or_else(PoisonError::into_inner);
+            find(&charges).unwrap_or_else(|| {
+                let charge = Arc::new(self.work_out(&own.places, method, status, content));
+                charges.push(Arc::clone(&charge));
+                charge
+            })
+        }))
+    }
+
+    fn work_out(&self, places: &[usize], method: &str, status: u16, content: Content) -> Charge {
+        let mut charge = Charge {
+            method: method.to_owned(),
+            status,
+            content,
+            places: Vec::new(),
+            apart: Vec::new(),
+            body: None,
+            headers: Vec::new(),
+        };
+        let (mut body, mut headers) = (Vec::new(), BTreeMap::<String, Vec<Value>>::new());
+        let of_operation = places.iter().filter_map(|&place| Some((place, self.all.get(place)?)));
+        for (place, invariant) in of_operation.filter(|(_, one)| one.covers(method, status, content)) {
+            charge.places.push(place);
+            let expect = &invariant.expect;
+            let parts = expect
+                .at
+                .iter()
+                .map(|(at, matcher)| matcher::at(at, matcher.said().clone()))
+                .collect::<Option<Vec<Value>>>();
+            match parts.filter(|_| expect.is_of_parts(status, content)) {
+                Some(parts) => {
+                    body.extend(expect.body.iter().map(|matcher| matcher.said().clone()).chain(parts));
+                    for (name, matcher) in &expect.headers {
+                        let said = headers.entry(name.to_ascii_lowercase()).or_default();
+                        said.push(matcher.said().clone());
+                    }
+                }
+                None => charge.apart.push(place),
+            }
+        }
+        let joined = |said| Matcher::new(matcher::all(said));
+        charge.body = (!body.is_empty()).then(|| joined(body));
+        charge.headers = headers.into_iter().map(|(name, said)| (name, joined(said))).collect();
+        charge
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use regex::Regex;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 
-use super::document::{Tree, equal};
+use super::document::{Tree, equal, unescape};
 
 /// What a case expects of a value, which may be absent.
 ///
@@ -98,6 +98,67 @@ pub fn rule(map: &Map<String, Value>) -> Option<(&str, &Value)> {
 /// The matchers that a rule takes as a list.
 pub fn list(argument: &Value) -> &[Value] {
     argument.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A matcher of what all of these fit, that asks once what several of them say.
+pub(super) fn all(said: impl IntoIterator<Item = Value>) -> Value {
+    let mut joined: Vec<Value> = Vec::new();
+    for one in said.into_iter().flat_map(parts) {
+        if !joined.iter_mut().any(|known| merge(known, &one)) {
+            joined.push(one);
+        }
+    }
+    match <[Value; 1]>::try_from(joined) {
+        Ok([one]) => one,
+        Err(joined) => json!({ "$allOf": joined }),
+    }
+}
+
+/// A matcher of the whole, for what stands at a JSON Pointer; it fits only where objects lead there. `None` if the name of a
+/// member would be taken for that of a rule.
+pub(super) fn at(pointer: &str, said: Value) -> Option<Value> {
+    let Some((outer, token)) = pointer.rsplit_once('/') else {
+        return pointer.is_empty().then_some(said);
+    };
+    let key = unescape(token);
+    let member = |key| Value::Object(Map::from_iter([(key, said)]));
+    (!key.starts_with('$')).then(|| at(outer, member(key.into_owned())))?
+}
+
+/// What a matcher says, one after the other.
+fn parts(said: Value) -> Vec<Value> {
+    match said {
+        Value::Object(mut map) if map.len() == 1 => match map.shift_remove("$allOf") {
+            Some(Value::Array(parts)) => parts,
+            Some(other) => vec![json!({ "$allOf": other })],
+            None => vec![Value::Object(map)],
+        },
+        said => vec![said],
+    }
+}
+
+/// Makes a matcher say what another says too, unless that takes a list.
+fn merge(left: &mut Value, right: &Value) -> bool {
+    if left == right {
+        return true;
+    }
+    let (Value::Object(left), Value::Object(right)) = (left, right) else {
+        return false;
+    };
+    let can_merge = matches!(
+        (rule(left), rule(right)),
+        (None, None) | (Some(("$every", _)), Some(("$every", _)))
+    );
+    if !can_merge {
+        return false;
+    }
+    for (key, said) in right {
+        match left.get_mut(key) {
+            Some(known) => *known = all([known.take(), said.clone()]),
+            None => _ = left.insert(key.clone(), said.clone()),
+        }
+    }
+    true
 }
 
 impl Rule {
@@ -300,6 +361,8 @@ struct Instant {
     between: Vec<(i64, i64)>,
     /// A limit is no time, so that none fits.
     is_broken: bool,
+    /// How many digits the fraction of a second has; the rest is spelt in full then, in UTC.
+    digits: Option<usize>,
 }
 
 impl Instant {
@@ -318,6 +381,7 @@ impl Instant {
             let expected = from.saturating_add(number("plus").unwrap_or_default());
             (expected.saturating_sub(tolerance), expected.saturating_add(tolerance))
         });
+        instant.digits = number("digits").and_then(|digits| digits.try_into().ok());
         limit("notBefore", &|from| (from, i64::MAX));
         limit("notAfter", &|to| (i64::MIN, to));
         instant
@@ -325,13 +389,30 @@ impl Instant {
 
     fn is(&self, text: &str) -> bool {
         let time = parse_instant(text).map(Timestamp::as_millisecond);
-        time.is_some_and(|time| !self.is_broken && self.between.iter().all(|(from, to)| (*from..=*to).contains(&time)))
+        let is_between = |time| self.between.iter().all(|(from, to)| (*from..=*to).contains(&time));
+        !self.is_broken && self.digits.is_none_or(|digits| is_spelt(text, digits)) && time.is_some_and(is_between)
     }
+}
+
+/// Whether a time in UTC has each part in full, down to so many digits of the second's fraction.
+fn is_spelt(text: &str, digits: usize) -> bool {
+    const SECONDS: &[u8] = b"0000-00-00T00:00:00.";
+    let Some(text) = text.strip_suffix('Z').map(str::as_bytes) else {
+        return false;
+    };
+    let expected = SECONDS.iter().chain(std::iter::repeat(&b'0'));
+    let is_right = |(found, expected): (&u8, &u8)| match expected {
+        b'0' => found.is_ascii_digit(),
+        _ => found == expected,
+    };
+    text.len() == SECONDS.len() + digits && text.iter().zip(expected).all(is_right)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use proptest::collection::{btree_map, vec};
+    use proptest::option;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -359,6 +440,87 @@ mod tests {
         assert!(!holds(json!({"t": {"$instant": {"notAfter": "no time"}}})));
         assert!(holds(json!({"t": {"$instant": true}})) && !holds(json!({"s": {"$instant": true}})));
         assert!(holds(json!({"s": {"$matches": "^A"}})) && !holds(json!({"s": {"$matches": "^B"}})));
+    }
+
+    #[test]
+    fn what_several_matchers_say_of_one_place_is_said_once() {
+        let joined = all([
+            json!({"a": {"b": 1}, "c": {"$every": {"d": 1}}}),
+            json!({"$allOf": [{"a": {"b": 1, "e": 2}}, {"$present": true}]}),
+            json!({"c": {"$every": {"f": 2}}}),
+        ]);
+        let expected = json!({"$allOf": [
+            {"a": {"b": 1, "e": 2}, "c": {"$every": {"d": 1, "f": 2}}},
+            {"$present": true},
+        ]});
+        assert_eq!(joined, expected);
+    }
+
+    /// Matchers that speak of few enough places to meet.
+    fn matchers() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            values(),
+            Just(json!({"$absent": true})),
+            Just(json!({"$present": true})),
+            Just(json!({"$type": "integer"})),
+            Just(json!({"$type": "object"})),
+        ];
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            let members = btree_map("[ab]", inner.clone(), 0..3);
+            prop_oneof![
+                members.prop_map(|members| json!(members)),
+                inner.clone().prop_map(|said| json!({ "$every": said })),
+                inner.clone().prop_map(|said| json!({ "$not": said })),
+                vec(inner.clone(), 0..3).prop_map(|said| json!({ "$anyOf": said })),
+                vec(inner, 0..3).prop_map(|said| json!({ "$allOf": said })),
+            ]
+        })
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![Just(json!(1)), Just(json!(2)), Just(json!("a"))];
+        leaf.prop_recursive(3, 8, 3, |inner| {
+            prop_oneof![
+                btree_map("[ab]", inner.clone(), 0..3).prop_map(|members| json!(members)),
+                vec(inner, 0..3).prop_map(|elements| json!(elements)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn joined_matchers_fit_what_each_of_them_fits(said in vec(matchers(), 1..4), value in option::of(values())) {
+            let each = said.iter().all(|said| Matcher::new(said.clone()).fits(value.as_ref()));
+            prop_assert_eq!(Matcher::new(all(said)).fits(value.as_ref()), each);
+        }
+
+        #[test]
+        fn what_a_matcher_of_the_whole_fits_is_right_in_its_place(
+            said in matchers(),
+            pointer in "(/[ab0]){0,2}",
+            value in values(),
+        ) {
+            let whole = Matcher::new(at(&pointer, said.clone()).unwrap());
+            let is_right = Matcher::new(said).fits((&value).at(&pointer));
+            prop_assert!(is_right || !whole.fits(Some(&value)));
+        }
+    }
+
+    #[test]
+    fn a_time_has_as_many_digits_as_asked_for() {
+        let instant = Instant::new(&json!({ "digits": 7 }));
+        assert!(instant.is("2026-01-01T00:00:30.0000000Z"));
+        for other in [
+            "2026-01-01T00:00:30.000000Z",
+            "2026-01-01T00:00:30.00000000Z",
+            "2026-01-01T00:00:30Z",
+            "2026-01-01 00:00:30.0000000Z",
+            "2026-01-01T00:00:30.0000000+00:00",
+            "2026-13-01T00:00:30.0000000Z",
+            "Thu, 01 Jan 2026 00:00:30 GMT",
+        ] {
+            assert!(!instant.is(other), "{other}");
+        }
     }
 
     #[test]

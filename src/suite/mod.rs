@@ -21,11 +21,12 @@ pub mod variable;
 pub mod world;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use case::Case;
+use case::{Case, Content};
 use clause::{Chapter, Clause, LedgerEntry};
 use files::Files;
-use invariant::Invariant;
+use invariant::{Charge, Invariant, Invariants};
 use json::{Item, Report};
 use problem::{Place, Problem};
 use schemas::Schemas;
@@ -42,9 +43,7 @@ pub struct Suite {
     clause_index: HashMap<String, usize>,
     ledger: Vec<LedgerEntry>,
     world: World,
-    invariants: Vec<Invariant>,
-    /// Operations to places in `invariants`.
-    invariant_index: HashMap<String, Vec<usize>>,
+    invariants: Invariants,
     cases: Vec<Case>,
     schemas: Schemas,
 }
@@ -72,8 +71,7 @@ impl Suite {
             clause_index: HashMap::new(),
             ledger: Vec::new(),
             world: World::default(),
-            invariants: Vec::new(),
-            invariant_index: HashMap::new(),
+            invariants: Invariants::default(),
             cases: Vec::new(),
             schemas,
         };
@@ -102,12 +100,6 @@ impl Suite {
                         expected: "an id, or an alias, belongs to one clause".to_owned(),
                     });
                 }
-            }
-        }
-        for (index, invariant) in suite.invariants.iter().enumerate() {
-            for operation in &invariant.operations {
-                let all = suite.invariant_index.entry(operation.clone()).or_default();
-                all.push(index);
             }
         }
         let (read, mut wrong) = suite.read_cases(&files, &cases);
@@ -178,7 +170,9 @@ impl Suite {
                 }
             }
             None if path == "ledger" => self.ledger = clause::read_ledger(file).unwrap_or_default(),
-            None if path == "invariants" => self.invariants = invariant::read_invariants(file).unwrap_or_default(),
+            None if path == "invariants" => {
+                self.invariants = Invariants::new(invariant::read_invariants(file).unwrap_or_default());
+            }
             Some((chapter, "clauses")) => {
                 if let Some((chapter, clauses)) = clause::read_chapter(chapter, file) {
                     self.chapters.push(chapter);
@@ -236,13 +230,12 @@ impl Suite {
 
     /// What must hold for every answer.
     pub fn invariants(&self) -> &[Invariant] {
-        &self.invariants
+        self.invariants.all()
     }
 
-    /// The invariants of an operation's answers, with their places in [`Self::invariants`].
-    pub fn invariants_of(&self, operation: &str) -> impl Iterator<Item = (usize, &Invariant)> {
-        let places = self.invariant_index.get(operation).into_iter().flatten();
-        places.filter_map(|&place| Some((place, self.invariants.get(place)?)))
+    /// What the invariants ask of such an answer; `None` where none of them speaks about the operation.
+    pub fn charge(&self, operation: &str, method: &str, status: u16, content: Content) -> Option<Arc<Charge>> {
+        self.invariants.charge(operation, method, status, content)
     }
 
     /// The schemas of the contract's documents.

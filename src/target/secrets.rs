@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, Anchored, Input, Match, MatchKind, StartKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -32,13 +32,15 @@ struct Known {
     sieve: Sieve,
 }
 
-/// Tells at once of nearly every text that no spelling is in it.
+/// Tells of nearly every text at once that no spelling is in it, and of the others where one may begin.
 ///
-/// Whatever holds a spelling holds one of its first windows at a place that [`WINDOW`] divides, as every spelling is longer
-/// than two windows less one letter. So only these places are looked at.
+/// Of a text only every `stride`th window is looked at: whatever holds a spelling holds one of the spelling's first `stride`
+/// windows there, as every spelling is longer than a stride and a window less one letter.
 #[derive(Default)]
 struct Sieve {
-    /// The first windows of all spellings, in order; empty when there is a spelling too short for this.
+    /// In bytes; 0 when there is a spelling too short for this.
+    stride: usize,
+    /// The first windows of all spellings, in order.
     windows: Vec<u32>,
     /// A bit for the hash of each of them.
     bits: Vec<u64>,
@@ -46,15 +48,19 @@ struct Sieve {
 
 /// A window's length in bytes.
 const WINDOW: usize = 4;
+/// The longest stride in bytes: a longer one knows so many windows that it meets one of them by chance.
+const STRIDE: usize = 16;
 /// The number of bits of a window's hash.
 const HASH: u32 = 16;
 
 impl Sieve {
     fn new<'a>(spellings: impl Iterator<Item = &'a str> + Clone) -> Self {
-        if spellings.clone().any(|spelling| spelling.len() < 2 * WINDOW - 1) {
+        let shortest = spellings.clone().map(str::len).min().unwrap_or_default();
+        let stride = (shortest + 1).saturating_sub(WINDOW).min(STRIDE);
+        if stride < WINDOW {
             return Self::default();
         }
-        let first = |spelling: &'a str| spelling.as_bytes().array_windows().take(WINDOW);
+        let first = |spelling: &'a str| spelling.as_bytes().array_windows().take(stride);
         let mut windows: Vec<u32> = spellings.flat_map(first).map(|window| letters(*window)).collect();
         windows.sort_unstable();
         windows.dedup();
@@ -65,16 +71,32 @@ impl Sieve {
                 *word |= bit;
             }
         }
-        Self { windows, bits }
+        Self { stride, windows, bits }
     }
 
-    fn may_hold(&self, text: &str) -> bool {
+    /// The first spelling in a text.
+    fn find(&self, search: &AhoCorasick, text: &str) -> Option<Match> {
+        if self.stride == 0 {
+            return search.find(text);
+        }
+        self.places(text.as_bytes()).find_map(|start| {
+            let here = Input::new(text).range(start..).anchored(Anchored::Yes);
+            search.try_find(here).ok()?
+        })
+    }
+
+    /// The places of a text at which a spelling may begin.
+    fn places(&self, text: &[u8]) -> impl Iterator<Item = usize> {
         let has = |window: u32| {
             let (word, bit) = place(window);
             self.bits.get(word).is_some_and(|word| word & bit != 0) && self.windows.binary_search(&window).is_ok()
         };
-        let (chunks, _) = text.as_bytes().as_chunks();
-        self.windows.is_empty() || chunks.iter().any(|chunk| has(letters(*chunk)))
+        let windows = text.chunks(self.stride).map(|chunk| chunk.first_chunk());
+        let hits = windows
+            .enumerate()
+            .filter(move |(_, window)| window.is_some_and(|window| has(letters(*window))));
+        hits.map(|(index, _)| index * self.stride)
+            .flat_map(|place| (place + 1).saturating_sub(self.stride)..=place)
     }
 }
 
@@ -133,7 +155,7 @@ impl Secrets {
         let Some(search) = &known.search else {
             return Some("a target whose tokens cannot be watched for".to_owned());
         };
-        let found = known.sieve.may_hold(text).then(|| search.find(text))??;
+        let found = known.sieve.find(search, text)?;
         known
             .spellings
             .get(found.pattern().as_usize())
@@ -144,7 +166,7 @@ impl Secrets {
     pub fn redact(&self, text: &str) -> Option<String> {
         let known = self.known();
         let search = known.search.as_ref()?;
-        known.sieve.may_hold(text).then(|| search.find(text))??;
+        known.sieve.find(search, text)?;
         Some(search.replace_all(text, &vec![REDACTED; known.spellings.len()]))
     }
 
@@ -184,6 +206,7 @@ impl Known {
         self.sieve = Sieve::new(self.spellings.iter().map(|(spelling, _)| spelling.as_str()));
         self.search = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
+            .start_kind(StartKind::Both)
             .ascii_case_insensitive(true)
             .build(self.spellings.iter().map(|(spelling, _)| spelling))
             .ok();

@@ -86,6 +86,7 @@ struct Document {
     /// The same for bodies as they came: it says only whether they are valid.
     sieve: OnceLock<Option<Validator<document::Documents>>>,
     shape: OnceLock<Shape>,
+    spellings: OnceLock<Shape>,
 }
 
 /// The body of a response, as its content type says that it is.
@@ -182,6 +183,7 @@ impl Schemas {
                     validator: OnceLock::new(),
                     sieve: OnceLock::new(),
                     shape: OnceLock::new(),
+                    spellings: OnceLock::new(),
                 };
                 (name, document)
             })
@@ -303,7 +305,9 @@ impl Schemas {
         value: impl Tree<'v>,
     ) -> Vec<Violation> {
         let known = violations.len();
-        self.shape(name, document).spellings(value, &mut |remark| {
+        let spellings = || Shape::of_spellings(&|name| self.entry(name), name, &document.value);
+        let shape = document.spellings.get_or_init(spellings);
+        shape.spellings(value, &mut |remark| {
             let said = violations[..known].iter().any(|said| said.pointer == remark.pointer);
             if !said {
                 violations.push(remark);

@@ -1,6 +1,7 @@
 //! The HTTP operations of the contract, read from `operations.json`.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -50,6 +51,27 @@ pub struct OperationPath {
     pub description: String,
     /// What can be done with it, by method in capitals.
     pub methods: BTreeMap<String, Method>,
+    /// The path's segments, `None` for those that stand for any.
+    #[serde(skip)]
+    segments: OnceLock<Vec<Option<String>>>,
+}
+
+impl OperationPath {
+    /// How many segments of a path it names literally; `None` if it does not match.
+    fn literals(&self, path: &[&str]) -> Option<usize> {
+        let segments = self.segments.get_or_init(|| {
+            let segments = self.path.split('/');
+            segments
+                .map(|segment| (!segment.starts_with('{')).then(|| segment.to_owned()))
+                .collect()
+        });
+        let is_match = |(given, segment): (&&str, &Option<String>)| match segment {
+            Some(literal) => literal.eq_ignore_ascii_case(given),
+            None => !given.is_empty(),
+        };
+        let matches = segments.len() == path.len() && path.iter().zip(segments).all(is_match);
+        matches.then(|| segments.iter().flatten().count())
+    }
 }
 
 /// One method of a path.
@@ -138,13 +160,11 @@ impl Operation<'_> {
 impl Operations {
     pub(super) fn find(&self, method: &str, path: &str) -> Option<Operation<'_>> {
         let path = path.split(['?', '#']).next().unwrap_or(path);
-        let depth = |path: &str| path.bytes().filter(|byte| *byte == b'/').count();
-        let asked = depth(path);
+        let segments: Vec<&str> = path.split('/').collect();
         let matching = self
             .operations
             .iter()
-            .filter(|known| depth(&known.path) == asked)
-            .filter_map(|known| Some((literals(&known.path, path)?, known)));
+            .filter_map(|known| Some((known.literals(&segments)?, known)));
         let (_, path) = matching.max_by_key(|(literals, _)| *literals)?;
         Some(Operation {
             path,
@@ -194,23 +214,4 @@ fn ids<'a>(
         let names = names.iter().enumerate();
         names.map(move |(index, name)| (format!("{here}/{index}"), name.as_str()))
     })
-}
-
-/// How many segments of `path` the template names literally; `None` if it does not match.
-fn literals(template: &str, path: &str) -> Option<usize> {
-    let mut given = path.split('/');
-    let mut count = 0;
-    for expected in template.split('/') {
-        let given = given.next()?;
-        if expected.starts_with('{') {
-            if given.is_empty() {
-                return None;
-            }
-        } else if expected.eq_ignore_ascii_case(given) {
-            count += 1;
-        } else {
-            return None;
-        }
-    }
-    given.next().is_none().then_some(count)
 }

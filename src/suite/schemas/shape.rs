@@ -76,6 +76,27 @@ impl Shape {
         shape
     }
 
+    /// The part of it that spellings are found by.
+    pub(super) fn of_spellings<'a>(documents: Documents<'_, 'a>, name: &str, schema: &'a Value) -> Self {
+        let mut shape = Self::new(documents, name, schema);
+        shape.forget_kinds();
+        shape.prune();
+        shape
+    }
+
+    fn forget_kinds(&mut self) {
+        self.kind = None;
+        self.parts_mut().for_each(Self::forget_kinds);
+    }
+
+    fn parts_mut(&mut self) -> impl Iterator<Item = &mut Self> {
+        let properties = self.properties.iter_mut().map(|(_, shape)| shape);
+        let patterns = self.patterns.iter_mut().map(|(_, shape)| shape);
+        let rest = self.additional.as_deref_mut().into_iter();
+        let items = self.items.as_deref_mut().into_iter().chain(&mut self.prefix);
+        properties.chain(patterns).chain(rest).chain(items)
+    }
+
     /// `trail` holds the references that led here, so that a schema that contains itself ends.
     fn add<'a>(&mut self, documents: Documents<'_, 'a>, name: &str, schema: &'a Value, trail: &mut Vec<String>) {
         let Value::Object(schema) = schema else { return };
@@ -148,16 +169,7 @@ impl Shape {
                 self.properties.retain(|(_, shape)| !shape.is_empty());
             }
         }
-        let properties = self.properties.iter_mut().map(|(_, shape)| shape);
-        let patterns = self.patterns.iter_mut().map(|(_, shape)| shape);
-        let rest = self
-            .additional
-            .as_deref_mut()
-            .into_iter()
-            .chain(self.items.as_deref_mut());
-        for shape in properties.chain(patterns).chain(rest).chain(&mut self.prefix) {
-            shape.prune();
-        }
+        self.parts_mut().for_each(Self::prune);
     }
 
     /// How the value of one property changes from run to run.
