@@ -1,5 +1,6 @@
 //! The wire: sends what a case says, byte for byte, and reads the answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use thiserror::Error;
 
 use super::connection::{self, Connector};
 use crate::target::Target;
-use crate::target::secrets::Secrets;
+use crate::target::secrets::{Redactor, Secrets};
 
 /// A request as it goes over the wire.
 #[derive(Clone, Debug, Default)]
@@ -54,13 +55,14 @@ impl WireResponse {
     /// Takes out secrets that the target sent back, before anybody looks at the answer: a part of one that is shown is
     /// shown too much.
     pub(super) fn redact(&mut self, secrets: &Secrets) {
+        let redactor = secrets.redactor();
         for (_, value) in &mut self.headers {
-            secrets.redact_text(value);
+            redactor.redact_text(value);
         }
-        let redacted = match std::str::from_utf8(&self.body) {
-            Ok(text) => redact_text(text, secrets),
-            Err(_) => redact_text(&String::from_utf8_lossy(&self.body), secrets),
-        };
+        // Nearly every body is a text, which this finds out faster.
+        let text = std::str::from_utf8(&self.body).map_or_else(|_| String::from_utf8_lossy(&self.body), Cow::Borrowed);
+        let redacted = redact_text(&text, &redactor);
+        drop(text);
         if let Some(redacted) = redacted {
             self.body = redacted.into();
         }
@@ -68,12 +70,13 @@ impl WireResponse {
 }
 
 /// A body or a frame without its secrets; `None` when it has none.
-pub(super) fn redact_text(text: &str, secrets: &Secrets) -> Option<String> {
-    let redacted = secrets.redact(text);
+pub(super) fn redact_text(text: &str, redactor: &Redactor<'_>) -> Option<String> {
+    let redacted = redactor.redact(text);
     // Any letter may be escaped in JSON; what it says then is only seen in what it stands for.
-    if text.contains("\\u")
+    if text.as_bytes().contains(&b'\\')
+        && text.contains("\\u")
         && let Ok(json) = serde_json::from_str::<Value>(redacted.as_deref().unwrap_or(text))
-        && let Some(redacted) = secrets.redact(&json.to_string())
+        && let Some(redacted) = redactor.redact(&json.to_string())
     {
         return Some(redacted);
     }

@@ -36,6 +36,17 @@ pub(super) struct Health {
     throttled: AtomicUsize,
 }
 
+impl Health {
+    /// Notes that all is well, which it nearly always was: what is written takes all other conversations' time too.
+    fn recover(&self) {
+        for count in [&self.misses, &self.throttled] {
+            if count.load(Ordering::Relaxed) != 0 {
+                count.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 /// What a request may cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
@@ -112,8 +123,7 @@ impl Replay {
                 }
             }
             if patience.expects_throttling || !matches!(response.status, 429 | 503) {
-                self.health.misses.store(0, Ordering::Relaxed);
-                self.health.throttled.store(0, Ordering::Relaxed);
+                self.health.recover();
                 response.redact(&self.secrets);
                 return Ok((socket, response));
             }
@@ -141,9 +151,13 @@ impl Replay {
         }
     }
 
-    /// The token of a speaker, if that is what the request is sent with; a token that is meant to be refused is none.
+    /// The token of a speaker, if that is what the request is sent with and there may be another one; a token that is meant
+    /// to be refused is none.
     fn own_token(&self, speaker: &str, request: &WireRequest) -> Option<&Token> {
         let token = &self.target.identities.get(speaker)?.token;
+        if !token.is_renewable() {
+            return None;
+        }
         let is_expired = self
             .suite
             .world()

@@ -123,7 +123,7 @@ impl Socket {
                     loop {
                         let frame = match frames.next().await {
                             Some(Ok(Message::Text(text))) => {
-                                let text = redact_text(&text, &secrets).unwrap_or_else(|| text.to_string());
+                                let text = redact_text(&text, &secrets.redactor()).unwrap_or_else(|| text.to_string());
                                 serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text))
                             }
                             Some(Ok(Message::Binary(bytes))) => json!({ "binary": bytes.len() }),

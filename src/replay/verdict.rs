@@ -180,13 +180,14 @@ impl Outcome {
 
     /// Takes secrets out of what was made of the answers; the answers themselves have none any more.
     pub fn redact(&mut self, secrets: &Secrets) {
+        let redactor = secrets.redactor();
         for finding in &mut self.findings {
             for text in [&mut finding.assertion, &mut finding.expected, &mut finding.actual] {
-                secrets.redact_text(text);
+                redactor.redact_text(text);
             }
         }
         for text in self.reason.iter_mut().chain(&mut self.leftovers) {
-            secrets.redact_text(text);
+            redactor.redact_text(text);
         }
     }
 }

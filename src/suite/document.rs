@@ -103,32 +103,53 @@ impl Document {
     }
 
     fn has_unique_keys(&self) -> bool {
-        // Texts that are compared one by one take long; nearly all keys are told apart by how they begin.
-        let mut beginnings = Vec::new();
+        let mut seen = Seen::default();
         self.parts.iter().enumerate().all(|(at, part)| {
             let Kind::Object(count) = part.kind else { return true };
             let outer = Place { document: self, at };
             let keys = || Inside { outer, count }.members().map(|(key, _)| key);
-            beginnings.clear();
-            beginnings.extend(keys().map(beginning));
-            beginnings.sort_unstable();
-            let is_apart = beginnings.array_windows().all(|[one, next]| one != next);
-            is_apart || keys().collect::<HashSet<_>>().len() == count
+            seen.forget(count);
+            keys().all(|key| seen.is_new(key)) || keys().collect::<HashSet<_>>().len() == count
         })
     }
 }
 
-/// The first letters of a key and its length, as a number.
-fn beginning(key: &str) -> u64 {
-    let mut letters = [0; 8];
-    let length = key.len().min(7);
-    if let Some((first, start)) = letters.split_first_mut()
-        && let Some((start, key)) = start.get_mut(..length).zip(key.as_bytes().get(..length))
-    {
-        *first = key.len().to_le_bytes()[0];
-        start.copy_from_slice(key);
+/// Tells of nearly all keys of an object that they were not there before.
+///
+/// Looking each up takes as long as reading it did; so a bit stands for all that begin alike and are of one length.
+struct Seen {
+    bits: [u64; 64],
+    /// How many of them are in use, a power of two.
+    words: usize,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            bits: [0; 64],
+            words: 1,
+        }
     }
-    u64::from_le_bytes(letters)
+}
+
+impl Seen {
+    /// Begins anew, for so many keys: with so many bits that two of them seldom share one.
+    fn forget(&mut self, count: usize) {
+        self.words = (count * count / 8).next_power_of_two().min(self.bits.len());
+        self.bits.iter_mut().take(self.words).for_each(|word| *word = 0);
+    }
+
+    fn is_new(&mut self, key: &str) -> bool {
+        let mut beginning = [0; 8];
+        let length = key.len().min(beginning.len());
+        beginning[..length].copy_from_slice(&key.as_bytes()[..length]);
+        let hash = (u64::from_le_bytes(beginning) ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
+        let bit = 1 << (hash % 64);
+        let word = &mut self.bits[(hash / 64) as usize & (self.words - 1)];
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
 }
 
 impl fmt::Debug for Document {

@@ -1,7 +1,7 @@
 //! What must hold for every answer of every conversation.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -49,9 +49,13 @@ pub(super) struct Invariants {
 #[derive(Debug, Default)]
 struct OfOperation {
     places: Vec<usize>,
-    /// Of the kinds of answer that came so far.
-    charges: RwLock<Vec<Arc<Charge>>>,
+    charges: Charges,
 }
+
+/// The charges of an operation's kinds of answer that came so far, each with those that came later: so nobody who looks for
+/// one waits for anybody.
+#[derive(Debug, Default)]
+struct Charges(OnceLock<Box<(Charge, Self)>>);
 
 /// What the invariants ask of answers of one kind.
 ///
@@ -94,19 +98,17 @@ impl Invariants {
     }
 
     /// As [`super::Suite::charge`] says.
-    pub(super) fn charge(&self, operation: &str, method: &str, status: u16, content: Content) -> Option<Arc<Charge>> {
+    pub(super) fn charge(&self, operation: &str, method: &str, status: u16, content: Content) -> Option<&Charge> {
         let own = self.by_operation.get(operation)?;
-        let is_it = |known: &&Arc<Charge>| known.status == status && known.content == content && known.method == method;
-        let find = |known: &[Arc<Charge>]| known.iter().find(is_it).map(Arc::clone);
-        let known = find(&own.charges.read().unwrap_or_else(PoisonError::into_inner));
-        Some(known.unwrap_or_else(|| {
-            let mut charges = own.charges.write().unwrap_or_else(PoisonError::into_inner);
-            find(&charges).unwrap_or_else(|| {
-                let charge = Arc::new(self.work_out(&own.places, method, status, content));
-                charges.push(Arc::clone(&charge));
-                charge
-            })
-        }))
+        let mut charges = &own.charges;
+        loop {
+            let new = || Box::new((self.work_out(&own.places, method, status, content), Charges::default()));
+            let (charge, later) = &**charges.0.get_or_init(new);
+            if charge.status == status && charge.content == content && charge.method == method {
+                return Some(charge);
+            }
+            charges = later;
+        }
     }
 
     fn work_out(&self, places: &[usize], method: &str, status: u16, content: Content) -> Charge {

@@ -21,7 +21,6 @@ pub mod variable;
 pub mod world;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use case::{Case, Content};
 use clause::{Chapter, Clause, LedgerEntry};
@@ -234,7 +233,7 @@ impl Suite {
     }
 
     /// What the invariants ask of such an answer; `None` where none of them speaks about the operation.
-    pub fn charge(&self, operation: &str, method: &str, status: u16, content: Content) -> Option<Arc<Charge>> {
+    pub fn charge(&self, operation: &str, method: &str, status: u16, content: Content) -> Option<&Charge> {
         self.invariants.charge(operation, method, status, content)
     }
 

@@ -210,6 +210,11 @@ impl Token {
         Arc::clone(&self.state().value)
     }
 
+    /// Whether there may ever be another value.
+    pub fn is_renewable(&self) -> bool {
+        self.0.source.as_ref().is_some_and(Source::is_renewable)
+    }
+
     /// Whether its time is over, or nearly.
     pub fn is_due(&self) -> bool {
         self.state().expires.is_some_and(|due| due <= Instant::now())
@@ -219,7 +224,7 @@ impl Token {
     pub fn may_renew(&self, refused: &str) -> bool {
         let state = self.state();
         let is_doubted = state.doubted.is_some_and(|since| since.elapsed() < DOUBT);
-        *state.value != *refused || self.0.source.as_ref().is_some_and(Source::is_renewable) && !is_doubted
+        *state.value != *refused || self.is_renewable() && !is_doubted
     }
 
     /// A value that is not `old`, asking the source unless somebody else did; `None` when it has no other.
