@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use jsonschema::{JsonType, json};
@@ -20,6 +19,7 @@ pub struct Document {
     text: String,
     /// Texts that had to be written anew, since something in them was escaped.
     unescaped: Vec<String>,
+    numbers: Vec<Number>,
     /// All values in the order in which they stand; in an object each is preceded by its key.
     parts: Vec<Part>,
     value: OnceLock<Value>,
@@ -27,42 +27,61 @@ pub struct Document {
     follows: OnceLock<String>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Part {
     kind: Kind,
     /// Where in [`Document::parts`] the next one stands that is not inside this one.
-    end: usize,
+    end: Size,
 }
 
-#[derive(Clone)]
+/// Sizes and places in a document: small ones, since every body is walked through again and again.
+type Size = u32;
+
+#[derive(Clone, Copy)]
 enum Kind {
     Null,
     Bool(bool),
-    Number(Number),
-    Text(Range<usize>),
-    Unescaped(usize),
-    Array(usize),
-    Object(usize),
+    /// Its place in [`Document::numbers`].
+    Number(Size),
+    /// Where it begins in [`Document::text`], and its length.
+    Text(Size, Size),
+    /// Its place in [`Document::unescaped`].
+    Unescaped(Size),
+    Array(Size),
+    Object(Size),
+}
+
+/// A size of a text that is no longer than a [`Size`] can say.
+fn size(size: usize) -> Size {
+    Size::try_from(size).unwrap_or(Size::MAX)
 }
 
 impl Document {
-    /// Reads a body; `None` if it is no JSON, or names a member twice.
+    /// Reads a body; `None` if it is no JSON, names a member twice, or has more than 4 GiB.
     pub fn parse(body: &[u8]) -> Option<Self> {
+        Size::try_from(body.len()).ok()?;
         let text = std::str::from_utf8(body).ok()?.to_owned();
         let mut reading = Reading {
             start: text.as_ptr().addr(),
             length: text.len(),
             unescaped: Vec::new(),
+            numbers: Vec::new(),
             // Keys and values both; more are rare.
             parts: Vec::with_capacity(text.len() / 10 + 1),
         };
         let mut input = serde_json::Deserializer::from_str(&text);
         Next(&mut reading).deserialize(&mut input).ok()?;
         input.end().ok()?;
-        let Reading { unescaped, parts, .. } = reading;
+        let Reading {
+            unescaped,
+            numbers,
+            parts,
+            ..
+        } = reading;
         let document = Self {
             text,
             unescaped,
+            numbers,
             parts,
             value: OnceLock::new(),
             follows: OnceLock::new(),
@@ -72,10 +91,11 @@ impl Document {
 
     /// A body that is no JSON, as matchers see it: a string.
     pub fn of_text(text: String) -> Self {
-        let kind = Kind::Text(0..text.len());
+        let kind = Kind::Text(0, size(text.len()));
         Self {
             text,
             unescaped: Vec::new(),
+            numbers: Vec::new(),
             parts: vec![Part { kind, end: 1 }],
             value: OnceLock::new(),
             follows: OnceLock::new(),
@@ -108,8 +128,8 @@ impl Document {
             let Kind::Object(count) = part.kind else { return true };
             let outer = Place { document: self, at };
             let keys = || Inside { outer, count }.members().map(|(key, _)| key);
-            seen.forget(count);
-            keys().all(|key| seen.is_new(key)) || keys().collect::<HashSet<_>>().len() == count
+            seen.forget(count as usize);
+            keys().all(|key| seen.is_new(key)) || keys().collect::<HashSet<_>>().len() == count as usize
         })
     }
 }
@@ -171,25 +191,31 @@ struct Reading {
     start: usize,
     length: usize,
     unescaped: Vec<String>,
+    numbers: Vec<Number>,
     parts: Vec<Part>,
 }
 
 impl Reading {
     fn add(&mut self, kind: Kind) {
-        let end = self.parts.len() + 1;
+        let end = size(self.parts.len() + 1);
         self.parts.push(Part { kind, end });
+    }
+
+    fn add_number(&mut self, number: Number) {
+        self.add(Kind::Number(size(self.numbers.len())));
+        self.numbers.push(number);
     }
 
     /// Adds an array or an object with all that `read` finds inside.
     fn add_around<E>(
         &mut self,
-        kind: fn(usize) -> Kind,
-        read: impl FnOnce(&mut Self) -> Result<usize, E>,
+        kind: fn(Size) -> Kind,
+        read: impl FnOnce(&mut Self) -> Result<Size, E>,
     ) -> Result<(), E> {
         let at = self.parts.len();
         self.add(Kind::Null);
         let count = read(self)?;
-        let end = self.parts.len();
+        let end = size(self.parts.len());
         if let Some(part) = self.parts.get_mut(at) {
             *part = Part { kind: kind(count), end };
         }
@@ -198,10 +224,10 @@ impl Reading {
 
     fn add_text(&mut self, text: &str) {
         let kind = match text.as_ptr().addr().checked_sub(self.start) {
-            Some(start) if start + text.len() <= self.length => Kind::Text(start..start + text.len()),
+            Some(start) if start + text.len() <= self.length => Kind::Text(size(start), size(text.len())),
             _ => {
                 self.unescaped.push(text.to_owned());
-                Kind::Unescaped(self.unescaped.len() - 1)
+                Kind::Unescaped(size(self.unescaped.len() - 1))
             }
         };
         self.add(kind);
@@ -237,17 +263,20 @@ impl<'de> Visitor<'de> for Next<'_> {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.0.add(Kind::Number(value.into()));
+        self.0.add_number(value.into());
         Ok(())
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.0.add(Kind::Number(value.into()));
+        self.0.add_number(value.into());
         Ok(())
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.0.add(Number::from_f64(value).map_or(Kind::Null, Kind::Number));
+        match Number::from_f64(value) {
+            Some(number) => self.0.add_number(number),
+            None => self.0.add(Kind::Null),
+        }
         Ok(())
     }
 
@@ -295,13 +324,13 @@ impl fmt::Debug for Place<'_> {
 #[derive(Clone, Debug)]
 struct Walk<'a> {
     next: Place<'a>,
-    left: usize,
+    left: Size,
 }
 
 impl<'a> Walk<'a> {
     fn step(&mut self) -> Place<'a> {
         let found = self.next;
-        self.next.at = found.part().map_or(usize::MAX, |part| part.end);
+        self.next.at = found.part().map_or(usize::MAX, |part| part.end as usize);
         found
     }
 }
@@ -338,29 +367,34 @@ impl<'a> Place<'a> {
         self.document.parts.get(self.at)
     }
 
-    fn kind(self) -> &'a Kind {
-        self.part().map_or(&Kind::Null, |part| &part.kind)
+    fn kind(self) -> Kind {
+        self.part().map_or(Kind::Null, |part| part.kind)
+    }
+
+    /// The letters of a text that begins there and is so long.
+    fn letters(self, start: Size, length: Size) -> Option<&'a str> {
+        self.document.text.get(start as usize..start as usize + length as usize)
     }
 
     /// Whether it is this text; what has another length is not looked at.
     fn is_text(self, text: &str) -> bool {
         let found = match self.kind() {
-            Kind::Text(range) if range.len() == text.len() => self.document.text.as_bytes().get(range.clone()),
-            Kind::Unescaped(_) => self.text().map(str::as_bytes),
+            Kind::Text(start, length) if length as usize == text.len() => self.letters(start, length),
+            Kind::Unescaped(_) => self.text(),
             _ => None,
         };
-        found == Some(text.as_bytes())
+        found == Some(text)
     }
 
     fn array(self) -> Option<Inside<'a>> {
-        match *self.kind() {
+        match self.kind() {
             Kind::Array(count) => Some(Inside { outer: self, count }),
             _ => None,
         }
     }
 
     fn object(self) -> Option<Inside<'a>> {
-        match *self.kind() {
+        match self.kind() {
             Kind::Object(count) => Some(Inside { outer: self, count }),
             _ => None,
         }
@@ -371,7 +405,7 @@ impl<'a> Place<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Inside<'a> {
     outer: Place<'a>,
-    count: usize,
+    count: Size,
 }
 
 impl<'a> Inside<'a> {
@@ -446,22 +480,22 @@ fn index(token: &str) -> Option<usize> {
 impl<'a> Tree<'a> for Place<'a> {
     fn text(self) -> Option<&'a str> {
         match self.kind() {
-            Kind::Text(range) => self.document.text.get(range.clone()),
-            Kind::Unescaped(index) => self.document.unescaped.get(*index).map(String::as_str),
+            Kind::Text(start, length) => self.letters(start, length),
+            Kind::Unescaped(index) => self.document.unescaped.get(index as usize).map(String::as_str),
             _ => None,
         }
     }
 
     fn number(self) -> Option<&'a Number> {
         match self.kind() {
-            Kind::Number(number) => Some(number),
+            Kind::Number(index) => self.document.numbers.get(index as usize),
             _ => None,
         }
     }
 
     fn boolean(self) -> Option<bool> {
         match self.kind() {
-            Kind::Bool(value) => Some(*value),
+            Kind::Bool(value) => Some(value),
             _ => None,
         }
     }
@@ -480,7 +514,7 @@ impl<'a> Tree<'a> for Place<'a> {
 
     fn count(self) -> Option<usize> {
         match self.kind() {
-            Kind::Array(count) | Kind::Object(count) => Some(*count),
+            Kind::Array(count) | Kind::Object(count) => Some(count as usize),
             _ => None,
         }
     }
@@ -500,12 +534,12 @@ impl<'a> Tree<'a> for Place<'a> {
     fn to_value(self) -> Value {
         match self.kind() {
             Kind::Null => Value::Null,
-            Kind::Bool(value) => Value::Bool(*value),
-            Kind::Number(number) => Value::Number(number.clone()),
-            Kind::Text(_) | Kind::Unescaped(_) => Value::from(self.text().unwrap_or_default()),
+            Kind::Bool(value) => Value::Bool(value),
+            Kind::Number(_) => self.number().cloned().map_or(Value::Null, Value::Number),
+            Kind::Text(..) | Kind::Unescaped(_) => Value::from(self.text().unwrap_or_default()),
             Kind::Array(_) => self.elements().into_iter().flatten().map(Self::to_value).collect(),
             Kind::Object(count) => {
-                let mut map = Map::with_capacity(*count);
+                let mut map = Map::with_capacity(count as usize);
                 let members = self.members().into_iter().flatten();
                 map.extend(members.map(|(key, value)| (key.to_owned(), value.to_value())));
                 Value::Object(map)
@@ -687,7 +721,7 @@ impl<'a> json::Node<'a, Documents> for Place<'a> {
             Kind::Null => JsonType::Null,
             Kind::Bool(_) => JsonType::Boolean,
             Kind::Number(_) => JsonType::Number,
-            Kind::Text(_) | Kind::Unescaped(_) => JsonType::String,
+            Kind::Text(..) | Kind::Unescaped(_) => JsonType::String,
             Kind::Array(_) => JsonType::Array,
             Kind::Object(_) => JsonType::Object,
         }
@@ -713,7 +747,7 @@ impl<'a> json::Object<'a, Documents> for Inside<'a> {
     type MembersIter = Members<'a>;
 
     fn len(&self) -> usize {
-        self.count
+        self.count as usize
     }
 
     fn get(&self, key: &String) -> Option<Place<'a>> {
@@ -730,7 +764,7 @@ impl<'a> json::Array<'a, Documents> for Inside<'a> {
     type ElementsIter = Elements<'a>;
 
     fn len(&self) -> usize {
-        self.count
+        self.count as usize
     }
 
     fn elements(&self) -> Elements<'a> {

@@ -145,12 +145,15 @@ fn merge(left: &mut Value, right: &Value) -> bool {
     let (Value::Object(left), Value::Object(right)) = (left, right) else {
         return false;
     };
-    let can_merge = matches!(
-        (rule(left), rule(right)),
-        (None, None) | (Some(("$every", _)), Some(("$every", _)))
-    );
-    if !can_merge {
-        return false;
+    match (rule(left), rule(right)) {
+        (None, None) | (Some(("$every", _)), Some(("$every", _))) => {}
+        // Any time will do, if only this one does.
+        (Some(("$instant", _)), Some(("$instant", Value::Bool(true)))) => return true,
+        (Some(("$instant", Value::Bool(true))), Some(("$instant", _))) => {
+            left.clone_from(right);
+            return true;
+        }
+        _ => return false,
     }
     for (key, said) in right {
         match left.get_mut(key) {
@@ -454,6 +457,9 @@ mod tests {
             {"$present": true},
         ]});
         assert_eq!(joined, expected);
+        let (any, other) = (json!({"$instant": true}), json!({"$instant": {"digits": 7}}));
+        assert_eq!(all([any.clone(), other.clone()]), other);
+        assert_eq!(all([other.clone(), any]), other);
     }
 
     /// Matchers that speak of few enough places to meet.

@@ -58,15 +58,15 @@ pub struct OperationPath {
 
 impl OperationPath {
     /// How many segments of a path it names literally; `None` if it does not match.
-    fn literals(&self, path: &[&str]) -> Option<usize> {
+    fn literals(&self, path: &[&[u8]]) -> Option<usize> {
         let segments = self.segments.get_or_init(|| {
             let segments = self.path.split('/');
             segments
                 .map(|segment| (!segment.starts_with('{')).then(|| segment.to_owned()))
                 .collect()
         });
-        let is_match = |(given, segment): (&&str, &Option<String>)| match segment {
-            Some(literal) => literal.eq_ignore_ascii_case(given),
+        let is_match = |(given, segment): (&&[u8], &Option<String>)| match segment {
+            Some(literal) => literal.as_bytes().eq_ignore_ascii_case(given),
             None => !given.is_empty(),
         };
         let matches = segments.len() == path.len() && path.iter().zip(segments).all(is_match);
@@ -159,8 +159,8 @@ impl Operation<'_> {
 
 impl Operations {
     pub(super) fn find(&self, method: &str, path: &str) -> Option<Operation<'_>> {
-        let path = path.split(['?', '#']).next().unwrap_or(path);
-        let segments: Vec<&str> = path.split('/').collect();
+        let path = path.as_bytes().split(|byte| matches!(byte, b'?' | b'#')).next();
+        let segments: Vec<&[u8]> = path.unwrap_or_default().split(|byte| *byte == b'/').collect();
         let matching = self
             .operations
             .iter()
