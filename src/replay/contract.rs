@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::client::{WireRequest, WireResponse};
 use super::judge;
 use super::matching;
@@ -51,7 +53,7 @@ pub(super) fn hold(
     version: u16,
     (label, speaker, place): (String, &str, usize),
     mut request: WireRequest,
-    response: WireResponse,
+    mut response: WireResponse,
     before: &[Exchange],
 ) -> Held {
     request
@@ -59,7 +61,7 @@ pub(super) fn hold(
         .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
     let kind = response.header("content-type").unwrap_or_default();
     let is_json = kind.contains("json") || matches!(response.body.first(), Some(b'{' | b'['));
-    let json = is_json.then(|| read(&response.body, before)).flatten();
+    let json = is_json.then(|| read(&mut response.body, before)).flatten();
     let schemas = suite.schemas();
     let operation = schemas.operation(&request.method, &request.path);
     let text = if json.is_none() {
@@ -124,14 +126,17 @@ pub(super) fn hold(
 /// How many exchanges back an answer is looked for that was the same: whatever nobody changed is read again and again.
 const RECENT: usize = 3;
 
-/// The JSON of a body, which may be that of an answer before.
-fn read(body: &[u8], before: &[Exchange]) -> Option<Arc<Document>> {
+/// The JSON of a body, which may be that of an answer before; what is the same is kept once.
+fn read(body: &mut Bytes, before: &[Exchange]) -> Option<Arc<Document>> {
     let recent = before.iter().rev().take(RECENT);
     let mut known = recent.filter_map(|exchange| Some((exchange.json.as_ref()?, &exchange.response.body)));
     let same = known.find(|(_, known)| *known == body);
     match same {
-        Some((document, _)) => Some(Arc::clone(document)),
-        None => Document::parse(body).map(Arc::new),
+        Some((document, known)) => {
+            *body = known.clone();
+            Some(Arc::clone(document))
+        }
+        None => Document::share(body),
     }
 }
 

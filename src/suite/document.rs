@@ -6,9 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt;
-use std::sync::OnceLock;
+use std::string::FromUtf8Error;
+use std::sync::{Arc, OnceLock};
+use std::{fmt, mem};
 
+use bytes::Bytes;
 use jsonschema::{JsonType, json};
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -59,8 +61,28 @@ fn size(size: usize) -> Size {
 impl Document {
     /// Reads a body; `None` if it is no JSON, names a member twice, or has more than 4 GiB.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        Size::try_from(body.len()).ok()?;
-        let text = std::str::from_utf8(body).ok()?.to_owned();
+        Self::read(std::str::from_utf8(body).ok()?.to_owned()).ok()
+    }
+
+    /// As [`Self::parse`], without a copy: the document and the body share their bytes from now on.
+    pub fn share(body: &mut Bytes) -> Option<Arc<Self>> {
+        let bytes = Vec::from(mem::take(body));
+        let read = String::from_utf8(bytes).map_err(FromUtf8Error::into_bytes);
+        match read.and_then(|text| Self::read(text).map_err(String::into_bytes)) {
+            Ok(document) => {
+                let document = Arc::new(document);
+                *body = Bytes::from_owner(Body(Arc::clone(&document)));
+                Some(document)
+            }
+            Err(bytes) => {
+                *body = bytes.into();
+                None
+            }
+        }
+    }
+
+    /// Reads a text, which is given back if it is no document.
+    fn read(text: String) -> Result<Self, String> {
         let mut reading = Reading {
             start: text.as_ptr().addr(),
             length: text.len(),
@@ -70,8 +92,13 @@ impl Document {
             parts: Vec::with_capacity(text.len() / 10 + 1),
         };
         let mut input = serde_json::Deserializer::from_str(&text);
-        Next(&mut reading).deserialize(&mut input).ok()?;
-        input.end().ok()?;
+        let is_json = Next(&mut reading)
+            .deserialize(&mut input)
+            .and_then(|()| input.end())
+            .is_ok();
+        if !is_json || Size::try_from(text.len()).is_err() {
+            return Err(text);
+        }
         let Reading {
             unescaped,
             numbers,
@@ -86,7 +113,11 @@ impl Document {
             value: OnceLock::new(),
             follows: OnceLock::new(),
         };
-        document.has_unique_keys().then_some(document)
+        if document.has_unique_keys() {
+            Ok(document)
+        } else {
+            Err(document.text)
+        }
     }
 
     /// A body that is no JSON, as matchers see it: a string.
@@ -169,6 +200,15 @@ impl Seen {
         let is_new = *word & bit == 0;
         *word |= bit;
         is_new
+    }
+}
+
+/// The bytes of a document.
+struct Body(Arc<Document>);
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        self.0.text.as_bytes()
     }
 }
 
@@ -783,6 +823,19 @@ mod tests {
         let text = r#"{"a":[1,-2,1.5,"x\u00e9\n",true,null,{"b":18446744073709551615}], "c":{}, "d":[]}"#;
         let read = Document::parse(text.as_bytes()).map(|document| document.value().clone());
         assert_eq!(read, serde_json::from_str(text).ok());
+    }
+
+    #[test]
+    fn a_body_stays_what_it_was_when_its_document_shares_it() {
+        let texts: [&[u8]; 4] = [b"{\"a\":1}", b"{\"a\":1,\"a\":1}", b"no JSON", b"\xff"];
+        for (index, text) in texts.into_iter().enumerate() {
+            let mut body = Bytes::from(text.to_vec());
+            let document = Document::share(&mut body);
+            assert_eq!(body, text);
+            assert_eq!(document.is_some(), index == 0);
+            drop(document);
+            assert_eq!(body, text);
+        }
     }
 
     #[test]

@@ -48,19 +48,23 @@ struct Sieve {
 
 /// A window's length in bytes.
 const WINDOW: usize = 4;
-/// The longest stride in bytes: with a longer one the windows of a token reach into the hash of its user, which answers hold.
-const STRIDE: usize = 8;
+/// The longest stride in bytes: a longer one knows so many windows that it meets one of them by chance.
+const STRIDE: usize = 16;
 /// The number of bits of a window's hash.
 const HASH: u32 = 16;
 
 impl Sieve {
-    fn new<'a>(spellings: impl Iterator<Item = &'a str> + Clone) -> Self {
+    fn new(spellings: &[&str]) -> Self {
+        // What holds another spelling is found by that one: a whole header by its token, not by its user, whom answers name.
+        let holds = |one: &str, other: &str| one.len() > other.len() && one.contains(other);
+        let is_least = |one: &&&str| !spellings.iter().any(|other| holds(one, other));
+        let spellings = spellings.iter().filter(is_least).copied();
         let shortest = spellings.clone().map(str::len).min().unwrap_or_default();
         let stride = (shortest + 1).saturating_sub(WINDOW).min(STRIDE);
         if stride < WINDOW {
             return Self::default();
         }
-        let first = |spelling: &'a str| spelling.as_bytes().array_windows().take(stride);
+        let first = |spelling| str::as_bytes(spelling).array_windows().take(stride);
         let mut windows: Vec<u32> = spellings.flat_map(first).map(|window| letters(*window)).collect();
         windows.sort_unstable();
         windows.dedup();
@@ -225,7 +229,8 @@ impl Known {
     }
 
     fn build(&mut self) {
-        self.sieve = Sieve::new(self.spellings.iter().map(|(spelling, _)| spelling.as_str()));
+        let spellings: Vec<&str> = self.spellings.iter().map(|(spelling, _)| spelling.as_str()).collect();
+        self.sieve = Sieve::new(&spellings);
         self.search = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .start_kind(StartKind::Both)
