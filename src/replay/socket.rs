@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::client::{Client, WireError, WireResponse, redact_text, texts};
@@ -35,6 +36,9 @@ pub(super) struct Socket {
     inbox: Arc<Inbox>,
     reader: tokio::task::AbortHandle,
 }
+
+/// How much is read from a socket at a time: frames are short, and every socket has its buffer from the start.
+const BUFFER_BYTES: usize = 4 << 10;
 
 /// What a handshake offers beside the headers that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +117,8 @@ impl Socket {
             }
         }
         let request = request.body(()).map_err(|error| unsendable(&error))?;
-        match tokio_tungstenite::client_async(request, stream).await {
+        let config = WebSocketConfig::default().read_buffer_size(BUFFER_BYTES);
+        match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
             Ok((stream, response)) => {
                 let answer = answer(response.status().as_u16(), response.headers(), Vec::new());
                 let (sink, mut frames) = stream.split();
