@@ -17,6 +17,7 @@ mod run;
 mod selection;
 mod serve;
 mod shard;
+mod signals;
 mod target;
 mod validate;
 mod watch;

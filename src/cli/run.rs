@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anstream::{eprint, eprintln};
@@ -16,6 +15,7 @@ use super::exit::Exit;
 use super::reports::{self, Reports, write_checked};
 use super::review::review;
 use super::shard::Shard;
+use super::signals::Signals;
 use super::target::format_note;
 use super::{
     SuiteSource, embedded, now, on_worker, print, read_file, runtime, selection, style_error, tell, today, write_file,
@@ -370,38 +370,6 @@ async fn watch_interrupts(replay: Arc<Replay>, mut signals: Signals) {
     signals.next().await;
     #[expect(clippy::exit, reason = "whoever asks twice wants nothing else to be waited for")]
     std::process::exit(Exit::Inconclusive as i32);
-}
-
-/// Ctrl-C, and what a supervisor sends; one that comes while nobody waits is not lost.
-struct Signals {
-    #[cfg(unix)]
-    listened: Vec<tokio::signal::unix::Signal>,
-}
-
-impl Signals {
-    fn new() -> Self {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
-            let listened = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
-            Self { listened }
-        }
-        #[cfg(not(unix))]
-        Self {}
-    }
-
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        std::future::poll_fn(|context| {
-            let is_ready = |signal: &mut tokio::signal::unix::Signal| signal.poll_recv(context).is_ready();
-            let count = self.listened.iter_mut().map(is_ready).filter(|ready| *ready).count();
-            if count > 0 { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
-    }
 }
 
 /// Looks at the target, and tells what is not as it should be; `Err` when no run is possible.

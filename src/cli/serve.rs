@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::exit::Exit;
+use super::signals::Signals;
 use super::{SuiteSource, embedded, fault, read_file, runtime, write_file};
 use crate::reference::clock::Clock;
 use crate::reference::config::{Config, RateLimits};
@@ -64,6 +65,8 @@ impl Serve {
             let server = Server::start(&config, Clock::system(), address)
                 .await
                 .map_err(|error| fault(&error.into()))?;
+            // Before anybody learns that it is there.
+            let mut signals = Signals::new();
             let target = embedded::target(suite.world(), &config, &server.url());
             if let Some(path) = &self.target_file {
                 let target = if self.config.is_some() {
@@ -78,7 +81,7 @@ impl Serve {
                 let path = path.display();
                 eprintln!("in another terminal: mpsd-conformance run --target {path}");
             }
-            let _ = tokio::signal::ctrl_c().await;
+            signals.next().await;
             server.stop().await;
             Ok(Exit::Conforms)
         })

@@ -12,6 +12,7 @@ use clap::Args;
 use super::exit::Exit;
 use super::reports::{self, Reports};
 use super::run::load_target;
+use super::signals::Signals;
 use super::{SuiteSource, fault, now, print, runtime, style_error};
 use crate::replay::verdict::Verdict;
 use crate::report::Report;
@@ -81,11 +82,13 @@ impl Watch {
             .with_context(|| format!("cannot listen on {}", self.listen))
             .map_err(|error| fault(&error))?;
         let address = listener.local_addr().map_or(self.listen, |address| address);
+        // Before anybody learns that it is there.
+        let mut signals = Signals::new();
         eprintln!("watching {} on http://{address}; stop with Ctrl-C", target.base_url);
         let start = Instant::now();
         let running = tokio::spawn(proxy.run(listener));
         tokio::spawn(async move {
-            stop_signal().await;
+            signals.next().await;
             // The proxy is gone only when it has ended already.
             let _ = stop.send(true);
         });
@@ -184,19 +187,6 @@ impl Watch {
             exit => exit,
         })
     }
-}
-
-/// Ctrl-C, or what asks a process to end.
-async fn stop_signal() {
-    #[cfg(unix)]
-    if let Ok(mut ended) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = ended.recv() => {}
-        }
-        return;
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }
 
 fn unwritable(path: &std::path::Path, error: std::io::Error) -> Exit {
