@@ -15,6 +15,8 @@ use jsonschema::{JsonType, json};
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::json::unescape;
+
 /// A JSON body; no object in it names a member twice.
 #[derive(Clone)]
 pub struct Document {
@@ -499,15 +501,6 @@ pub trait Tree<'a>: Copy {
                 None => place.member(&token),
             }
         })
-    }
-}
-
-/// A token of a JSON Pointer, as the key that it stands for.
-pub(super) fn unescape(token: &str) -> Cow<'_, str> {
-    if token.contains('~') {
-        Cow::Owned(token.replace("~1", "/").replace("~0", "~"))
-    } else {
-        Cow::Borrowed(token)
     }
 }
 

@@ -169,6 +169,15 @@ pub fn escape(key: &str) -> Cow<'_, str> {
     }
 }
 
+/// A token of a JSON Pointer, as the key that it stands for.
+pub(super) fn unescape(token: &str) -> Cow<'_, str> {
+    if token.contains('~') {
+        Cow::Owned(token.replace("~1", "/").replace("~0", "~"))
+    } else {
+        Cow::Borrowed(token)
+    }
+}
+
 /// Where a value is in its file: a JSON Pointer that costs nothing until it is shown.
 #[derive(Clone, Copy, Debug)]
 enum Path<'a> {

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use regex::Regex;
 use serde_json::{Map, Number, Value, json};
 
-use super::document::{Tree, equal, unescape};
+use super::document::{Tree, equal};
+use super::json::unescape;
 
 /// What a case expects of a value, which may be absent.
 ///

@@ -8,6 +8,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use jsonc_parser::ast::{ObjectPropName, Value as Node};
 use jsonc_parser::common::Ranged as _;
 
+use super::json::unescape;
 use super::plain::{self, Plain};
 
 /// A fault of a file: of the suite itself, or of its user.
@@ -99,7 +100,7 @@ pub fn locate(text: &str, pointer: &str, key: bool) -> Option<Range<usize>> {
     let mut range = node.range();
     let mut segments = pointer.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
-        let segment = segment.replace("~1", "/").replace("~0", "~");
+        let segment = unescape(segment);
         let (found, name) = match node {
             Node::Object(object) => {
                 // The last of several members with one name is the one that counts.

@@ -4,7 +4,7 @@ use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
-use super::super::json::escape;
+use super::super::json::{escape, unescape};
 use super::{Documents, follow, vocabulary};
 
 /// How much a violation weighs.
@@ -220,10 +220,10 @@ impl<'a> Teller<'_, 'a> {
                     target.value
                 })
             } else {
-                let token = token.replace("~1", "/").replace("~0", "~");
+                let token = unescape(token);
                 match at {
                     Value::Array(items) => token.parse().ok().and_then(|index: usize| items.get(index)),
-                    at => at.get(&token),
+                    at => at.get(&*token),
                 }
             };
             let Some(next) = next else { return way };
