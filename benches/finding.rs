@@ -6,9 +6,9 @@ use std::hint::black_box;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use mpsd_conformance::reference::clock::Clock;
-use mpsd_conformance::reference::config::Config;
-use mpsd_conformance::reference::http::Service;
+use mpsd_reference::clock::Clock;
+use mpsd_reference::config::Config;
+use mpsd_reference::http::Service;
 use serde_json::{Value, json};
 
 const SCID: &str = "88aa0000-0000-0000-0000-000000000001";

@@ -14,11 +14,11 @@ use axum::routing::get;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
-use mpsd_conformance::reference::clock::Clock;
-use mpsd_conformance::reference::config::Config;
-use mpsd_conformance::reference::server::Server;
-use mpsd_conformance::replay::client::{Client, WireRequest};
 use mpsd_conformance::target::Target;
+use mpsd_conformance::wire::client::{Client, WireRequest};
+use mpsd_reference::clock::Clock;
+use mpsd_reference::config::Config;
+use mpsd_reference::server::Server;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use mpsd_conformance::cli::embedded;
-use mpsd_conformance::replay::client::WireRequest;
+use mpsd_conformance::contract::Suite;
+use mpsd_conformance::contract::files::Files;
 use mpsd_conformance::replay::{Options, Replay, Selected};
-use mpsd_conformance::suite::Suite;
-use mpsd_conformance::suite::files::Files;
+use mpsd_conformance::run::embedded;
 use mpsd_conformance::target::Target;
+use mpsd_conformance::wire::client::WireRequest;
 use tokio::runtime::Runtime;
 
 /// The program's own.

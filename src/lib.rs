@@ -2,10 +2,11 @@
 
 pub mod book;
 pub mod cli;
-pub mod reference;
+pub mod contract;
 pub mod replay;
 pub mod report;
+pub mod run;
 pub mod snapshot;
-pub mod suite;
 pub mod target;
 pub mod traffic;
+pub mod wire;

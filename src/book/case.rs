@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::page::{Page, http, verdict};
-use super::start::chapter_of;
-use super::{Add, Book, facts};
+use crate::book::page::{Page, http, verdict};
+use crate::book::start::chapter_of;
+use crate::book::{Add, Book, facts};
+use crate::contract::case::{Case, Step, Variant};
 use crate::report::Standing;
 use crate::report::html::clean;
 use crate::snapshot::{Section, sections};
-use crate::suite::case::{Case, Step, Variant};
 
 pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     for case in book.suite.cases() {

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::page::Page;
-use super::{Add, Book, facts};
+use crate::book::page::Page;
+use crate::book::{Add, Book, facts};
+use crate::contract::clause::{Clause, LedgerEntry};
 use crate::report::html::clean;
-use crate::suite::clause::{Clause, LedgerEntry};
 
 /// The most links of a kind that are shown unfolded.
 const FEW: usize = 6;

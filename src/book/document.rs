@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::page::Page;
-use super::{Add, Book};
+use crate::book::page::Page;
+use crate::book::{Add, Book};
+use crate::contract::schemas::Field;
 use crate::report::html::clean;
-use crate::suite::schemas::Field;
 
 pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     let said = |name: &str, keyword: &str| {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::contract::Suite;
+use crate::contract::case::{Case, Step, Variant};
+use crate::contract::clause::Clause;
+use crate::contract::invariant::Invariant;
+use crate::contract::manifest::OWN_SCHEMAS;
+use crate::contract::schemas::Field;
 use crate::snapshot::{Exchange, sections};
-use crate::suite::Suite;
-use crate::suite::case::{Case, Step, Variant};
-use crate::suite::clause::Clause;
-use crate::suite::invariant::Invariant;
-use crate::suite::manifest::OWN_SCHEMAS;
-use crate::suite::schemas::Field;
 
 /// The documents of the contract, by the names of their schemas.
 pub fn documents(suite: &Suite) -> impl Iterator<Item = &str> {

@@ -2,9 +2,9 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::page::Page;
-use super::tables::{codes, header_names};
-use super::{Add, Book};
+use crate::book::page::Page;
+use crate::book::tables::{codes, header_names};
+use crate::book::{Add, Book};
 use crate::report::html::clean;
 
 pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {

@@ -16,14 +16,14 @@ mod wire;
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::contract::Suite;
+use crate::contract::case::Case;
+use crate::contract::clause::Clause;
+use crate::contract::schemas::Field;
+use crate::contract::signature::{Signature, Signatures};
 use crate::replay::verdict::Verdict;
 use crate::report::Standing;
 use crate::report::document::Document;
-use crate::suite::Suite;
-use crate::suite::case::Case;
-use crate::suite::clause::Clause;
-use crate::suite::schemas::Field;
-use crate::suite::signature::{Signature, Signatures};
 use page::Page;
 use wire::Wire;
 

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::{Book, facts};
-use crate::suite::schemas::{Method, OperationPath, Operations};
+use crate::book::{Book, facts};
+use crate::contract::schemas::{Method, OperationPath, Operations};
 
 /// The request headers that are told otherwise: as the security scheme, and by the content.
 const TOLD_ELSEWHERE: [&str; 2] = ["Authorization", "Content-Type"];

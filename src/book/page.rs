@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::Book;
-use super::facts::{Example, reason};
+use crate::book::Book;
+use crate::book::facts::{Example, reason};
+use crate::contract::clause::Clause;
 use crate::report::Standing;
 use crate::report::html::{clean, told};
 use crate::snapshot::{Exchange, Message};
-use crate::suite::clause::Clause;
 
 /// The parts of the book, for the head of every page.
 const PARTS: [(&str, &str); 8] = [

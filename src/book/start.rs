@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::page::Page;
-use super::{Add, Book};
+use crate::book::page::Page;
+use crate::book::{Add, Book};
+use crate::contract::clause::{Clause, EVIDENCE, LEVELS};
 use crate::replay::verdict::Verdict;
 use crate::report::Standing;
 use crate::report::document::Document;
 use crate::report::html::clean;
-use crate::suite::clause::{Clause, EVIDENCE, LEVELS};
 
 pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     let page = Page::new(book, "index.html");

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
-use super::page::Page;
-use super::{Add, Book, facts};
+use crate::book::page::Page;
+use crate::book::{Add, Book, facts};
+use crate::contract::clause::LedgerEntry;
+use crate::contract::schemas::Field;
 use crate::report::html::clean;
-use crate::suite::clause::LedgerEntry;
-use crate::suite::schemas::Field;
 
 pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     statuses(book, add);

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::Example;
+use crate::book::facts::Example;
+use crate::contract::Suite;
 use crate::snapshot::sections;
-use crate::suite::Suite;
 
 /// The recorded exchanges, one for each operation and status.
 #[derive(Debug, Default)]

@@ -9,10 +9,10 @@ use anstream::{eprintln, println};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::compare::read_report;
-use super::exit::Exit;
-use super::{SuiteSource, fault, style_error};
 use crate::book;
+use crate::cli::compare::read_report;
+use crate::cli::exit::Exit;
+use crate::cli::{SuiteSource, fault, style_error};
 
 /// Says that a folder is a book, and which files are its own.
 const MARKER: &str = ".mpsd-book";

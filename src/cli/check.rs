@@ -3,10 +3,10 @@
 use anstream::{eprintln, println};
 use clap::Args;
 
-use super::SuiteSource;
-use super::exit::Exit;
-use crate::suite::lint;
-use crate::suite::manifest::Manifest;
+use crate::cli::SuiteSource;
+use crate::cli::exit::Exit;
+use crate::contract::lint;
+use crate::contract::manifest::Manifest;
 
 /// Lint the suite.
 #[derive(Debug, Args)]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anstream::eprintln;
 use clap::Args;
 
-use super::exit::Exit;
-use super::{print, read_file, style_error};
+use crate::cli::exit::Exit;
+use crate::cli::{print, read_file, style_error};
 use crate::report::compare::{compare, render};
 use crate::report::document::Document;
 use crate::report::json;

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use anstream::eprintln;
 use clap::Args;
 
-use super::exit::Exit;
-use super::{SuiteSource, lookup, print, style_error};
 use crate::book::facts;
-use crate::suite::Suite;
-use crate::suite::json::expected_one_of;
+use crate::cli::exit::Exit;
+use crate::cli::{SuiteSource, lookup, print, style_error};
+use crate::contract::Suite;
+use crate::contract::json::expected_one_of;
 
 /// Explain one thing.
 #[derive(Debug, Args)]
@@ -108,7 +108,7 @@ fn ledger_entry(suite: &Suite, id: &str) -> Option<String> {
 fn case(suite: &Suite, id: &str) -> Option<String> {
     let id = id.trim_start_matches("cases/").trim_end_matches(".json");
     let is_it =
-        |case: &&crate::suite::case::Case| case.id == id || case.variants.iter().any(|variant| variant.id == id);
+        |case: &&crate::contract::case::Case| case.id == id || case.variants.iter().any(|variant| variant.id == id);
     let case = suite.cases().iter().find(is_it)?;
     let mut text = format!("{}\n{}\n\n", case.id, case.title);
     for clause in case.clauses.iter().filter_map(|id| suite.clause(id)) {

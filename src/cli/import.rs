@@ -9,10 +9,11 @@ use anstream::{eprintln, println};
 use clap::Args;
 use serde_json::Value;
 
-use super::exit::Exit;
-use super::run::load_target;
-use super::{SuiteSource, embedded, fault, style_error, write_file};
-use crate::suite::case::DRAFTS;
+use crate::cli::exit::Exit;
+use crate::cli::run::load_target;
+use crate::cli::{SuiteSource, fault, style_error, write_file};
+use crate::contract::case::DRAFTS;
+use crate::run::embedded;
 use crate::traffic::draft::{self, Draft};
 use crate::traffic::har::{self, Capture};
 
@@ -79,7 +80,7 @@ impl Import {
         Ok(Exit::Conforms)
     }
 
-    fn read(&self, suite: &crate::suite::Suite) -> Result<Capture, Exit> {
+    fn read(&self, suite: &crate::contract::Suite) -> Result<Capture, Exit> {
         use anyhow::Context as _;
         let input: Box<dyn BufRead> = if self.har.as_os_str() == "-" {
             Box::new(std::io::stdin().lock())
@@ -252,7 +253,7 @@ pub(super) fn drafts(folder: &Path) -> Result<Vec<(String, String)>, Exit> {
             .path();
         if path.extension().is_some_and(|extension| extension == "json") {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            found.push((format!("cases/{DRAFTS}/{name}"), super::read_file(&path)?));
+            found.push((format!("cases/{DRAFTS}/{name}"), crate::cli::read_file(&path)?));
         }
     }
     found.sort();

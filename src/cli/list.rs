@@ -3,9 +3,10 @@
 use anstream::eprintln;
 use clap::{Args, ValueEnum};
 
-use super::exit::Exit;
-use super::{SuiteSource, print, selection, style_error};
-use crate::suite::pattern;
+use crate::cli::exit::Exit;
+use crate::cli::{SuiteSource, print, style_error};
+use crate::contract::pattern;
+use crate::run::selection;
 
 /// List what there is.
 #[derive(Debug, Args)]

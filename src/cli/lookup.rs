@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::book::facts::{self, Example, body_words, documents};
-use crate::suite::Suite;
-use crate::suite::clause::Clause;
-use crate::suite::schemas::Field;
+use crate::contract::Suite;
+use crate::contract::clause::Clause;
+use crate::contract::schemas::Field;
 
 /// The longest exchange that is shown, in lines.
 const LONGEST: usize = 60;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anstream::eprintln;
 use clap::Args;
 
-use super::compare::read_report;
-use super::exit::Exit;
-use super::reports::{self, Reports};
-use super::{print, style_error, today};
+use crate::cli::compare::read_report;
+use crate::cli::exit::Exit;
+use crate::cli::reports::{self, Reports};
+use crate::cli::{print, style_error, today};
 use crate::report::merge::{merge, missing_shards};
 
 /// Merge JSON reports of one suite and one target.

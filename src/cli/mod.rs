@@ -3,7 +3,6 @@
 mod book;
 mod check;
 mod compare;
-pub mod embedded;
 mod exit;
 mod explain;
 mod import;
@@ -14,9 +13,7 @@ mod prove;
 mod reports;
 mod review;
 mod run;
-mod selection;
 mod serve;
-mod shard;
 mod signals;
 mod target;
 mod validate;
@@ -29,10 +26,9 @@ use anstream::{eprintln, println};
 use clap::{Parser, Subcommand};
 use exit::Exit;
 
-use crate::suite::Suite;
-use crate::suite::files::Files;
-use crate::suite::plain;
-use crate::suite::problem::Problem;
+use crate::contract::files::Files;
+use crate::contract::json::problem::Problem;
+use crate::contract::{Suite, plain};
 
 /// The executable contract of the Multiplayer Session Directory (MPSD).
 ///

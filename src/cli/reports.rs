@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anstream::{eprintln, println};
 use clap::{Args, ValueEnum};
 
-use super::exit::Exit;
-use super::{style_error, write_file};
+use crate::cli::exit::Exit;
+use crate::cli::{style_error, write_file};
 use crate::replay::verdict::Verdict;
 use crate::report::document::Document;
 use crate::report::{github, html, json, junit};
-use crate::target::secrets::Secrets;
+use crate::wire::secrets::Secrets;
 
 /// Where reports go.
 #[derive(Clone, Debug, Args)]

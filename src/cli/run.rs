@@ -10,25 +10,24 @@ use anstream::{eprint, eprintln};
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 
-use super::compare::read_report;
-use super::exit::Exit;
-use super::reports::{self, Reports, write_checked};
-use super::review::review;
-use super::shard::Shard;
-use super::signals::Signals;
-use super::target::format_note;
-use super::{
-    SuiteSource, embedded, now, on_worker, print, read_file, runtime, selection, style_error, tell, today, write_file,
-};
-use crate::replay::preflight::{Gravity, Note};
+use crate::cli::compare::read_report;
+use crate::cli::exit::Exit;
+use crate::cli::reports::{self, Reports, write_checked};
+use crate::cli::review::review;
+use crate::cli::signals::Signals;
+use crate::cli::target::format_note;
+use crate::cli::{SuiteSource, now, on_worker, print, read_file, runtime, style_error, tell, today, write_file};
+use crate::contract::Suite;
+use crate::contract::case::Case;
+use crate::contract::manifest::{self, Manifest, Ran};
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay, Selected};
 use crate::report::document::Document;
 use crate::report::{self, Report};
+use crate::run::preflight::{Gravity, Note};
+use crate::run::shard::Shard;
+use crate::run::{embedded, selection};
 use crate::snapshot::baseline::{self, Baseline, Change};
-use crate::suite::Suite;
-use crate::suite::case::Case;
-use crate::suite::manifest::{self, Manifest, Ran};
 use crate::target::deviations::Deviation;
 use crate::target::{self, Target};
 
@@ -153,7 +152,7 @@ impl Run {
         } else {
             let started = runtime
                 .block_on(embedded::start(suite.world()))
-                .map_err(|error| super::fault(&error))?;
+                .map_err(|error| crate::cli::fault(&error))?;
             (started.0, Some(started.1))
         };
         let baseline = self.baseline(&suite, is_embedded);
@@ -173,7 +172,7 @@ impl Run {
             ..replay::Options::default()
         };
         let replay = Replay::new(Arc::clone(&suite), Arc::clone(&target), replay_options);
-        let replay = Arc::new(replay.map_err(|error| super::fault(&anyhow::Error::new(error)))?);
+        let replay = Arc::new(replay.map_err(|error| crate::cli::fault(&anyhow::Error::new(error)))?);
         let secrets = replay.secrets();
         let start = Instant::now();
         let total = selection.selected.len();
@@ -317,7 +316,7 @@ fn review_changes(baseline: &Baseline, folder: &Path, changes: Vec<Change>) -> R
         return Ok(changes);
     }
     let reviewed = review(baseline, changes, &mut std::io::stdin().lock(), &mut anstream::stderr());
-    reviewed.map_err(|error| super::fault(&anyhow::Error::new(error).context("the review broke off")))
+    reviewed.map_err(|error| crate::cli::fault(&anyhow::Error::new(error).context("the review broke off")))
 }
 
 /// Tells of cases that did less than was recorded.
@@ -444,10 +443,10 @@ impl Conversations {
         match &*self.baseline {
             Some((baseline, Snapshots::Record)) => baseline
                 .record(suite, case, outcomes, &secrets)
-                .map_err(|e| super::fault(&anyhow::Error::new(e))),
+                .map_err(|e| crate::cli::fault(&anyhow::Error::new(e))),
             Some((baseline, Snapshots::Review)) => baseline
                 .propose(suite, case, outcomes, &secrets)
-                .map_err(|e| super::fault(&anyhow::Error::new(e))),
+                .map_err(|e| crate::cli::fault(&anyhow::Error::new(e))),
             Some((baseline, _)) => Ok(baseline.compare(suite, case, outcomes)),
             None => Ok(None),
         }

@@ -8,14 +8,15 @@ use anstream::eprintln;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::exit::Exit;
-use super::signals::Signals;
-use super::{SuiteSource, embedded, fault, read_file, runtime, write_file};
-use crate::reference::clock::Clock;
-use crate::reference::config::{Config, RateLimits};
-use crate::reference::server::Server;
+use crate::cli::exit::Exit;
+use crate::cli::signals::Signals;
+use crate::cli::{SuiteSource, fault, read_file, runtime, write_file};
+use crate::run::embedded;
 use crate::target::Target;
 use crate::target::token::Token;
+use mpsd_reference::clock::Clock;
+use mpsd_reference::config::{Config, RateLimits};
+use mpsd_reference::server::Server;
 
 /// Serve the reference MPSD.
 #[derive(Debug, Args)]

@@ -7,13 +7,14 @@ use anstyle::{AnsiColor, Style};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::exit::Exit;
-use super::reports::write_checked;
-use super::run::load_target;
-use super::{SuiteSource, embedded, fault, now, print, runtime, selection, style_error};
-use crate::replay::preflight::{Gravity, Note};
+use crate::cli::exit::Exit;
+use crate::cli::reports::write_checked;
+use crate::cli::run::load_target;
+use crate::cli::{SuiteSource, fault, now, print, runtime, style_error};
+use crate::contract::Suite;
 use crate::replay::{self, Replay};
-use crate::suite::Suite;
+use crate::run::preflight::{Gravity, Note};
+use crate::run::{embedded, selection};
 
 /// Describe and try a target.
 #[derive(Debug, Args)]

@@ -6,11 +6,11 @@ use anstream::{eprintln, println};
 use clap::Args;
 use serde_json::Value;
 
-use super::exit::Exit;
-use super::{SuiteSource, read_file, style_error};
-use crate::suite::json::expected_one_of;
-use crate::suite::problem::{line_column, locate};
-use crate::suite::schemas::Severity;
+use crate::cli::exit::Exit;
+use crate::cli::{SuiteSource, read_file, style_error};
+use crate::contract::json::expected_one_of;
+use crate::contract::json::problem::{line_column, locate};
+use crate::contract::schemas::Severity;
 
 /// Validate documents.
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ impl Validate {
         for path in &self.files {
             let name = path.to_string_lossy();
             let text = if name == "-" {
-                std::io::read_to_string(std::io::stdin()).map_err(|error| super::fault(&error.into()))?
+                std::io::read_to_string(std::io::stdin()).map_err(|error| crate::cli::fault(&error.into()))?
             } else {
                 read_file(path)?
             };

@@ -9,16 +9,16 @@ use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 
-use super::exit::Exit;
-use super::reports::{self, Reports};
-use super::run::load_target;
-use super::signals::Signals;
-use super::{SuiteSource, fault, now, print, runtime, style_error};
+use crate::cli::exit::Exit;
+use crate::cli::reports::{self, Reports};
+use crate::cli::run::load_target;
+use crate::cli::signals::Signals;
+use crate::cli::{SuiteSource, fault, now, print, runtime, style_error};
+use crate::contract::Suite;
+use crate::contract::clause::Weight;
 use crate::replay::verdict::Verdict;
 use crate::report::Report;
 use crate::report::document::Document;
-use crate::suite::Suite;
-use crate::suite::clause::Weight;
 use crate::target::Target;
 use crate::traffic::har::Writer;
 use crate::traffic::proxy::{Outlet, Proxy, Seen};
@@ -147,7 +147,7 @@ impl Watch {
         report.strict = self.strict;
         report.is_partial = true;
         let judged = |verdict| {
-            move |standing: &&(&crate::suite::clause::Clause, crate::report::Standing)| {
+            move |standing: &&(&crate::contract::clause::Clause, crate::report::Standing)| {
                 standing.1 == crate::report::Standing::Judged(verdict)
             }
         };

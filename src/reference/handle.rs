@@ -390,10 +390,10 @@ fn encoded_length(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::principal::{PrincipalKind, User};
-    use crate::reference::rules::Rules;
-    use crate::reference::session::{ContractVersion, Grant};
-    use crate::reference::social::Social;
+    use crate::principal::{PrincipalKind, User};
+    use crate::rules::Rules;
+    use crate::session::{ContractVersion, Grant};
+    use crate::social::Social;
 
     fn alice() -> Principal {
         Principal {

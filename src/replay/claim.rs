@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::Replay;
-use crate::suite::fingerprint;
+use crate::contract::fingerprint;
+use crate::replay::Replay;
 
 /// How long to wait before a lock is tried again that another process holds.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::client::{WireRequest, WireResponse};
-use super::judge;
-use super::matching;
-use super::scope::{Speaker, Variables};
-use super::verdict::{Exchange, Finding};
-use crate::suite::Suite;
-use crate::suite::clause::{Clause, Weight};
-use crate::suite::document::{Document, Tree as _};
-use crate::suite::schemas::{self, Judgement, Severity};
+use crate::contract::Suite;
+use crate::contract::clause::{Clause, Weight};
+use crate::contract::json::document::{Document, Tree as _};
+use crate::contract::schemas::{self, Judgement, Severity};
+use crate::replay::scope::{Speaker, Variables};
+use crate::replay::verdict::{Exchange, Finding};
+use crate::replay::{judge, matching};
 use crate::target::Target;
+use crate::wire::client::{WireRequest, WireResponse};
 
 /// An exchange, and what came of holding the contract against it.
 #[derive(Debug)]

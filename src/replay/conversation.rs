@@ -11,18 +11,16 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::client::{WireError, WireRequest, WireResponse};
-use super::contract;
-use super::delivery::Patience;
-use super::judge::{self, Fault};
-use super::scope::{Speaker, Variables};
-use super::socket::{Offer, Opened, PROTOCOL_HEADER, Socket};
-use super::verdict::{Exchange, Finding, Outcome, Verdict};
-use super::{Replay, matching};
-use crate::suite::case::{Action, Body, Case, Expectation, Request, Script, Source, Step, Variant};
-use crate::suite::clause::Weight;
-use crate::suite::document::{Document, Tree};
-use crate::suite::variable;
+use crate::contract::case::{Action, Body, Case, Expectation, Request, Script, Source, Step, Variant, variable};
+use crate::contract::clause::Weight;
+use crate::contract::json::document::{Document, Tree};
+use crate::replay::delivery::Patience;
+use crate::replay::judge::{self, Fault};
+use crate::replay::scope::{Speaker, Variables};
+use crate::replay::socket::{Offer, Opened, PROTOCOL_HEADER, Socket};
+use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
+use crate::replay::{Replay, contract, matching};
+use crate::wire::client::{WireError, WireRequest, WireResponse};
 
 /// How long `within` waits between two attempts, in ms.
 const POLL: u64 = 250;
@@ -793,7 +791,7 @@ impl Replay {
         }
         let speakers = script.steps().flat_map(Step::requests).map(|request| &request.speaker);
         let is_missing = |name: &&String| {
-            !crate::suite::world::ANONYMOUS.contains(&name.as_str()) && !self.target.identities.contains_key(*name)
+            !crate::contract::world::ANONYMOUS.contains(&name.as_str()) && !self.target.identities.contains_key(*name)
         };
         let missing = speakers.chain([&script.observer]).find(is_missing)?;
         Some(format!("the target has no identity `{missing}`"))

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::fmt::rfc2822;
 
-use super::Replay;
-use super::client::{WireError, WireRequest, WireResponse};
-use super::socket::{Offer, Opened, Socket};
-use crate::suite::case::Script;
+use crate::contract::case::Script;
+use crate::replay::Replay;
+use crate::replay::socket::{Offer, Opened, Socket};
 use crate::target::token::Token;
+use crate::wire::client::{WireError, WireRequest, WireResponse};
 
 /// How often a throttled request is sent again.
 const MAX_THROTTLED: usize = 8;
@@ -29,7 +29,7 @@ const LAST_TRIES: (usize, Duration) = (3, Duration::from_millis(500));
 
 /// What the last requests came to.
 #[derive(Debug, Default)]
-pub(super) struct Health {
+pub(crate) struct Health {
     /// Failures in a row.
     misses: AtomicUsize,
     /// Throttled answers in a row.
@@ -49,16 +49,16 @@ impl Health {
 
 /// What a request may cost.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// Whether being throttled is an answer like any other.
-    pub(super) expects_throttling: bool,
+    pub(crate) expects_throttling: bool,
     /// How long it may wait in all for a target that throttles it.
-    pub(super) pauses: Duration,
+    pub(crate) pauses: Duration,
 }
 
 impl Replay {
     /// Sends a request, and whatever it takes to have a real answer to it.
-    pub(super) async fn deliver(
+    pub(crate) async fn deliver(
         &self,
         speaker: &str,
         request: &mut WireRequest,
@@ -70,7 +70,7 @@ impl Replay {
     }
 
     /// As [`Self::deliver`], for a request that opens a real-time socket; a target that refuses it only answers.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         &self,
         speaker: &str,
         request: &mut WireRequest,
@@ -205,7 +205,7 @@ impl Replay {
     }
 
     /// Whether the target answers a plain read.
-    pub(super) async fn is_there(&self) -> bool {
+    pub(crate) async fn is_there(&self) -> bool {
         let (tries, pause) = LAST_TRIES;
         let Some(speaker) = self.target.identities.keys().next() else {
             return false;
@@ -224,7 +224,7 @@ impl Replay {
     }
 
     /// A request that changes nothing, and that every service has an answer to.
-    pub(super) fn plain_read(&self, speaker: &str) -> WireRequest {
+    pub(crate) fn plain_read(&self, speaker: &str) -> WireRequest {
         let mut headers = vec![("X-Xbl-Contract-Version".to_owned(), "107".to_owned())];
         if let Some(identity) = self.target.identities.get(speaker) {
             headers.push(("Authorization".to_owned(), identity.token.reveal().to_string()));
@@ -238,7 +238,7 @@ impl Replay {
     }
 
     /// How long a conversation may take: the time of a case, what it waits for, and what the target's pace costs it.
-    pub(super) fn limit(&self, script: &Script) -> Duration {
+    pub(crate) fn limit(&self, script: &Script) -> Duration {
         let waits: u64 = if self.target.advance_header.is_some() {
             0
         } else {
@@ -252,7 +252,7 @@ impl Replay {
     }
 
     /// What the target's pace may cost so many requests of one conversation, beside those of the others.
-    pub(super) fn pace_of(&self, requests: usize) -> Duration {
+    pub(crate) fn pace_of(&self, requests: usize) -> Duration {
         let Some(rate) = self.target.limits.lowest_rate() else {
             return Duration::ZERO;
         };

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::matching::{self, show};
-use super::roster;
-use super::scope::{Speaker, Variables};
-use super::verdict::Exchange;
-use crate::suite::case::{Content, Expectation};
-use crate::suite::document::{Document, Tree as _, equal};
-use crate::suite::json::escape;
+use crate::contract::case::{Content, Expectation};
+use crate::contract::json::document::{Document, Tree as _, equal};
+use crate::contract::json::escape;
+use crate::replay::matching::{self, show};
+use crate::replay::roster;
+use crate::replay::scope::{Speaker, Variables};
+use crate::replay::verdict::Exchange;
 
 /// Something that did not hold, before it is known which clauses it counts against.
 #[derive(Clone, Debug)]

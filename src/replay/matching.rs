@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::suite::document::{Tree, equal};
-use crate::suite::json::{escape, kind};
-use crate::suite::matcher::{Matcher, list, rule};
+use crate::contract::case::matcher::{Matcher, list, rule};
+use crate::contract::json::document::{Tree, equal};
+use crate::contract::json::{escape, kind};
 
 /// A place where a value is not what a matcher says.
 #[derive(Clone, Debug, PartialEq, Eq)]

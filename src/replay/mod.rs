@@ -1,15 +1,12 @@
 //! The conversation: a case's requests, the target's answers, and the verdict.
 
 mod claim;
-pub mod client;
-pub(crate) mod connection;
 pub mod contract;
 mod conversation;
-mod delivery;
+pub(crate) mod delivery;
 pub mod halt;
 mod judge;
 pub mod matching;
-pub mod preflight;
 mod roster;
 mod scope;
 mod socket;
@@ -25,11 +22,11 @@ use futures_util::FutureExt as _;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use uuid::Uuid;
 
-use crate::suite::Suite;
-use crate::target::pacing::Pacing;
-use crate::target::secrets::Secrets;
+use crate::contract::Suite;
 use crate::target::{Secret, Target};
-use client::{Client, WireError};
+use crate::wire::client::{Client, WireError};
+use crate::wire::pacing::Pacing;
+use crate::wire::secrets::Secrets;
 use delivery::Health;
 use halt::{Halt, Halted};
 use verdict::{Outcome, Verdict};
@@ -37,18 +34,18 @@ use verdict::{Outcome, Verdict};
 /// A suite that is ready to be put to a target.
 #[derive(Debug)]
 pub struct Replay {
-    suite: Arc<Suite>,
-    target: Arc<Target>,
+    pub(crate) suite: Arc<Suite>,
+    pub(crate) target: Arc<Target>,
     /// Values that are the target's own, with their names.
     own: Arc<[(String, String)]>,
-    client: Client,
-    options: Options,
+    pub(crate) client: Client,
+    pub(crate) options: Options,
     /// A lock for each identity, for conversations that must have it to themselves.
     claims: HashMap<String, Arc<Mutex<()>>>,
     /// A token that nobody has: what the unknown speaker says, and what no report may hold.
     canary: Secret,
-    secrets: Arc<Secrets>,
-    pacing: Pacing,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) pacing: Pacing,
     /// Where the target has a pace: as many conversations speak at a time as get their turn within about a second.
     turns: Option<Arc<Semaphore>>,
     health: Health,

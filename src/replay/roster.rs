@@ -2,8 +2,8 @@
 
 use serde_json::Number;
 
-use super::matching::{Mismatch, show};
-use crate::suite::document::Tree;
+use crate::contract::json::document::Tree;
+use crate::replay::matching::{Mismatch, show};
 
 /// Finds where the members of a session document and its `membersInfo` disagree.
 pub(super) fn find_mismatches<'a>(document: impl Tree<'a>) -> Vec<Mismatch> {

@@ -7,9 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::suite::case::Script;
-use crate::suite::matcher::Matcher;
-use crate::suite::variable::{self, Scope};
+use crate::contract::case::Script;
+use crate::contract::case::matcher::Matcher;
+use crate::contract::case::variable::{self, Scope};
 use crate::target::Target;
 
 /// The variables of one conversation.

@@ -12,10 +12,10 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::client::{Client, WireError, WireResponse, redact_text, texts};
-use super::connection::Stream;
-use crate::suite::matcher::Matcher;
-use crate::target::secrets::Secrets;
+use crate::contract::case::matcher::Matcher;
+use crate::wire::client::{Client, WireError, WireResponse, redact_text, texts};
+use crate::wire::connection::Stream;
+use crate::wire::secrets::Secrets;
 
 /// The sub-protocol of the real-time service (RTA-001).
 const PROTOCOL: &str = "rta.xboxlive.com.V2";
@@ -31,7 +31,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// An open socket.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(crate) struct Socket {
     sink: SplitSink<WebSocketStream<Stream>, Message>,
     inbox: Arc<Inbox>,
     reader: tokio::task::AbortHandle,
@@ -42,7 +42,7 @@ const BUFFER_BYTES: usize = 4 << 10;
 
 /// What a handshake offers beside the headers that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Offer {
+pub(crate) enum Offer {
     /// The sub-protocol, unless the headers name one.
     Protocol,
     /// Nothing: the step leaves the sub-protocol out.
@@ -51,7 +51,7 @@ pub(super) enum Offer {
 
 /// What comes of opening a socket.
 #[derive(Debug)]
-pub(super) enum Opened {
+pub(crate) enum Opened {
     /// It is open.
     Open(Socket),
     /// The target answers with a status.

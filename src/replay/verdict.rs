@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::client::{WireRequest, WireResponse};
-use crate::suite::clause::Weight;
-use crate::suite::document::Document;
-use crate::target::secrets::Secrets;
+use crate::contract::clause::Weight;
+use crate::contract::json::document::Document;
+use crate::wire::client::{WireRequest, WireResponse};
+use crate::wire::secrets::Secrets;
 
 /// The verdict of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

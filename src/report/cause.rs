@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Report, document};
 use crate::replay::verdict::{Finding, Outcome, Verdict};
+use crate::report::{Report, document};
 use crate::snapshot::baseline::stable;
 
 /// How much of what was found tells one cause from another, in characters.

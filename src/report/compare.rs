@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
-use super::document::{Case, Document};
 use crate::replay::verdict::Verdict;
+use crate::report::document::{Case, Document};
 
 /// Why a case's verdict is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -194,8 +194,9 @@ fn answers(case: &Case) -> BTreeSet<(&str, &str)> {
 fn told(before: &Case, after: &Case) -> String {
     let mut text = format!("{} → {}", before.verdict.told(), after.verdict.told());
     let known = answers(before);
-    let is_new =
-        |finding: &&super::document::Finding| !known.contains(&(finding.assertion.as_str(), finding.observed.as_str()));
+    let is_new = |finding: &&crate::report::document::Finding| {
+        !known.contains(&(finding.assertion.as_str(), finding.observed.as_str()))
+    };
     if let Some(finding) = after
         .findings
         .iter()

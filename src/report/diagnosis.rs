@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::contract::signature::{Signature, Signatures};
 use crate::replay::verdict::{Outcome, Verdict};
-use crate::suite::signature::{Signature, Signatures};
 
 /// How like a fault the failures have to be, to be told.
 const LIKE: f64 = 0.3;

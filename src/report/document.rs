@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::cause;
-use super::deviations::{self, Candidate, Failure, Listed};
-use super::diagnosis::Suspect;
-use super::{Report, Standing};
+use crate::contract::clause::{Evidence, Level, Weight};
 use crate::replay::verdict::{Exchange, Outcome, Verdict};
+use crate::report::deviations::{self, Candidate, Failure, Listed};
+use crate::report::diagnosis::Suspect;
+use crate::report::{Report, Standing, cause};
 use crate::snapshot::baseline::stable;
-use crate::suite::clause::{Evidence, Level, Weight};
 use crate::target::deviations::Deviation;
 
 /// The version of the report's shape.
@@ -286,8 +285,8 @@ impl Summary {
             suite_fault: count(Verdict::SuiteFault),
             warnings: weights.get(&Weight::Warning).copied().unwrap_or_default(),
             remarks: weights.get(&Weight::Remark).copied().unwrap_or_default(),
-            conformance: super::percent(passed + fixed, judged),
-            coverage: super::percent(judged, counts.values().sum()),
+            conformance: crate::report::percent(passed + fixed, judged),
+            coverage: crate::report::percent(judged, counts.values().sum()),
         }
     }
 

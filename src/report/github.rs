@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::document::Document;
 use crate::replay::verdict::Verdict;
+use crate::report::document::Document;
 
 /// A step shows no more annotations than this of a kind.
 const SHOWN: usize = 9;

@@ -1,6 +1,6 @@
 //! The report for programs; its shape is `schemas/report.schema.json`.
 
-use super::document::{Document, SHAPE};
+use crate::report::document::{Document, SHAPE};
 
 /// Renders a report as JSON.
 pub fn render(document: &Document) -> String {

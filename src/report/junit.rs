@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::document::{Case, Document, Said};
 use crate::replay::verdict::Verdict;
+use crate::report::document::{Case, Document, Said};
 
 /// The suite of the entries of the list of deviations for which the run fails.
 pub const STALE: &str = "deviations";

@@ -8,12 +8,12 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::Report;
-use super::cause::{decisive, is_of_answer, normalised};
+use crate::contract::Suite;
+use crate::contract::case::{Action, Body, Case, Expectation, Request, Script, Scripts, Step, Variant};
+use crate::contract::world::ANONYMOUS;
 use crate::replay::verdict::{Finding, Outcome, Verdict};
-use crate::suite::Suite;
-use crate::suite::case::{Action, Body, Case, Expectation, Request, Script, Scripts, Step, Variant};
-use crate::suite::world::ANONYMOUS;
+use crate::report::Report;
+use crate::report::cause::{decisive, is_of_answer, normalised};
 
 /// How deep keys of a body are looked at.
 const DEPTH: usize = 5;
@@ -427,7 +427,7 @@ fn add_pointers(value: &Value, pointer: &str, depth: usize, pointers: &mut BTree
 pub fn render(rungs: &[Rung], most: usize) -> String {
     use std::fmt::Write as _;
 
-    use crate::suite::plain::Plain;
+    use crate::contract::plain::Plain;
 
     let mut out = String::new();
     for (index, rung) in rungs.iter().take(most).enumerate() {

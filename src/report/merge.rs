@@ -2,9 +2,9 @@
 
 use jiff::civil::Date;
 
-use super::document::{Document, Summary};
-use super::{DECISIVE, Standing};
 use crate::replay::verdict::Verdict;
+use crate::report::document::{Document, Summary};
+use crate::report::{DECISIVE, Standing};
 use crate::target::deviations::Deviation;
 
 /// Joins reports of the same suite and target, each with the name it is told by; anything else is refused with the reason.
@@ -78,7 +78,7 @@ fn check(first: &str, merged: &Document, listed: &[Deviation], name: &str, repor
         |what: &str, a: &str, b: &str| Err(format!("`{name}` is of another {what} than `{first}`: {b}, not {a}"));
     let (a, b) = (&merged.suite, &report.suite);
     if (&a.version, &a.fingerprint) != (&b.version, &b.fingerprint) {
-        let told = |suite: &super::document::Asked| format!("{} {}", suite.version, suite.fingerprint);
+        let told = |suite: &crate::report::document::Asked| format!("{} {}", suite.version, suite.fingerprint);
         return refuse("suite", &told(a), &told(b));
     }
     let (a, b) = (&merged.target, &report.target);

@@ -21,12 +21,12 @@ use deviations::{Candidate, Failure, Listed};
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::contract::Suite;
+use crate::contract::clause::{Clause, Weight};
+use crate::contract::signature::Signatures;
 use crate::replay::halt::Halted;
 use crate::replay::verdict::{Finding, Outcome, Verdict};
 use crate::snapshot::baseline::stable;
-use crate::suite::Suite;
-use crate::suite::clause::{Clause, Weight};
-use crate::suite::signature::Signatures;
 use crate::target::deviations::Deviation;
 
 /// What is known of a clause after a run.

@@ -4,13 +4,13 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
-use super::cause::{self, Group};
-use super::curl::Asked;
-use super::{Report, Standing, document, ladder};
+use crate::contract::clause::{Clause, Weight};
+use crate::contract::json::problem::{Place, Problem};
+use crate::contract::plain::{self, Plain};
 use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
-use crate::suite::clause::{Clause, Weight};
-use crate::suite::plain::{self, Plain};
-use crate::suite::problem::{Place, Problem};
+use crate::report::cause::{self, Group};
+use crate::report::curl::Asked;
+use crate::report::{Report, Standing, document, ladder};
 
 /// How many causes of failure are shown with a case's conversation.
 const SHOWN: usize = 10;

@@ -5,15 +5,16 @@ use std::{fmt, fs, io};
 
 use serde_json::Value;
 
-use super::render::names;
-use super::{Difference, RecordedExchange, SnapshotError, VariantTranscript};
-use super::{compare, document, parse, read, section, write};
+use crate::contract::Suite;
+use crate::contract::case::{Case, Variant};
+use crate::contract::json::document::Tree as _;
+use crate::contract::schemas::Schemas;
 use crate::replay::verdict::{Exchange, Outcome, Verdict};
-use crate::suite::Suite;
-use crate::suite::case::{Case, Variant};
-use crate::suite::document::Tree as _;
-use crate::suite::schemas::Schemas;
-use crate::target::secrets::Secrets;
+use crate::snapshot::render::names;
+use crate::snapshot::{
+    Difference, RecordedExchange, SnapshotError, VariantTranscript, compare, document, parse, read, section, write,
+};
+use crate::wire::secrets::Secrets;
 
 /// Where conversations are recorded.
 #[derive(Clone, Debug)]

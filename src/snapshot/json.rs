@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::names::Names;
-use crate::suite::document::{Document, Tree};
-use crate::suite::json::escape;
-use crate::suite::schemas::VolatileKind;
+use crate::contract::json::document::{Document, Tree};
+use crate::contract::json::escape;
+use crate::contract::schemas::VolatileKind;
+use crate::snapshot::names::Names;
 
 /// A longer text is shown by its beginning, its length and its hash.
 const LONGEST: usize = 4096;

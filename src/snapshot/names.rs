@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use crate::suite::schemas::VolatileKind;
+use crate::contract::schemas::VolatileKind;
 
 /// A shorter value is replaced only where it stands alone: `1` in `11` says nothing.
 const LONG_ENOUGH: usize = 8;

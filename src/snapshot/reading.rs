@@ -1,6 +1,6 @@
 //! Canonical text, read back: what was said in a recorded conversation, exchange by exchange.
 
-use super::parse;
+use crate::snapshot::parse;
 
 /// What was said in one variant of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::json::{Writer, hash, parse, shortened};
-use super::names::Names;
-use super::{Conversation, RecordedExchange, VariantTranscript};
-use crate::suite::schemas::{Schemas, VolatileKind};
+use crate::contract::schemas::{Schemas, VolatileKind};
+use crate::snapshot::json::{Writer, hash, parse, shortened};
+use crate::snapshot::names::Names;
+use crate::snapshot::{Conversation, RecordedExchange, VariantTranscript};
 
 /// What a client library or the network adds to a request; it says nothing about the case.
 const INCIDENTAL: [&str; 10] = [

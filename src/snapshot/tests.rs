@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
-use super::*;
-use crate::suite::schemas::tests::real;
+use crate::contract::schemas::tests::real;
+use crate::snapshot::*;
 
 const BRANCH: &str = "1d4a6c0e-0b7c-4f4e-9a53-61a4a9a1c0de";
 const CORRELATION: &str = "0ab63fdf-8c70-4d69-8b52-39d1f6f9a0b1";

@@ -6,9 +6,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::suite::json::{Item, Report, parse};
-use crate::suite::pattern;
-use crate::suite::problem::{Place, Problem};
+use crate::contract::json::problem::{Place, Problem};
+use crate::contract::json::{Item, Report, parse};
+use crate::contract::pattern;
 
 /// One known nonconformance; all it says must hold of a failure that it excuses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::Secret;
+use crate::target::Secret;
 
 /// A scheme, host and port, and what comes before `/serviceconfigs` in a path.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,12 +7,12 @@ use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 
-use super::endpoint::{Address, Header, Proxy, Tls};
-use super::pacing::{Limits, Pace};
-use super::token::{Source, Token};
-use super::{Identity, Secret, Target};
-use crate::suite::json::{Item, Report, parse};
-use crate::suite::problem::{Place, Problem};
+use crate::contract::json::problem::{Place, Problem};
+use crate::contract::json::{Item, Report, parse};
+use crate::target::endpoint::{Address, Header, Proxy, Tls};
+use crate::target::limits::{Limits, Pace};
+use crate::target::token::{Source, Token};
+use crate::target::{Identity, Secret, Target};
 
 /// Headers that the suite or the connection sets itself.
 const OWN_HEADERS: [&str; 8] = [

@@ -3,8 +3,7 @@
 pub mod deviations;
 pub mod endpoint;
 pub mod file;
-pub mod pacing;
-pub mod secrets;
+pub mod limits;
 pub mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +12,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use endpoint::{Header, Proxy, Tls};
-use pacing::Limits;
+use limits::Limits;
 use token::Token;
 
 /// An endpoint under test.

@@ -12,8 +12,8 @@ pub mod watcher;
 
 use jiff::Timestamp;
 
-use crate::replay::client::{WireRequest, WireResponse};
-use crate::suite::schemas::Schemas;
+use crate::contract::schemas::Schemas;
+use crate::wire::client::{WireRequest, WireResponse};
 
 /// One request that was seen, with its answer.
 #[derive(Clone, Debug, Default)]

@@ -29,11 +29,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::sockets::Tap;
-use super::{Message, Passed};
-use crate::replay::client::{WireError, WireRequest, WireResponse};
-use crate::replay::connection::{self, Connector};
 use crate::target::Target;
+use crate::traffic::sockets::Tap;
+use crate::traffic::{Message, Passed};
+use crate::wire::client::{WireError, WireRequest, WireResponse};
+use crate::wire::connection::{self, Connector};
 
 /// The longest body of which a copy is kept, in bytes.
 const LONGEST: usize = 16 << 20;

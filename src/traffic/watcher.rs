@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::proxy::Copy;
-use super::redaction::Redaction;
-use super::{Message, coding, contract_path, header};
-use crate::replay::client::{WireRequest, WireResponse};
+use crate::contract::Suite;
+use crate::contract::clause::Weight;
+use crate::contract::json::document::Document;
+use crate::contract::schemas::Severity;
 use crate::replay::contract::{self, Held};
 use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
-use crate::suite::Suite;
-use crate::suite::clause::Weight;
-use crate::suite::document::Document;
-use crate::suite::schemas::Severity;
 use crate::target::Target;
+use crate::traffic::proxy::Copy;
+use crate::traffic::redaction::Redaction;
+use crate::traffic::{Message, coding, contract_path, header};
+use crate::wire::client::{WireRequest, WireResponse};
 
 /// The longest body that is judged, in bytes, after it was decompressed.
 const LONGEST: usize = 16 << 20;

@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use mpsd_conformance::suite::Suite;
-use mpsd_conformance::suite::files::Files;
+use mpsd_conformance::contract::Suite;
+use mpsd_conformance::contract::files::Files;
 
 use crate::program::program;
 use crate::small_suite::{files_around, written};

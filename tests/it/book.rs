@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use mpsd_conformance::book::render;
+use mpsd_conformance::contract::Suite;
+use mpsd_conformance::contract::files::Files;
 use mpsd_conformance::report::json;
-use mpsd_conformance::suite::Suite;
-use mpsd_conformance::suite::files::Files;
 use serde_json::{Value, json};
 
 use crate::program::{program, text};

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use mpsd_conformance::reference::clock::Clock;
-use mpsd_conformance::reference::config::Config;
-use mpsd_conformance::reference::server::Server;
-use mpsd_conformance::replay::client::{Client, WireRequest};
 use mpsd_conformance::target::Target;
+use mpsd_conformance::wire::client::{Client, WireRequest};
+use mpsd_reference::clock::Clock;
+use mpsd_reference::config::Config;
+use mpsd_reference::server::Server;
 use serde_json::{Map, Value, json};
 
 use crate::service::{Dice, SCID, session};

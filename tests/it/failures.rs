@@ -102,7 +102,7 @@ fn nothing_that_a_target_says_steers_the_terminal() {
         for text in [terminal::render(&report), terminal::render_ladder(&report)] {
             assert!(text.contains("owned"), "nothing hostile is told at all:\n{text}");
             let plain = own.replace_all(&text, "");
-            let steering = |c: char| c != '\n' && mpsd_conformance::suite::plain::is_steering(c);
+            let steering = |c: char| c != '\n' && mpsd_conformance::contract::plain::is_steering(c);
             let line = plain.lines().find(|line| line.contains(steering));
             assert_eq!(line, None);
         }

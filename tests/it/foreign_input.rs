@@ -12,20 +12,20 @@ use axum::body::to_bytes;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use mpsd_conformance::cli::embedded;
-use mpsd_conformance::reference::clock::Clock;
-use mpsd_conformance::reference::config::Config;
-use mpsd_conformance::reference::http::Service;
-use mpsd_conformance::reference::search::Filter;
-use mpsd_conformance::reference::server::Server;
+use mpsd_conformance::contract::case::{Body, Script, Step};
+use mpsd_conformance::contract::files::Files;
+use mpsd_conformance::contract::json::problem::Problem;
+use mpsd_conformance::contract::{Suite, lint, plain};
 use mpsd_conformance::replay::{Options, Replay, Selected};
 use mpsd_conformance::report;
-use mpsd_conformance::suite::case::{Body, Script, Step};
-use mpsd_conformance::suite::files::Files;
-use mpsd_conformance::suite::problem::Problem;
-use mpsd_conformance::suite::{Suite, lint, plain};
+use mpsd_conformance::run::embedded;
 use mpsd_conformance::target::{deviations, file};
 use mpsd_conformance::traffic::{draft, har};
+use mpsd_reference::clock::Clock;
+use mpsd_reference::config::Config;
+use mpsd_reference::http::Service;
+use mpsd_reference::search::Filter;
+use mpsd_reference::server::Server;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -142,7 +142,7 @@ async fn replay_all(suite: Suite, cases: &[(String, String)]) {
         ..Options::default()
     };
     let replay = Arc::new(Replay::new(Arc::clone(&suite), Arc::new(target), options).unwrap());
-    let variants = |(case, of): (usize, &mpsd_conformance::suite::case::Case)| {
+    let variants = |(case, of): (usize, &mpsd_conformance::contract::case::Case)| {
         (0..of.variants.len()).map(move |variant| Selected { case, variant })
     };
     let selection: Vec<Selected> = suite.cases().iter().enumerate().flat_map(variants).collect();
@@ -309,7 +309,7 @@ static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
         .iter()
         .flat_map(|(case, scripts)| case.variants.iter().map(move |variant| scripts.of(variant)));
     let steps = variants.flat_map(Script::steps);
-    let sample = |request: &mpsd_conformance::suite::case::Request| Sample {
+    let sample = |request: &mpsd_conformance::contract::case::Request| Sample {
         method: request.method.clone(),
         path: request.sample_path(),
         headers: request

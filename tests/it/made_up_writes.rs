@@ -1,7 +1,7 @@
 //! Made-up sequences of writes by several members: whatever they send, the document stays sound.
 
-use mpsd_conformance::suite::files::Files;
-use mpsd_conformance::suite::schemas::{Schemas, Severity};
+use mpsd_conformance::contract::files::Files;
+use mpsd_conformance::contract::schemas::{Schemas, Severity};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mpsd_conformance::suite::lint;
+use mpsd_conformance::contract::lint;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use mpsd_conformance::cli::embedded;
-use mpsd_conformance::reference::fault;
+use mpsd_conformance::contract::clause::Level;
+use mpsd_conformance::contract::signature::Signatures;
 use mpsd_conformance::replay::{Options, Replay, Selected};
 use mpsd_conformance::report::Report;
-use mpsd_conformance::suite::clause::Level;
-use mpsd_conformance::suite::signature::Signatures;
+use mpsd_conformance::run::embedded;
+use mpsd_reference::fault;
 use serde_json::{Value, json};
 
 use crate::program::{program, text};
@@ -149,7 +149,7 @@ fn the_recorded_faults_are_those_that_there_are() {
 async fn diagnosed(fault: &str) -> Vec<String> {
     let suite = &*SUITE;
     let signatures = Signatures::read(suite.files()).unwrap().unwrap();
-    let change = |config: &mut mpsd_conformance::reference::config::Config| config.faults.push(fault.to_owned());
+    let change = |config: &mut mpsd_reference::config::Config| config.faults.push(fault.to_owned());
     let (target, server) = embedded::start_with(suite.world(), change).await.unwrap();
     let target = Arc::new(target);
     let replay = Arc::new(Replay::new(Arc::clone(suite), Arc::clone(&target), Options::default()).unwrap());

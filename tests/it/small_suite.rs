@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mpsd_conformance::suite::files::Files;
+use mpsd_conformance::contract::files::Files;
 use serde_json::json;
 use tempfile::TempDir;
 

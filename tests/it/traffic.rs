@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use base64::Engine as _;
-use mpsd_conformance::suite::Suite;
-use mpsd_conformance::suite::files::Files;
+use mpsd_conformance::contract::Suite;
+use mpsd_conformance::contract::files::Files;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

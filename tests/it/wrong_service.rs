@@ -9,14 +9,14 @@ use axum::extract::Request as Incoming;
 use axum::http::{HeaderValue, Request, Response, header};
 use bytes::Bytes;
 use http_body_util::Full;
-use mpsd_conformance::cli::embedded;
-use mpsd_conformance::reference::clock::Clock;
-use mpsd_conformance::reference::http::Service;
+use mpsd_conformance::contract::Suite;
+use mpsd_conformance::contract::files::Files;
 use mpsd_conformance::replay::verdict::Outcome;
 use mpsd_conformance::replay::{Options, Replay, Selected};
 use mpsd_conformance::report::Report;
-use mpsd_conformance::suite::Suite;
-use mpsd_conformance::suite::files::Files;
+use mpsd_conformance::run::embedded;
+use mpsd_reference::clock::Clock;
+use mpsd_reference::http::Service;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -122,7 +122,7 @@ pub async fn replay(wrong: Wrong, is_wanted: impl Fn(&str) -> bool) -> Report<'s
     let target = Arc::new(target);
     let replay = Arc::new(Replay::new(Arc::clone(suite), Arc::clone(&target), Options::default()).unwrap());
     let wanted = suite.cases().iter().enumerate().filter(|(_, case)| is_wanted(&case.id));
-    let variants = |(case, of): (usize, &mpsd_conformance::suite::case::Case)| {
+    let variants = |(case, of): (usize, &mpsd_conformance::contract::case::Case)| {
         (0..of.variants.len()).map(move |variant| Selected { case, variant })
     };
     let mut receiver = replay.replay_all(wanted.flat_map(variants).collect(), |_| {});

@@ -10,13 +10,13 @@ use clap::Args;
 use tokio::runtime::Runtime;
 
 use self::proving::Proving;
-use super::exit::Exit;
-use super::reports::write_checked;
-use super::{SuiteSource, print, runtime, style_error, write_file};
-use crate::reference::fault::{self, Fault};
+use crate::cli::exit::Exit;
+use crate::cli::reports::write_checked;
+use crate::cli::{SuiteSource, print, runtime, style_error, write_file};
+use crate::contract::pattern;
+use crate::contract::signature::{self, Signatures};
 use crate::report::proof::{Proof, Reach, html, terminal};
-use crate::suite::pattern;
-use crate::suite::signature::{self, Signatures};
+use mpsd_reference::fault::{self, Fault};
 
 /// Prove that the suite catches what it claims to catch.
 #[derive(Debug, Args)]

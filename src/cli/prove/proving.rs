@@ -8,13 +8,14 @@ use anstream::eprintln;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::cli::exit::Exit;
-use crate::cli::{embedded, fault as tell_fault, style_error};
-use crate::reference::config::RateLimits;
-use crate::reference::fault::Fault;
+use crate::cli::{fault as tell_fault, style_error};
+use crate::contract::Suite;
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay, Selected};
 use crate::report::proof::{Proof, Proven, Reach, Verdicted, unproven};
-use crate::suite::Suite;
+use crate::run::embedded;
+use mpsd_reference::config::RateLimits;
+use mpsd_reference::fault::Fault;
 
 /// Conversations at a time with one service.
 const CONVERSATIONS: usize = 12;

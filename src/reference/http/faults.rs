@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::tests::{SCID, Stage, active, activity, session, session_ref};
-use crate::reference::rules::Rules;
+use crate::rules::Rules;
 
 /// The rules that the session model alone does not show.
-pub(in crate::reference) const SHOWN: &[&str] = &[
+pub(crate) const SHOWN: &[&str] = &[
     "HDL-GEN-003",
     "LIVE-001",
     "HDL-GEN-011",

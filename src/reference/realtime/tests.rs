@@ -28,7 +28,7 @@ use super::super::server::Server;
 const SCID: &str = "00000000-0000-0000-0000-00000000000A";
 const DIRECTORY: &str = "https://sessiondirectory.xboxlive.com/connections/";
 /// The rules that the session model alone does not show.
-pub(in crate::reference) const SHOWN: &[&str] = &[
+pub(crate) const SHOWN: &[&str] = &[
     "RTA-001", "RTA-004", "RTA-005", "RTA-007", "RTA-008", "RTA-011", "RTA-013", "RTA-014", "RTA-015", "RTA-016",
     "RTA-018", "RTA-019", "RTA-020", "RTA-023", "RTA-024", "RTA-029", "RTA-030", "RTA-043", "RTA-044", "TMO-024",
 ];

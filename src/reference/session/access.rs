@@ -5,8 +5,8 @@ use super::constants::Visibility;
 use super::member::{Member, Status};
 use super::properties::Restriction;
 use super::{Access, Grant, Refusal, RefusalKind, Session};
-use crate::reference::principal::User;
-use crate::reference::rules::{FullJoin, InviteScope, ManagedPrivilege, ReadRestrictionScope, VisibleJoin};
+use crate::principal::User;
+use crate::rules::{FullJoin, InviteScope, ManagedPrivilege, ReadRestrictionScope, VisibleJoin};
 
 fn refusal(kind: RefusalKind, message: &str) -> Refusal {
     Refusal {
@@ -229,7 +229,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::reference::session::sample::{Stage, active, join, reserve, server, system, user, user_with};
+    use crate::session::sample::{Stage, active, join, reserve, server, system, user, user_with};
 
     /// What bob (2) meets: may he read, may he join?
     fn bob(stage: &Stage) -> (bool, bool) {

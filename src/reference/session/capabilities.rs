@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Refusal;
 use super::field::At;
-use crate::reference::rules::Rules;
+use crate::rules::Rules;
 
 macro_rules! capabilities {
     ($( $Name:ident = $text:literal: $meaning:literal, )+) => {

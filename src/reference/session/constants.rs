@@ -10,11 +10,11 @@ use super::properties::{Restriction, SYSTEM_FIELDS};
 use super::request::Bag;
 use super::version::{self, ContractVersion, TIMEOUTS};
 use super::{Access, Refusal, RefusalKind};
-use crate::reference::rules::{
+use crate::rules::{
     DefaultsOf, ForeignNames, ImpliedGameplay, InviteProtocols, LargeLimit, LateConstant, NeededToStart, Rules,
 };
-use crate::reference::session_ref::SessionRef;
-use crate::reference::template::Template;
+use crate::session_ref::SessionRef;
+use crate::template::Template;
 
 /// Who may see and join a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -1007,8 +1007,8 @@ fn read_ownership(value: &Value, at: &At<'_>, rules: &Rules) -> Result<Ownership
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::session::Session;
-    use crate::reference::session::sample::{Stage, active, server, user};
+    use crate::session::Session;
+    use crate::session::sample::{Stage, active, server, user};
 
     fn with_constants(system: &Value) -> Value {
         let mut body = active();

@@ -9,7 +9,7 @@ use super::Session;
 use super::capabilities::Capability;
 use super::constants::Migration;
 use super::member::Member;
-use crate::reference::rules::Rules;
+use crate::rules::Rules;
 
 /// What becomes of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

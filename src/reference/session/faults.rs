@@ -9,10 +9,10 @@ use super::sample::{
     Stage, acting, active, initialize, initialize_with, join, me_system, reserve, server, system, user, user_with,
 };
 use super::{ContractVersion, Grant, Session};
-use crate::reference::http::faults::SHOWN as OVER_HTTP;
-use crate::reference::principal::Principal;
-use crate::reference::realtime::tests::SHOWN as IN_REAL_TIME;
-use crate::reference::rules::{RuleKind, Rules};
+use crate::http::faults::SHOWN as OVER_HTTP;
+use crate::principal::Principal;
+use crate::realtime::tests::SHOWN as IN_REAL_TIME;
+use crate::rules::{RuleKind, Rules};
 
 /// What is decided before a session is asked: headers and queries.
 const AT_THE_EDGE: &[&str] = &["AUTH-008", "AUTH-014", "SES-MEMBER-013"];

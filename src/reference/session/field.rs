@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Refusal, RefusalKind};
-use crate::reference::rules::{EnumCase, Rules, XuidNumber};
+use crate::rules::{EnumCase, Rules, XuidNumber};
 
 /// A place in a request. It becomes a JSON pointer only in a message.
 #[derive(Clone, Copy, Debug)]

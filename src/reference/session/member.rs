@@ -14,8 +14,8 @@ use super::initialization::Failure;
 use super::merge::{self, same};
 use super::request::{Bag, MemberDelta};
 use super::{Access, Refusal, RefusalKind};
-use crate::reference::principal::User;
-use crate::reference::rules::{DeviceToken, InitializeText, MissingConnection, ReadyToActive, Rules};
+use crate::principal::User;
+use crate::rules::{DeviceToken, InitializeText, MissingConnection, ReadyToActive, Rules};
 
 /// What a member is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,7 +251,7 @@ impl Member {
     pub(super) fn accept(&mut self, user: &User, title_id: u32, now: Timestamp, rules: &Rules) {
         if self.status == Status::Reserved {
             self.become_status(Status::Inactive, now, rules);
-            if rules.accepted_join_time == crate::reference::rules::AcceptedJoinTime::Joined {
+            if rules.accepted_join_time == crate::rules::AcceptedJoinTime::Joined {
                 self.join_time = now;
             }
             self.title_id = title_id;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::reference::rules::{CustomMerge, NestedNull, Rules};
+use crate::rules::{CustomMerge, NestedNull, Rules};
 
 /// Merges `sent` into `stored` and says whether that changed anything.
 ///

@@ -47,11 +47,11 @@ pub use render::time_text;
 pub use timers::CONNECTION_GRACE;
 pub use version::{ContractVersion, UnsupportedContractVersion};
 
-use crate::reference::principal::{Principal, User};
-use crate::reference::rules::Rules;
-use crate::reference::session_ref::{SessionKey, SessionRef};
-use crate::reference::social::Social;
-use crate::reference::template::Template;
+use crate::principal::{Principal, User};
+use crate::rules::Rules;
+use crate::session_ref::{SessionKey, SessionRef};
+use crate::social::Social;
+use crate::template::Template;
 use constants::Constants;
 use initialization::Initialization;
 use member::Member;

@@ -10,7 +10,7 @@ use super::field::At;
 use super::merge;
 use super::request::Bag;
 use super::{Refusal, RefusalKind};
-use crate::reference::rules::Rules;
+use crate::rules::Rules;
 
 /// Who may join or read an open session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

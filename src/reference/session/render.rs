@@ -15,7 +15,7 @@ use super::member::{Member, Status, Subscription};
 use super::properties::{Restriction, SystemProperties};
 use super::version::ContractVersion;
 use super::{Access, Session, roles};
-use crate::reference::rules::Rules;
+use crate::rules::Rules;
 
 impl Session {
     /// The document for the caller and its contract version, as a value.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Refusal;
 use super::field::{At, decimal};
-use crate::reference::rules::{RoleTypesInRequest, Rules};
+use crate::rules::{RoleTypesInRequest, Rules};
 
 /// A bag of the document: `system` has a schema, `custom` belongs to the title.
 #[derive(Clone, Copy, Debug, Default)]

@@ -9,7 +9,7 @@ use super::constants::Constants;
 use super::field::At;
 use super::members::Members;
 use super::{Refusal, RefusalKind, RoleView};
-use crate::reference::rules::Rules;
+use crate::rules::Rules;
 
 /// The role types of a session, by name.
 pub(super) type RoleTypes = BTreeMap<String, RoleType>;

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Access, Connections, ContractVersion, Former, Grant, Outcome, Refusal, RefusalKind, Session};
-use crate::reference::principal::{Principal, PrincipalKind, User};
-use crate::reference::rules::Rules;
-use crate::reference::session_ref::{SessionKey, SessionRef};
-use crate::reference::social::Social;
-use crate::reference::template::Template;
+use crate::principal::{Principal, PrincipalKind, User};
+use crate::rules::Rules;
+use crate::session_ref::{SessionKey, SessionRef};
+use crate::social::Social;
+use crate::template::Template;
 
 /// Real-time connections as a test wants them: owner, and when it was lost. The highest of all GUIDs has no room.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use super::field::At;
 use super::merge::{self, same};
 use super::properties::read_matchmaking_result;
 use super::request::Bag;
-use crate::reference::rules::Rules;
+use crate::rules::Rules;
 
 /// The servers of a session, in the order in which they came.
 pub(super) type Servers = Vec<(String, Arc<Server>)>;

@@ -17,8 +17,8 @@ use super::roles::{self, RoleTypes};
 use super::servers::{self, Servers};
 use super::version::ContractVersion;
 use super::{Refusal, Session};
-use crate::reference::rules::Rules;
-use crate::reference::session_ref::SessionRef;
+use crate::rules::Rules;
+use crate::session_ref::SessionRef;
 
 const STATUS: &[(&str, Status)] = &[
     ("reserved", Status::Reserved),

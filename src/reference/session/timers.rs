@@ -9,7 +9,7 @@ use super::departure::{self, Fate};
 use super::initialization::{self, News};
 use super::member::{Member, Status};
 use super::{Connections, Outcome, Session};
-use crate::reference::rules::{ReadyExpiry, ReservationExpiry, Rules};
+use crate::rules::{ReadyExpiry, ReservationExpiry, Rules};
 
 /// How long a lost connection goes unnoticed (LIVE-021).
 pub const CONNECTION_GRACE: SignedDuration = SignedDuration::from_secs(30);
@@ -146,7 +146,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::reference::session::sample::{Stage, active, join, me_system, reserve, user};
+    use crate::session::sample::{Stage, active, join, me_system, reserve, user};
 
     #[test]
     fn a_reservation_that_nobody_takes_is_removed_after_its_timeout() {

@@ -199,7 +199,7 @@ pub(super) fn downgrade(system: &Map<String, Value>) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::session::RefusalKind;
+    use crate::session::RefusalKind;
 
     fn map(value: Value) -> Map<String, Value> {
         match value {

@@ -19,12 +19,12 @@ use super::request::{Bag, Me, MemberDelta, Own, Request, Whom};
 use super::roles;
 use super::servers;
 use super::{Access, Former, Outcome, Refusal, RefusalKind, Session, constants::Timeout};
-use crate::reference::principal::User;
-use crate::reference::rules::{
+use crate::principal::User;
+use crate::rules::{
     CreatorWithoutMe, MemberRemoval, NoChange, Rules, ServerReservations, StrangerWithoutMe, UnmatchedHost,
 };
-use crate::reference::session_ref::SessionRef;
-use crate::reference::template::Template;
+use crate::session_ref::SessionRef;
+use crate::template::Template;
 
 fn refusal(kind: RefusalKind, message: &str) -> Refusal {
     Refusal {

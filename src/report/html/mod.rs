@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::Standing;
-use super::curl::Asked;
-use super::document::{Case, Clause, Document, Finding, Message, Said, Summary};
 use crate::replay::verdict::Verdict;
+use crate::report::Standing;
+use crate::report::curl::Asked;
+use crate::report::document::{Case, Clause, Document, Finding, Message, Said, Summary};
 
 /// Nothing is loaded from anywhere, whatever a target answered.
 pub(super) const POLICY: &str =

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Catch, Proof, Proven, Verdicted};
 use crate::report::html::{POLICY, clean};
+use crate::report::proof::{Catch, Proof, Proven, Verdicted};
 
 /// Renders a proof as a page.
 pub fn render(proof: &Proof) -> String {

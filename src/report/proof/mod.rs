@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::contract::Suite;
+use crate::contract::case::{Expectation, Step};
+use crate::contract::clause::{Level, Weight};
+use crate::contract::signature::{Signature, Signatures};
 use crate::replay::verdict::{Outcome, Verdict};
-use crate::suite::Suite;
-use crate::suite::case::{Expectation, Step};
-use crate::suite::clause::{Level, Weight};
-use crate::suite::signature::{Signature, Signatures};
 
-use super::diagnosis::sign_of;
+use crate::report::diagnosis::sign_of;
 
 /// The version of the shape of the report.
 pub const SHAPE: u32 = 1;

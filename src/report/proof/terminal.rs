@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Proof, Proven, Verdicted};
-use crate::suite::signature::{self, Signatures};
+use crate::contract::signature::{self, Signatures};
+use crate::report::proof::{Proof, Proven, Verdicted};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::speakers::Cast;
-use super::{address, json, referred, session_of};
 use crate::traffic::Passed;
+use crate::traffic::draft::speakers::Cast;
+use crate::traffic::draft::{address, json, referred, session_of};
 
 /// The conversations of a capture, each as the places of its entries, in the order of their first one.
 pub(super) fn split(passed: &[Passed], cast: &Cast) -> Vec<Vec<usize>> {

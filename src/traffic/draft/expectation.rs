@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::names::{Names, Place};
-use super::referred;
-use crate::suite::schemas::{Schemas, VolatileKind};
+use crate::contract::schemas::{Schemas, VolatileKind};
+use crate::traffic::draft::names::{Names, Place};
+use crate::traffic::draft::referred;
 
 /// The part of an answer that is the same in every run, with variables; as a matcher.
 pub(super) fn stable(
@@ -50,7 +50,8 @@ impl Sieve<'_> {
         }
         match value {
             Value::String(text) if self.opaque.contains(pointer.as_str()) => {
-                let is_named = self.names.has(text, self.at) || super::names::guids(text).next().is_some();
+                let is_named =
+                    self.names.has(text, self.at) || crate::traffic::draft::names::guids(text).next().is_some();
                 is_named
                     .then(|| self.names.settled(text, self.at))
                     .flatten()

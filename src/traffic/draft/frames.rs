@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::names::{Names, Place};
 use crate::traffic::Message;
+use crate::traffic::draft::names::{Names, Place};
 
 /// A message in which order it was seen, as JSON where it is some.
 pub(super) fn read(message: &Message) -> Option<Value> {

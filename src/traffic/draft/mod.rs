@@ -13,10 +13,10 @@ mod suggestions;
 
 use serde_json::Value;
 
-use super::Passed;
-use super::redaction::Redaction;
-use crate::suite::Suite;
+use crate::contract::Suite;
 use crate::target::Target;
+use crate::traffic::Passed;
+use crate::traffic::redaction::Redaction;
 
 /// A draft of a case.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ fn hide(passed: &mut [Passed]) {
         }
         one.response.body = redaction.body(&one.response.body).into();
         let hide = |headers: &mut Vec<(String, String)>| {
-            headers.retain(|(name, _)| !super::redaction::is_secret_name(name));
+            headers.retain(|(name, _)| !crate::traffic::redaction::is_secret_name(name));
             for (_, value) in headers {
                 *value = redaction.text(value);
             }

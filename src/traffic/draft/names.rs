@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use crate::suite::variable::{Piece, pieces};
+use crate::contract::case::variable::{Piece, pieces};
 
 /// What is found inside texts: GUIDs, and numbers long enough to be somebody's.
 static TOKENS: LazyLock<Option<Regex>> =
@@ -300,11 +300,14 @@ mod tests {
     fn braces_of_the_capture_stay_braces() {
         for text in ["{who}", "{{who}}", "a {b} c {", "{1}"] {
             let none = |_: &str| None;
-            let scope = crate::suite::variable::Scope {
+            let scope = crate::contract::case::variable::Scope {
                 value: &none,
                 is_last: true,
             };
-            assert_eq!(crate::suite::variable::substitute_text(&escape(text), scope), text);
+            assert_eq!(
+                crate::contract::case::variable::substitute_text(&escape(text), scope),
+                text
+            );
         }
     }
 

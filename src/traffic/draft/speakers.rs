@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use super::{address, json, session_of};
-use crate::suite::Suite;
-use crate::suite::world::{Identity, World};
+use crate::contract::Suite;
+use crate::contract::world::{Identity, World};
 use crate::target::Target;
 use crate::traffic::Passed;
+use crate::traffic::draft::{address, json, session_of};
 
 /// The cast of a capture.
 #[derive(Debug, Default)]
@@ -145,7 +145,7 @@ impl Cast {
     /// Sockets that were let in though the capture shows no token: they are whose sessions name their connection, or of
     /// whoever speaks at all.
     fn adopt_sockets(&mut self, passed: &[Passed]) {
-        let is_known = |speaker: &&String| !crate::suite::world::ANONYMOUS.contains(&speaker.as_str());
+        let is_known = |speaker: &&String| !crate::contract::world::ANONYMOUS.contains(&speaker.as_str());
         for (place, one) in passed.iter().enumerate() {
             if !one.is_socket() || one.header("authorization").is_some() {
                 continue;
@@ -186,7 +186,7 @@ impl Cast {
         for one in passed {
             let bodies = [one.request.body.as_deref().and_then(json), json(&one.response.body)];
             for body in bodies.iter().flatten() {
-                super::strings(body, "", &mut |key, text| {
+                crate::traffic::draft::strings(body, "", &mut |key, text| {
                     if !key.to_ascii_lowercase().contains("xuid") || !is_xuid(text) || self.xuids.contains_key(text) {
                         return;
                     }
@@ -291,7 +291,7 @@ fn members(document: &Value) -> Vec<(&str, bool, &Value)> {
 fn clues<'p>(passed: &'p [Passed], tokens: &[&'p str]) -> HashMap<&'p str, Clues> {
     let mut clues: HashMap<&str, Clues> = tokens.iter().map(|token| (*token, Clues::default())).collect();
     // Who was in each session when it was last seen.
-    let mut there: HashMap<super::Address, BTreeSet<String>> = HashMap::new();
+    let mut there: HashMap<crate::traffic::draft::Address, BTreeSet<String>> = HashMap::new();
     for one in passed {
         let Some(clue) = one.header("authorization").and_then(|token| clues.get_mut(token)) else {
             continue;

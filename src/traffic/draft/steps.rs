@@ -6,15 +6,15 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::names::{Names, Place, guids, is_guid};
-use super::speakers::Cast;
-use super::suggestions::{self, SOCKET, Suggestions};
-use super::{Address, address, expectation, frames, json as parse, referred, session_of, strings};
-use crate::suite::Suite;
-use crate::suite::document::Document;
-use crate::suite::schemas::{Body, Operation, VolatileKind};
+use crate::contract::Suite;
+use crate::contract::json::document::Document;
+use crate::contract::schemas::{Body, Operation, VolatileKind};
 use crate::target::Target;
 use crate::traffic::Passed;
+use crate::traffic::draft::names::{Names, Place, guids, is_guid};
+use crate::traffic::draft::speakers::Cast;
+use crate::traffic::draft::suggestions::{self, SOCKET, Suggestions};
+use crate::traffic::draft::{Address, address, expectation, frames, json as parse, referred, session_of, strings};
 
 /// Stands for a clause where none is plain; `check` does not know it, and says so.
 const NO_CLAUSE: &str = "TODO-001";
@@ -233,7 +233,7 @@ impl<'a> Writer<'a> {
             let (Some(one), speaker) = (self.entry(index), self.speaker(index)) else {
                 continue;
             };
-            if crate::suite::world::ANONYMOUS.contains(&speaker) {
+            if crate::contract::world::ANONYMOUS.contains(&speaker) {
                 continue;
             }
             for body in [one.request.body.as_deref().and_then(parse), parse(&one.response.body)]
@@ -923,7 +923,7 @@ impl<'a> Writer<'a> {
             let packed = base64::engine::general_purpose::STANDARD.encode(body);
             return ("base64", packed.into());
         };
-        match crate::suite::json::parse("", text) {
+        match crate::contract::json::parse("", text) {
             Ok(value) if is_same(text, &value) => ("body", self.names.json(&value, at)),
             _ => ("text", self.names.text(text, at).into()),
         }
@@ -940,7 +940,7 @@ impl<'a> Writer<'a> {
             let broken = judged
                 .violations
                 .iter()
-                .find(|violation| violation.severity > crate::suite::schemas::Severity::Remark);
+                .find(|violation| violation.severity > crate::contract::schemas::Severity::Remark);
             if let Some(violation) = broken {
                 let place = if violation.pointer.is_empty() {
                     "the body"
@@ -1116,7 +1116,7 @@ impl<'a> Writer<'a> {
         if !owners.is_empty() {
             case.insert("exclusive".to_owned(), json!(owners));
         }
-        let known = |speaker: &&str| !crate::suite::world::ANONYMOUS.contains(speaker);
+        let known = |speaker: &&str| !crate::contract::world::ANONYMOUS.contains(speaker);
         if let Some(observer) = speakers.iter().copied().find(known)
             && speakers.first() != Some(&observer)
         {

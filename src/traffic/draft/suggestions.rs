@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::suite::Suite;
-use crate::suite::case::{Action, Step};
-use crate::suite::schemas::Operation;
-use crate::suite::variable::{Scope, substitute_text};
+use crate::contract::Suite;
+use crate::contract::case::variable::{Scope, substitute_text};
+use crate::contract::case::{Action, Step};
+use crate::contract::schemas::Operation;
 
 /// What steps of an operation are likely to be about.
 #[derive(Debug)]

@@ -16,9 +16,9 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use serde_path_to_error::{Segment, Track};
 use thiserror::Error;
 
-use crate::replay::client::{WireRequest, WireResponse};
-use crate::suite::schemas::Schemas;
+use crate::contract::schemas::Schemas;
 use crate::traffic::{Message, Passed, coding, contract_path, header};
+use crate::wire::client::{WireRequest, WireResponse};
 
 /// The longest body that is kept, in bytes, after it was decompressed.
 pub const LONGEST: usize = 16 << 20;

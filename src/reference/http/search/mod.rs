@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 
 use super::handles::Include;
 use super::{Call, answer};
-use crate::reference::failure::Failure;
-use crate::reference::handle::Handle;
-use crate::reference::rules::{EmptyFilter, Rules};
-use crate::reference::search::{Filter, Order, Query, RoleFacts, SearchHandle, SessionFacts, Sessions};
-use crate::reference::session::{Capability, Grant, Session, Visibility};
-use crate::reference::session_ref::SessionKey;
-use crate::reference::template::Template;
+use crate::failure::Failure;
+use crate::handle::Handle;
+use crate::rules::{EmptyFilter, Rules};
+use crate::search::{Filter, Order, Query, RoleFacts, SearchHandle, SessionFacts, Sessions};
+use crate::session::{Capability, Grant, Session, Visibility};
+use crate::session_ref::SessionKey;
+use crate::template::Template;
 
 impl Call<'_> {
     /// Makes the session of a search handle one that is found. What is not there yet is judged by its template

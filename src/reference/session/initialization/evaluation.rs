@@ -11,7 +11,7 @@ use super::super::Session;
 use super::super::constants::{HostMetric, HostRequirements, MemberInitialization, Thresholds};
 use super::super::member::Member;
 use super::{Failure, change_members, passing};
-use crate::reference::rules::Rules;
+use crate::rules::Rules;
 
 /// Whether the member has uploaded what there is to measure; an empty object says that nothing could be (INIT-043).
 pub(super) fn has_measured(session: &Session, member: &Member, rules: &Rules) -> bool {

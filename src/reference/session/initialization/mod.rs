@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::constants::MemberInitialization;
 use super::member::{Member, Status};
 use super::{Refusal, RefusalKind, Session};
-use crate::reference::rules::{Joined, Rules};
+use crate::rules::{Joined, Rules};
 
 /// Where initialization stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,537 @@
+//! Matchers: JSON that says what JSON is expected, see `cases/README.md`.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use regex::Regex;
+use serde_json::{Map, Number, Value, json};
+
+use crate::contract::json::document::{Tree, equal};
+use crate::contract::json::unescape;
+
+/// What a case expects of a value, which may be absent.
+///
+/// What it says is worked out when it is first asked, and kept: the matchers of invariants are asked of every answer.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    said: Value,
+    rule: OnceLock<Rule>,
+}
+
+impl Matcher {
+    /// A matcher of these words, which may hold variables: they count as they are.
+    pub fn new(said: Value) -> Self {
+        Self {
+            said,
+            rule: OnceLock::new(),
+        }
+    }
+
+    /// What it says, as it was written.
+    pub fn said(&self) -> &Value {
+        &self.said
+    }
+
+    /// Whether a value, which may be absent, is what it says.
+    pub fn fits<'a>(&self, actual: Option<impl Tree<'a>>) -> bool {
+        self.rule.get_or_init(|| Rule::new(&self.said)).fits(actual)
+    }
+}
+
+/// What a matcher means.
+#[derive(Clone, Debug)]
+enum Rule {
+    Equals(Value),
+    /// These members, and any others.
+    Members(Vec<(String, Self)>),
+    /// These elements and no others, in this order.
+    Elements(Vec<Self>),
+    /// Whether there is a value.
+    IsPresent(bool),
+    Not(Box<Self>),
+    AnyOf(Vec<Self>),
+    AllOf(Vec<Self>),
+    Type(Type),
+    /// `None` is no regular expression.
+    Matches(Option<Regex>),
+    /// In lower case.
+    IgnoreCase(Option<String>),
+    Contains(Box<Self>),
+    Lacks(Box<Self>),
+    Every(Box<Self>),
+    Unordered(Vec<Self>),
+    Count(Box<Self>),
+    Keys(Vec<Self>),
+    Limit(Limit, Option<f64>),
+    Instant(Instant),
+    /// No rule that is known.
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Type {
+    Integer,
+    Number,
+    String,
+    Boolean,
+    Array,
+    Object,
+    Null,
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    Above,
+    Below,
+    AtLeast,
+    AtMost,
+}
+
+/// The rule that a matcher is, if it is one: its name, and what it says.
+pub fn rule(map: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let (key, argument) = map.iter().next().filter(|_| map.len() == 1)?;
+    key.starts_with('$').then_some((key.as_str(), argument))
+}
+
+/// The matchers that a rule takes as a list.
+pub fn list(argument: &Value) -> &[Value] {
+    argument.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A matcher of what all of these fit, that asks once what several of them say.
+pub(crate) fn all(said: impl IntoIterator<Item = Value>) -> Value {
+    let mut joined: Vec<Value> = Vec::new();
+    for one in said.into_iter().flat_map(parts) {
+        if !joined.iter_mut().any(|known| merge(known, &one)) {
+            joined.push(one);
+        }
+    }
+    match <[Value; 1]>::try_from(joined) {
+        Ok([one]) => one,
+        Err(joined) => json!({ "$allOf": joined }),
+    }
+}
+
+/// A matcher of the whole, for what stands at a JSON Pointer; it fits only where objects lead there. `None` if the name of a
+/// member would be taken for that of a rule.
+pub(crate) fn at(pointer: &str, said: Value) -> Option<Value> {
+    let Some((outer, token)) = pointer.rsplit_once('/') else {
+        return pointer.is_empty().then_some(said);
+    };
+    let key = unescape(token);
+    let member = |key| Value::Object(Map::from_iter([(key, said)]));
+    (!key.starts_with('$')).then(|| at(outer, member(key.into_owned())))?
+}
+
+/// What a matcher says, one after the other.
+fn parts(said: Value) -> Vec<Value> {
+    match said {
+        Value::Object(mut map) if map.len() == 1 => match map.shift_remove("$allOf") {
+            Some(Value::Array(parts)) => parts,
+            Some(other) => vec![json!({ "$allOf": other })],
+            None => vec![Value::Object(map)],
+        },
+        said => vec![said],
+    }
+}
+
+/// Makes a matcher say what another says too, unless that takes a list.
+fn merge(left: &mut Value, right: &Value) -> bool {
+    if left == right {
+        return true;
+    }
+    let (Value::Object(left), Value::Object(right)) = (left, right) else {
+        return false;
+    };
+    match (rule(left), rule(right)) {
+        (None, None) | (Some(("$every", _)), Some(("$every", _))) => {}
+        // Any time will do, if only this one does.
+        (Some(("$instant", _)), Some(("$instant", Value::Bool(true)))) => return true,
+        (Some(("$instant", Value::Bool(true))), Some(("$instant", _))) => {
+            left.clone_from(right);
+            return true;
+        }
+        _ => return false,
+    }
+    for (key, said) in right {
+        match left.get_mut(key) {
+            Some(known) => *known = all([known.take(), said.clone()]),
+            None => _ = left.insert(key.clone(), said.clone()),
+        }
+    }
+    true
+}
+
+impl Rule {
+    fn new(matcher: &Value) -> Self {
+        match matcher {
+            Value::Object(map) => match rule(map) {
+                Some((name, argument)) => Self::of(name, argument),
+                None => Self::Members(
+                    map.iter()
+                        .map(|(key, member)| (key.clone(), Self::new(member)))
+                        .collect(),
+                ),
+            },
+            Value::Array(elements) => Self::Elements(elements.iter().map(Self::new).collect()),
+            _ => Self::Equals(matcher.clone()),
+        }
+    }
+
+    fn of(name: &str, argument: &Value) -> Self {
+        let inner = || Box::new(Self::new(argument));
+        let inners = || list(argument).iter().map(Self::new).collect();
+        let is_so = argument != &Value::Bool(false);
+        match name {
+            "$absent" => Self::IsPresent(!is_so),
+            "$present" => Self::IsPresent(is_so),
+            "$equals" => Self::Equals(argument.clone()),
+            "$not" => Self::Not(inner()),
+            "$anyOf" => Self::AnyOf(inners()),
+            "$allOf" => Self::AllOf(inners()),
+            "$type" => Self::Type(Type::named(argument.as_str().unwrap_or_default())),
+            "$matches" => Self::Matches(regex(argument.as_str().unwrap_or_default())),
+            "$ignoreCase" => Self::IgnoreCase(argument.as_str().map(str::to_lowercase)),
+            "$contains" => Self::Contains(inner()),
+            "$lacks" => Self::Lacks(inner()),
+            "$every" => Self::Every(inner()),
+            "$unordered" => Self::Unordered(inners()),
+            "$count" => Self::Count(inner()),
+            "$keys" => Self::Keys(inners()),
+            "$above" => Self::Limit(Limit::Above, argument.as_f64()),
+            "$below" => Self::Limit(Limit::Below, argument.as_f64()),
+            "$atLeast" => Self::Limit(Limit::AtLeast, argument.as_f64()),
+            "$atMost" => Self::Limit(Limit::AtMost, argument.as_f64()),
+            "$instant" => Self::Instant(Instant::new(argument)),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn fits<'a, T: Tree<'a>>(&self, actual: Option<T>) -> bool {
+        match self {
+            Self::IsPresent(is_present) => return actual.is_some() == *is_present,
+            Self::Not(rule) => return !rule.fits(actual),
+            Self::AnyOf(rules) => return rules.iter().any(|rule| rule.fits(actual)),
+            Self::AllOf(rules) => return rules.iter().all(|rule| rule.fits(actual)),
+            _ => {}
+        }
+        actual.is_some_and(|actual| self.fits_value(actual))
+    }
+
+    fn fits_value<'a, T: Tree<'a>>(&self, actual: T) -> bool {
+        match self {
+            Self::IsPresent(_) | Self::Not(_) | Self::AnyOf(_) | Self::AllOf(_) => self.fits(Some(actual)),
+            Self::Equals(expected) => equal(expected, actual),
+            Self::Members(members) => {
+                actual.members().is_some() && members.iter().all(|(key, rule)| rule.fits(actual.member(key)))
+            }
+            Self::Elements(rules) => actual.elements().is_some_and(|mut array| {
+                actual.count() == Some(rules.len())
+                    && rules.iter().zip(&mut array).all(|(rule, value)| rule.fits_value(value))
+            }),
+            Self::Type(kind) => kind.is_of(actual),
+            Self::Matches(regex) => regex
+                .as_ref()
+                .zip(actual.text())
+                .is_some_and(|(regex, text)| regex.is_match(text)),
+            Self::IgnoreCase(expected) => actual
+                .text()
+                .zip(expected.as_ref())
+                .is_some_and(|(text, expected)| text.to_lowercase() == *expected),
+            Self::Contains(rule) => actual
+                .elements()
+                .is_some_and(|mut array| array.any(|value| rule.fits_value(value))),
+            Self::Lacks(rule) => actual
+                .elements()
+                .is_some_and(|mut array| !array.any(|value| rule.fits_value(value))),
+            Self::Every(rule) => match (actual.elements(), actual.members()) {
+                (Some(mut array), _) => array.all(|value| rule.fits_value(value)),
+                (_, Some(mut members)) => members.all(|(_, value)| rule.fits_value(value)),
+                _ => false,
+            },
+            Self::Unordered(rules) => actual
+                .elements()
+                .is_some_and(|array| is_permutation(rules, &array.collect::<Vec<_>>())),
+            Self::Count(rule) => actual.count().is_some_and(|count| rule.fits_value(&Value::from(count))),
+            Self::Keys(rules) => actual.members().is_some_and(|members| {
+                let keys: Vec<Value> = members.map(|(key, _)| Value::from(key)).collect();
+                is_permutation(rules, &keys.iter().collect::<Vec<_>>())
+            }),
+            Self::Limit(kind, limit) => {
+                actual
+                    .number()
+                    .and_then(Number::as_f64)
+                    .zip(*limit)
+                    .is_some_and(|(actual, limit)| match kind {
+                        Limit::Above => actual > limit,
+                        Limit::Below => actual < limit,
+                        Limit::AtLeast => actual >= limit,
+                        Limit::AtMost => actual <= limit,
+                    })
+            }
+            Self::Instant(instant) => actual.text().is_some_and(|text| instant.is(text)),
+            Self::Unknown => false,
+        }
+    }
+}
+
+impl Type {
+    fn named(name: &str) -> Self {
+        match name {
+            "integer" => Self::Integer,
+            "number" => Self::Number,
+            "string" => Self::String,
+            "boolean" => Self::Boolean,
+            "array" => Self::Array,
+            "object" => Self::Object,
+            "null" => Self::Null,
+            _ => Self::Unknown,
+        }
+    }
+
+    fn is_of<'a>(self, value: impl Tree<'a>) -> bool {
+        let is_integer = |number: &Number| {
+            number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
+        };
+        match self {
+            Self::Integer => value.number().is_some_and(is_integer),
+            Self::Number => value.number().is_some(),
+            Self::String => value.text().is_some(),
+            Self::Boolean => value.boolean().is_some(),
+            Self::Array => value.elements().is_some(),
+            Self::Object => value.members().is_some(),
+            Self::Null => value.is_null(),
+            Self::Unknown => false,
+        }
+    }
+}
+
+/// A regular expression, compiled once a thread: the cases say the same few again and again. `None` if it is none.
+pub(crate) fn regex(pattern: &str) -> Option<Regex> {
+    thread_local! {
+        static COMPILED: RefCell<HashMap<String, Option<Regex>>> = RefCell::default();
+    }
+    COMPILED.with_borrow_mut(|compiled| {
+        if !compiled.contains_key(pattern) {
+            compiled.insert(pattern.to_owned(), Regex::new(pattern).ok());
+        }
+        compiled.get(pattern)?.clone()
+    })
+}
+
+/// Whether each rule can be given a value of its own.
+fn is_permutation<'a, T: Tree<'a>>(rules: &[Rule], values: &[T]) -> bool {
+    fn place<'a, T: Tree<'a>>(rules: &[Rule], values: &[T], used: &mut [bool]) -> bool {
+        let Some((first, rest)) = rules.split_first() else {
+            return true;
+        };
+        for (index, value) in values.iter().enumerate() {
+            if used.get(index) == Some(&false) && first.fits_value(*value) {
+                set(used, index, true);
+                if place(rest, values, used) {
+                    return true;
+                }
+                set(used, index, false);
+            }
+        }
+        false
+    }
+    fn set(used: &mut [bool], index: usize, value: bool) {
+        if let Some(slot) = used.get_mut(index) {
+            *slot = value;
+        }
+    }
+    rules.len() == values.len() && place(rules, values, &mut vec![false; values.len()])
+}
+
+/// Reads a time: ISO 8601 in UTC, or an HTTP date.
+pub fn parse_instant(text: &str) -> Option<Timestamp> {
+    if text.ends_with('Z') && text.contains('T') {
+        return text.parse().ok();
+    }
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+/// How far apart two times of one event may be, in ms, when a matcher does not say.
+const TOLERANCE: i64 = 2_000;
+
+/// What is expected of a time; all in ms since 1970.
+#[derive(Clone, Debug, Default)]
+struct Instant {
+    /// From when to when, both included.
+    between: Vec<(i64, i64)>,
+    /// A limit is no time, so that none fits.
+    is_broken: bool,
+    /// How many digits the fraction of a second has; the rest is spelt in full then, in UTC.
+    digits: Option<usize>,
+}
+
+impl Instant {
+    fn new(argument: &Value) -> Self {
+        let mut instant = Self::default();
+        let number = |key: &str| argument.get(key).and_then(Value::as_i64);
+        let tolerance = number("tolerance").unwrap_or(TOLERANCE);
+        let mut limit = |key: &str, around: &dyn Fn(i64) -> (i64, i64)| {
+            let Some(said) = argument.get(key) else { return };
+            match said.as_str().and_then(parse_instant) {
+                Some(time) => instant.between.push(around(time.as_millisecond())),
+                None => instant.is_broken = true,
+            }
+        };
+        limit("from", &|from| {
+            let expected = from.saturating_add(number("plus").unwrap_or_default());
+            (expected.saturating_sub(tolerance), expected.saturating_add(tolerance))
+        });
+        instant.digits = number("digits").and_then(|digits| digits.try_into().ok());
+        limit("notBefore", &|from| (from, i64::MAX));
+        limit("notAfter", &|to| (i64::MIN, to));
+        instant
+    }
+
+    fn is(&self, text: &str) -> bool {
+        let time = parse_instant(text).map(Timestamp::as_millisecond);
+        let is_between = |time| self.between.iter().all(|(from, to)| (*from..=*to).contains(&time));
+        !self.is_broken && self.digits.is_none_or(|digits| is_spelt(text, digits)) && time.is_some_and(is_between)
+    }
+}
+
+/// Whether a time in UTC has each part in full, down to so many digits of the second's fraction.
+fn is_spelt(text: &str, digits: usize) -> bool {
+    const SECONDS: &[u8] = b"0000-00-00T00:00:00.";
+    let Some(text) = text.strip_suffix('Z').map(str::as_bytes) else {
+        return false;
+    };
+    let expected = SECONDS.iter().chain(std::iter::repeat(&b'0'));
+    let is_right = |(found, expected): (&u8, &u8)| match expected {
+        b'0' => found.is_ascii_digit(),
+        _ => found == expected,
+    };
+    text.len() == SECONDS.len() + digits && text.iter().zip(expected).all(is_right)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn rules_hold_and_fail() {
+        let value = json!({"a": [3, 1], "s": "Ab", "t": "2026-01-01T00:00:30.0000000Z", "f": false});
+        let holds = |matcher: Value| Matcher::new(matcher).fits(Some(&value));
+        assert!(holds(
+            json!({"x": {"$absent": true}, "a": {"$unordered": [1, 3]}, "s": {"$ignoreCase": "aB"}})
+        ));
+        assert!(holds(json!({"a": {"$contains": {"$above": 2}}})) && !holds(json!({"a": {"$contains": 2}})));
+        assert!(holds(json!({"a": {"$lacks": 2}})) && !holds(json!({"a": {"$lacks": 3}})));
+        assert!(holds(json!({"a": {"$count": 2}})) && !holds(json!({"a": {"$count": 3}})));
+        assert!(holds(json!({"a": {"$every": {"$type": "integer"}}})) && !holds(json!({"a": {"$every": 1}})));
+        assert!(holds(json!({"$keys": ["a", "s", "t", "f"]})) && !holds(json!({"$keys": ["a"]})));
+        assert!(holds(json!({"f": {"$anyOf": [false, {"$absent": true}]}})) && !holds(json!({"f": {"$not": false}})));
+        assert!(holds(json!({"x": {"$not": 1}})) && !holds(json!({"x": {"$type": "null"}})));
+        assert!(holds(json!({"f": {"$present": true}})) && !holds(json!({"f": {"$present": false}})));
+        assert!(holds(
+            json!({"t": {"$instant": {"from": "2026-01-01T00:00:00Z", "plus": 30000, "tolerance": 0}}})
+        ));
+        assert!(!holds(
+            json!({"t": {"$instant": {"notBefore": "2026-01-01T00:01:00Z"}}})
+        ));
+        assert!(!holds(json!({"t": {"$instant": {"notAfter": "no time"}}})));
+        assert!(holds(json!({"t": {"$instant": true}})) && !holds(json!({"s": {"$instant": true}})));
+        assert!(holds(json!({"s": {"$matches": "^A"}})) && !holds(json!({"s": {"$matches": "^B"}})));
+    }
+
+    #[test]
+    fn what_several_matchers_say_of_one_place_is_said_once() {
+        let joined = all([
+            json!({"a": {"b": 1}, "c": {"$every": {"d": 1}}}),
+            json!({"$allOf": [{"a": {"b": 1, "e": 2}}, {"$present": true}]}),
+            json!({"c": {"$every": {"f": 2}}}),
+        ]);
+        let expected = json!({"$allOf": [
+            {"a": {"b": 1, "e": 2}, "c": {"$every": {"d": 1, "f": 2}}},
+            {"$present": true},
+        ]});
+        assert_eq!(joined, expected);
+        let (any, other) = (json!({"$instant": true}), json!({"$instant": {"digits": 7}}));
+        assert_eq!(all([any.clone(), other.clone()]), other);
+        assert_eq!(all([other.clone(), any]), other);
+    }
+
+    /// Matchers that speak of few enough places to meet.
+    fn matchers() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            values(),
+            Just(json!({"$absent": true})),
+            Just(json!({"$present": true})),
+            Just(json!({"$type": "integer"})),
+            Just(json!({"$type": "object"})),
+        ];
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            let members = btree_map("[ab]", inner.clone(), 0..3);
+            prop_oneof![
+                members.prop_map(|members| json!(members)),
+                inner.clone().prop_map(|said| json!({ "$every": said })),
+                inner.clone().prop_map(|said| json!({ "$not": said })),
+                vec(inner.clone(), 0..3).prop_map(|said| json!({ "$anyOf": said })),
+                vec(inner, 0..3).prop_map(|said| json!({ "$allOf": said })),
+            ]
+        })
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![Just(json!(1)), Just(json!(2)), Just(json!("a"))];
+        leaf.prop_recursive(3, 8, 3, |inner| {
+            prop_oneof![
+                btree_map("[ab]", inner.clone(), 0..3).prop_map(|members| json!(members)),
+                vec(inner, 0..3).prop_map(|elements| json!(elements)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn joined_matchers_fit_what_each_of_them_fits(said in vec(matchers(), 1..4), value in option::of(values())) {
+            let each = said.iter().all(|said| Matcher::new(said.clone()).fits(value.as_ref()));
+            prop_assert_eq!(Matcher::new(all(said)).fits(value.as_ref()), each);
+        }
+
+        #[test]
+        fn what_a_matcher_of_the_whole_fits_is_right_in_its_place(
+            said in matchers(),
+            pointer in "(/[ab0]){0,2}",
+            value in values(),
+        ) {
+            let whole = Matcher::new(at(&pointer, said.clone()).unwrap());
+            let is_right = Matcher::new(said).fits((&value).at(&pointer));
+            prop_assert!(is_right || !whole.fits(Some(&value)));
+        }
+    }
+
+    #[test]
+    fn a_time_has_as_many_digits_as_asked_for() {
+        let instant = Instant::new(&json!({ "digits": 7 }));
+        assert!(instant.is("2026-01-01T00:00:30.0000000Z"));
+        for other in [
+            "2026-01-01T00:00:30.000000Z",
+            "2026-01-01T00:00:30.00000000Z",
+            "2026-01-01T00:00:30Z",
+            "2026-01-01 00:00:30.0000000Z",
+            "2026-01-01T00:00:30.0000000+00:00",
+            "2026-13-01T00:00:30.0000000Z",
+            "Thu, 01 Jan 2026 00:00:30 GMT",
+        ] {
+            assert!(!instant.is(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_http_date_is_an_instant() {
+        assert!(parse_instant("Thu, 01 Jan 2026 00:00:30 GMT").is_some());
+    }
+}

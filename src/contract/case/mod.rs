@@ -1,0 +1,1097 @@
+//! A case: a conversation that tests one or a few clauses, read from its file.
+
+pub mod matcher;
+pub mod strength;
+pub mod variable;
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::contract::files::Text;
+use crate::contract::json::{Fields, Item, Report, escape};
+use matcher::Matcher;
+use variable::{Scope, resolve};
+
+/// A case file, with its variants.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Its path under `cases/`, without `.json`.
+    pub id: String,
+    /// What is true of a service that passes.
+    pub title: String,
+    /// The clauses it tests, where a row does not say otherwise.
+    pub clauses: Vec<String>,
+    /// Features that a target may lack.
+    pub needs: Vec<String>,
+    /// One for each row and contract version.
+    pub variants: Vec<Variant>,
+    origin: Origin,
+}
+
+/// Where a case's conversations are read from.
+///
+/// They are by far the greater part of a suite, and few are needed at a time: nobody keeps them but who uses them, until
+/// it shows that they are wanted again and again.
+#[derive(Clone, Debug)]
+struct Origin {
+    text: Text,
+    scripts: Arc<Mutex<Reread>>,
+}
+
+/// Conversations that were read before.
+#[derive(Debug, Default)]
+struct Reread {
+    /// Whoever uses them has them.
+    used: Weak<Vec<Script>>,
+    kept: Option<Arc<Vec<Script>>>,
+    times: u8,
+}
+
+/// Conversations that are read so often are kept: a run reads most of them once, a proof hundreds of times.
+const OFTEN: u8 = 3;
+
+/// The conversations of a case, one for each row of its table.
+#[derive(Clone, Debug)]
+pub struct Scripts(Arc<Vec<Script>>);
+
+impl Scripts {
+    /// What is said in a variant; its versions share it.
+    pub fn of(&self, variant: &Variant) -> &Script {
+        // No case of a sound suite is without.
+        static NONE: Script = Script::empty();
+        self.0.get(variant.row).unwrap_or(&NONE)
+    }
+}
+
+impl Case {
+    /// What is said in its variants. Hold on to it while the variants are gone through: it is read again when nobody has
+    /// it, the first few times.
+    pub fn scripts(&self) -> Scripts {
+        let mut reread = self.origin.scripts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(scripts) = reread.used.upgrade() {
+            return Scripts(scripts);
+        }
+        let report = Report::new("");
+        let root = crate::contract::json::parse("", &self.origin.text).unwrap_or_default();
+        let rows = read_rows(Item::root(&root, &report)).unwrap_or_default();
+        let mut shared = Vec::new();
+        let mut read = |row| read_script(Item::root(&root, &report), row, &mut shared, &report);
+        let scripts: Arc<Vec<Script>> = Arc::new(rows.iter().map_while(&mut read).collect());
+        reread.used = Arc::downgrade(&scripts);
+        reread.times = reread.times.saturating_add(1);
+        if reread.times >= OFTEN {
+            reread.kept = Some(Arc::clone(&scripts));
+        }
+        Scripts(scripts)
+    }
+}
+
+/// The folder, and so the first part of the ids, of drafts: cases that are no part of the suite yet.
+pub const DRAFTS: &str = "drafts";
+
+impl Case {
+    /// Whether it is a draft: nothing was recorded of it.
+    pub fn is_draft(&self) -> bool {
+        is_draft(&self.id)
+    }
+}
+
+/// Whether this is the id of a draft.
+pub fn is_draft(id: &str) -> bool {
+    id.split('/').next() == Some(DRAFTS)
+}
+
+/// One way of running a case.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// The case's id, then `#row` and `@version` where there are several.
+    pub id: String,
+    /// The clauses it tests.
+    pub clauses: Vec<String>,
+    /// The contract version it speaks.
+    pub version: u16,
+    /// The clauses that single expectations name in the place of its own.
+    pub judged: Vec<String>,
+    /// The place of its row in the table.
+    row: usize,
+}
+
+/// A conversation as it is written, the row of a table filled in.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// The suite's template of `{session}`.
+    pub template: String,
+    /// Further sessions.
+    pub sessions: Vec<SessionSpec>,
+    /// Named values, in order.
+    pub lets: Vec<(String, Value)>,
+    /// Who reads the document for `unchanged`.
+    pub observer: String,
+    /// Identities that no other conversation may claim while this one runs, sorted: the case's own, and those that set
+    /// activities, of which a user has one (HDL-ACT-006).
+    pub claims: Vec<String>,
+    /// The steps, in order; rows of a table share those that are the same in all of them.
+    steps: Vec<Arc<Step>>,
+}
+
+impl Script {
+    /// The steps, in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> + Clone {
+        self.steps.iter().map(|step| &**step)
+    }
+
+    const fn empty() -> Self {
+        Self {
+            template: String::new(),
+            sessions: Vec::new(),
+            lets: Vec::new(),
+            observer: String::new(),
+            claims: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+}
+
+/// A fresh session of a case, besides `{session}`.
+#[derive(Clone, Debug)]
+pub struct SessionSpec {
+    /// What the case calls it.
+    pub key: String,
+    /// The suite's template.
+    pub template: Option<String>,
+    /// Its name; a fresh GUID when absent. May hold variables.
+    pub name: Option<String>,
+}
+
+/// One exchange of a case, or several at once.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What later steps call it.
+    pub name: Option<String>,
+    /// Where it stands in the file, a JSON Pointer.
+    pub pointer: String,
+    /// What it does.
+    pub action: Action,
+    /// Whether it only prepares what the case is about.
+    pub is_setup: bool,
+    /// Time to let pass first, in ms.
+    pub after: Option<u64>,
+    /// Time in which the expectation must come true, in ms.
+    pub within: Option<u64>,
+    /// What is expected of each answer.
+    pub expect: Option<Expectation>,
+    /// How many answers of a simultaneous step have which status.
+    pub tally: Vec<(StatusSet, Matcher)>,
+    /// What is expected of the answers with a status.
+    pub each: Vec<(StatusSet, Expectation)>,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// One request.
+    Send(Request),
+    /// The request of an earlier step once more.
+    Again(String),
+    /// Several requests at once.
+    Together(Vec<Request>),
+    /// Opening of a real-time socket, by what later steps call it; the request's path and headers, without a body.
+    Open(String, Request),
+    /// A frame to send on a socket, if any, and then one to receive.
+    Frame(String, Option<Value>),
+    /// The closing of a socket.
+    Close(String),
+}
+
+/// A request, with its variables in place.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Who speaks.
+    pub speaker: String,
+    /// The verb.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Headers to set or, with an empty list, to leave out.
+    pub headers: Vec<(String, Vec<String>)>,
+    /// The body.
+    pub body: Body,
+    fixed: OnceLock<Option<Bytes>>,
+}
+
+/// What a request carries.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// Nothing.
+    None,
+    /// JSON, with variables and generators.
+    Json(Value),
+    /// A text sent as it is, with variables and generators.
+    Text(Value),
+    /// Bytes.
+    Bytes(Vec<u8>),
+}
+
+/// A set of status codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusSet(Vec<(u16, u16)>);
+
+/// What kind of body an answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A JSON document.
+    Json,
+    /// Text for people.
+    Text,
+    /// Nothing.
+    None,
+}
+
+/// What is expected of an answer; matchers are JSON, see `cases/README.md`.
+#[derive(Clone, Debug, Default)]
+pub struct Expectation {
+    /// Where it stands in the file, a JSON Pointer.
+    pub pointer: String,
+    /// The status.
+    pub status: Option<StatusSet>,
+    /// Headers and their matchers.
+    pub headers: Vec<(String, Matcher)>,
+    /// The kind of body.
+    pub content: Option<Content>,
+    /// A matcher for the JSON body.
+    pub body: Option<Matcher>,
+    /// Matchers for parts of the JSON body.
+    pub at: Vec<(String, Matcher)>,
+    /// A matcher that no frame of the socket may fit, of those that came so far.
+    pub none: Option<Matcher>,
+    /// The session that must be as before: a path with variables.
+    pub unchanged: Option<String>,
+    /// The step whose document and `ETag` this answer must have.
+    pub same_as: Option<String>,
+    /// Whether its own matchers, and the places they are about, hold no variable.
+    pub is_plain: bool,
+    /// Whether the list of members is walked.
+    pub roster: bool,
+    /// The schema, where it is another than the operation's.
+    pub schema: Option<String>,
+    /// Values to keep for later.
+    pub capture: Vec<(String, Source)>,
+    /// The clauses it counts against, where they are others than the case's.
+    pub clauses: Option<Vec<String>>,
+    /// The readings of a contested clause, by ledger entry.
+    pub reading: Option<(String, Vec<(String, Self)>)>,
+}
+
+impl Expectation {
+    /// Whether an answer of this status and kind is as expected once its headers and its body are, each for itself.
+    pub(super) fn is_of_parts(&self, status: u16, content: Content) -> bool {
+        let is_more = self.roster
+            || self.none.is_some()
+            || self.unchanged.is_some()
+            || self.same_as.is_some()
+            || self.schema.is_some()
+            || self.reading.is_some();
+        let is_of_kind = self.status.as_ref().is_none_or(|set| set.contains(status))
+            && self.content.is_none_or(|expected| expected == content);
+        self.is_plain && is_of_kind && !is_more
+    }
+}
+
+/// Where a captured value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The status code.
+    Status,
+    /// A header's value.
+    Header(String),
+    /// The body's value at a JSON Pointer.
+    Body(String),
+}
+
+impl StatusSet {
+    /// Whether the set holds a status.
+    pub fn contains(&self, status: u16) -> bool {
+        self.0.iter().any(|(low, high)| (*low..=*high).contains(&status))
+    }
+
+    /// The status, if there is but one in it.
+    pub fn only(&self) -> Option<u16> {
+        match self.0.as_slice() {
+            [(low, high)] if low == high => Some(*low),
+            _ => None,
+        }
+    }
+
+    /// The number of statuses in it.
+    pub fn width(&self) -> usize {
+        self.0.iter().map(|(low, high)| usize::from(high - low) + 1).sum()
+    }
+
+    /// Whether it holds refusals only.
+    pub fn is_refusal(&self) -> bool {
+        self.0.iter().all(|(low, high)| *low >= 400 && *high < 500)
+    }
+
+    /// Whether it holds successes only.
+    pub fn is_success(&self) -> bool {
+        self.0.iter().all(|(low, high)| *low >= 200 && *high < 300)
+    }
+
+    fn parse(text: &str) -> Option<Vec<(u16, u16)>> {
+        match text.strip_suffix("xx").and_then(|class| class.parse::<u16>().ok()) {
+            Some(class @ 1..=5) => Some(vec![(class * 100, class * 100 + 99)]),
+            _ => text
+                .parse()
+                .ok()
+                .filter(|code| (100..600).contains(code))
+                .map(|code| vec![(code, code)]),
+        }
+    }
+}
+
+impl std::fmt::Display for StatusSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, (low, high)) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" or ")?;
+            }
+            if low == high {
+                write!(f, "{low}")?;
+            } else {
+                write!(f, "{}xx", low / 100)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Expectation {
+    /// The number of things it asserts.
+    pub fn assertions(&self) -> usize {
+        usize::from(self.status.is_some())
+            + self.headers.len()
+            + usize::from(self.content.is_some())
+            + usize::from(self.body.is_some())
+            + self.at.len()
+            + usize::from(self.none.is_some())
+            + usize::from(self.unchanged.is_some())
+            + usize::from(self.same_as.is_some())
+            + usize::from(self.roster)
+            + usize::from(self.schema.is_some())
+            + usize::from(self.reading.is_some())
+    }
+
+    /// The session that must be as before, under this expectation or one of its readings.
+    pub fn guarded(&self) -> Option<&String> {
+        let mut nested = self.reading.iter().flat_map(|(_, readings)| readings);
+        self.unchanged
+            .as_ref()
+            .or_else(|| nested.find_map(|(_, reading)| reading.guarded()))
+    }
+
+    /// Every matcher of its own with the place below it; those of its readings are theirs.
+    pub fn own_matchers(&self) -> Vec<(String, &Value)> {
+        let headers = self
+            .headers
+            .iter()
+            .map(|(name, matcher)| (format!("headers/{name}"), matcher.said()));
+        let at = self
+            .at
+            .iter()
+            .map(|(pointer, matcher)| (format!("at/{}", escape(pointer)), matcher.said()));
+        let body = self.body.iter().map(|matcher| ("body".to_owned(), matcher.said()));
+        let none = self.none.iter().map(|matcher| ("none".to_owned(), matcher.said()));
+        headers.chain(at).chain(body).chain(none).collect()
+    }
+
+    /// Every capture in it, with nested readings.
+    pub fn captures(&self) -> Vec<&str> {
+        let nested = self
+            .reading
+            .iter()
+            .flat_map(|(_, readings)| readings)
+            .flat_map(|(_, reading)| reading.captures());
+        self.capture
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .chain(nested)
+            .collect()
+    }
+}
+
+impl Request {
+    /// A request without headers or body.
+    pub fn bare(speaker: &str, method: &str, path: String) -> Self {
+        Self {
+            speaker: speaker.to_owned(),
+            method: method.to_owned(),
+            path,
+            headers: Vec::new(),
+            body: Body::None,
+            fixed: OnceLock::new(),
+        }
+    }
+
+    /// The JSON body as it goes over the wire, if it is one that nothing changes any more: no variable and no generator.
+    pub fn fixed(&self) -> Option<&Bytes> {
+        let fixed = self.fixed.get_or_init(|| match &self.body {
+            Body::Json(value) if variable::is_plain(value) => match variable::generate(value) {
+                Cow::Borrowed(value) => Some(value.to_string().into()),
+                Cow::Owned(_) => None,
+            },
+            _ => None,
+        });
+        fixed.as_ref()
+    }
+
+    /// A path of the same shape, with something in the place of every variable.
+    pub fn sample_path(&self) -> String {
+        let value = |name: &str| {
+            let is_session = self.path.strip_prefix('{').is_some_and(|path| path.starts_with(name));
+            let text = if is_session {
+                "/serviceconfigs/s/sessiontemplates/t/sessions/n"
+            } else {
+                "x"
+            };
+            Some(text.into())
+        };
+        let scope = Scope {
+            value: &value,
+            is_last: true,
+        };
+        variable::substitute_text(&self.path, scope)
+    }
+}
+
+impl Step {
+    /// The requests it makes itself.
+    pub fn requests(&self) -> &[Request] {
+        match &self.action {
+            Action::Send(request) | Action::Open(_, request) => std::slice::from_ref(request),
+            Action::Again(_) | Action::Frame(..) | Action::Close(_) => &[],
+            Action::Together(requests) => requests,
+        }
+    }
+
+    /// Everything it expects.
+    pub fn expectations(&self) -> impl Iterator<Item = &Expectation> {
+        self.expect
+            .iter()
+            .chain(self.each.iter().map(|(_, expectation)| expectation))
+    }
+}
+
+const CASE_KEYS: [&str; 13] = [
+    "$schema",
+    "title",
+    "about",
+    "clauses",
+    "versions",
+    "template",
+    "sessions",
+    "needs",
+    "exclusive",
+    "observer",
+    "let",
+    "table",
+    "steps",
+];
+const METHODS: [(&str, &str); 7] = [
+    ("get", "GET"),
+    ("put", "PUT"),
+    ("post", "POST"),
+    ("delete", "DELETE"),
+    ("patch", "PATCH"),
+    ("head", "HEAD"),
+    ("options", "OPTIONS"),
+];
+const REQUEST_KEYS: [&str; 14] = [
+    "as", "get", "put", "post", "delete", "patch", "head", "options", "method", "path", "headers", "body", "text",
+    "base64",
+];
+const STEP_KEYS: [&str; 13] = [
+    "name", "setup", "again", "together", "tally", "each", "after", "within", "expect", "open", "socket", "send",
+    "close",
+];
+const EXPECT_KEYS: [&str; 13] = [
+    "status",
+    "headers",
+    "content",
+    "body",
+    "at",
+    "none",
+    "unchanged",
+    "sameAs",
+    "roster",
+    "schema",
+    "capture",
+    "clauses",
+    "reading",
+];
+const CONTENTS: [(&str, Content); 3] = [
+    ("json", Content::Json),
+    ("text", Content::Text),
+    ("none", Content::None),
+];
+
+/// Reads a case file, whose text is parsed as `root`; what is wrong with it goes to the report.
+pub(super) fn read(id: &str, text: &Text, root: &Value, report: &Report<'_>) -> Option<(Case, Scripts)> {
+    let file = Item::root(root, report);
+    let fields = file.object(&CASE_KEYS)?;
+    let title = fields.string("title");
+    if !title.is_empty()
+        && !title.ends_with('.')
+        && let Some(item) = fields.get("title")
+    {
+        item.wrong(
+            "a title is one sentence with a period",
+            "a period is missing at the end",
+        );
+    }
+    let clauses = fields
+        .require("clauses")
+        .and_then(|item| item.strings())
+        .unwrap_or_default();
+    let versions = fields
+        .get("versions")
+        .map_or(Some(vec![107]), |item| item.elements(read_version))?;
+    let mut case = Case {
+        id: id.to_owned(),
+        title,
+        clauses: clauses.clone(),
+        needs: fields.strings("needs"),
+        variants: Vec::new(),
+        origin: Origin {
+            text: text.clone(),
+            scripts: Arc::default(),
+        },
+    };
+    let (mut scripts, mut shared) = (Vec::new(), Vec::new());
+    let is_versioned = versions.len() > 1;
+    for (place, row) in read_rows(file)?.into_iter().enumerate() {
+        let script = read_script(file, &row, &mut shared, report)?;
+        let own = script.steps().flat_map(Step::expectations);
+        let judged: BTreeSet<String> = own
+            .filter_map(|expectation| expectation.clauses.clone())
+            .flatten()
+            .collect();
+        scripts.push(script);
+        let clauses = row.clauses.as_ref().unwrap_or(&clauses);
+        for version in row.version.map_or(versions.clone(), |version| vec![version]) {
+            let mut id = id.to_owned();
+            if !row.name.is_empty() {
+                id.extend(["#", &row.name]);
+            }
+            if is_versioned {
+                id.extend(["@", &version.to_string()]);
+            }
+            case.variants.push(Variant {
+                id,
+                clauses: clauses.clone(),
+                version,
+                judged: judged.iter().cloned().collect(),
+                row: place,
+            });
+        }
+    }
+    Some((case, Scripts(Arc::new(scripts))))
+}
+
+/// The rows of a case's table; one that changes nothing when it has none.
+fn read_rows(file: Item<'_>) -> Option<Vec<Row>> {
+    let table = file.object(&CASE_KEYS)?.get("table");
+    table.map_or(Some(vec![Row::default()]), read_table)
+}
+
+/// Reads what is said, with the cells of a row in the place of its variables.
+///
+/// `shared` keeps the steps that are the same in all rows.
+fn read_script(file: Item<'_>, row: &Row, shared: &mut Vec<Option<Arc<Step>>>, report: &Report<'_>) -> Option<Script> {
+    let value = |name: &str| row.cells.get(name).cloned();
+    let scope = Scope {
+        value: &value,
+        is_last: false,
+    };
+    let fields = file.object(&CASE_KEYS)?;
+    let part = |key| {
+        let item = fields.get(key)?;
+        let value = if row.cells.is_empty() {
+            Cow::Borrowed(item.value())
+        } else {
+            resolve(item.value(), scope)
+        };
+        Some((value, item.pointer()))
+    };
+    let text = |key| match part(key) {
+        Some((value, pointer)) => Some(Some(Item::at(&value, &pointer, report).string()?.to_owned())),
+        None => Some(None),
+    };
+    let sessions = match part("sessions") {
+        Some((value, pointer)) => Item::at(&value, &pointer, report).members(read_session)?,
+        None => Vec::new(),
+    };
+    let lets = match part("let") {
+        Some((value, pointer)) => {
+            let read = |key: &str, item: Item<'_>| Some((key.to_owned(), item.value().clone()));
+            Item::at(&value, &pointer, report).members(read)?
+        }
+        None => Vec::new(),
+    };
+    let item = fields.require("steps")?;
+    let mut place = 0;
+    let steps = item.elements(|item| {
+        place += 1;
+        if let Some(Some(step)) = shared.get(place - 1) {
+            return Some(Arc::clone(step));
+        }
+        let is_first = shared.len() < place;
+        let is_shared = is_first
+            && (row.cells.is_empty() || !variable::mentions(item.value(), &|name| row.cells.contains_key(name)));
+        let step = Arc::new(if is_shared {
+            read_step(item)?
+        } else {
+            let value = resolve(item.value(), scope);
+            read_step(Item::at(&value, &item.pointer(), report))?
+        });
+        if is_first {
+            shared.resize(place, None);
+        }
+        if let Some(kept) = shared.get_mut(place - 1).filter(|_| is_shared) {
+            *kept = Some(Arc::clone(&step));
+        }
+        Some(step)
+    })?;
+    if steps.is_empty() && report.is_clean() {
+        item.wrong("a case needs at least one step", "steps go here");
+    }
+    let setters = steps
+        .iter()
+        .flat_map(|step| step.requests())
+        .filter(|request| sets_activity(request));
+    let mut claims: Vec<String> = setters
+        .map(|request| request.speaker.clone())
+        .chain(fields.strings("exclusive"))
+        .collect();
+    claims.sort_unstable();
+    claims.dedup();
+    let first = steps.iter().flat_map(|step| step.requests()).next();
+    let first = first.map(|request| request.speaker.clone());
+    Some(Script {
+        template: text("template")?.unwrap_or_else(|| "open".to_owned()),
+        observer: text("observer")?.or(first).unwrap_or_default(),
+        claims,
+        sessions,
+        lets,
+        steps,
+    })
+}
+
+fn sets_activity(request: &Request) -> bool {
+    let Body::Json(body) = &request.body else { return false };
+    request.method == "POST"
+        && request.path.eq_ignore_ascii_case("/handles")
+        && body.get("type") == Some(&"activity".into())
+}
+
+fn read_version(item: Item<'_>) -> Option<u16> {
+    match item.unsigned()? {
+        version @ (104 | 105 | 107) => u16::try_from(version).ok(),
+        other => {
+            item.wrong(format!("unknown contract version {other}"), "expected 104, 105 or 107");
+            None
+        }
+    }
+}
+
+fn read_session(key: &str, item: Item<'_>) -> Option<SessionSpec> {
+    let fields = item.object(&["template", "name"])?;
+    let (template, name) = (fields.optional_string("template"), fields.optional_string("name"));
+    Some(SessionSpec {
+        key: key.to_owned(),
+        template,
+        name,
+    })
+}
+
+#[derive(Default)]
+struct Row {
+    name: String,
+    clauses: Option<Vec<String>>,
+    version: Option<u16>,
+    cells: Map<String, Value>,
+}
+
+fn read_table(item: Item<'_>) -> Option<Vec<Row>> {
+    let fields = item.object(&["columns", "rows"])?;
+    let columns = fields.require("columns")?.strings()?;
+    if columns.first().is_none_or(|first| first != "row") {
+        item.wrong(
+            "the first column of a table is `row`, the row's name",
+            "expected `row` as the first column",
+        );
+        return None;
+    }
+    let mut names = Vec::new();
+    fields.require("rows")?.elements(|row| {
+        let cells = row.value().as_array().map(Vec::as_slice).unwrap_or_default();
+        if cells.len() != columns.len() {
+            let message = format!("expected {} cells, found {}", columns.len(), cells.len());
+            row.wrong(message, format!("one cell for each of `{}`", columns.join("`, `")));
+            return None;
+        }
+        let mut read = Row::default();
+        let mut index = 0;
+        row.elements(|cell| {
+            let column = columns.get(index)?;
+            index += 1;
+            match column.as_str() {
+                "row" => {
+                    read.name = cell.string()?.to_owned();
+                    let is_slug = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+                    if read.name.is_empty() || !read.name.chars().all(is_slug) {
+                        cell.wrong("a row's name is kebab-case", "lower-case letters, digits and hyphens");
+                    }
+                    if names.contains(&read.name) {
+                        cell.wrong(
+                            format!("two rows are named `{}`", read.name),
+                            "a name of its own goes here",
+                        );
+                    }
+                    names.push(read.name.clone());
+                }
+                "clauses" if !cell.value().is_null() => read.clauses = Some(cell.strings()?),
+                "version" if !cell.value().is_null() => read.version = Some(read_version(cell)?),
+                "clauses" | "version" => {}
+                _ => {
+                    read.cells.insert(column.clone(), cell.value().clone());
+                }
+            }
+            Some(())
+        })?;
+        Some(read)
+    })
+}
+
+fn read_step(item: Item<'_>) -> Option<Step> {
+    let keys: Vec<&str> = STEP_KEYS.iter().chain(&REQUEST_KEYS).copied().collect();
+    let fields = item.object(&keys)?;
+    let has_request = METHODS.iter().any(|(key, _)| fields.get(key).is_some()) || fields.get("path").is_some();
+    let together = fields.get("together");
+    let action = match (fields.get("again"), together) {
+        _ if fields.get("open").is_some() || fields.get("socket").is_some() => read_socket_action(fields)?,
+        (Some(again), _) => Action::Again(again.string()?.to_owned()),
+        (None, Some(list)) if list.value().is_array() => {
+            Action::Together(list.elements(read_requests)?.into_iter().flatten().collect())
+        }
+        (None, Some(copies)) => {
+            let count = usize::try_from(copies.unsigned()?).unwrap_or(usize::MAX).min(1_000);
+            let requests = read_requests(item)?;
+            Action::Together(requests.iter().cycle().take(requests.len() * count).cloned().collect())
+        }
+        (None, None) if !has_request => {
+            item.wrong(
+                "a step without a request",
+                "a method and path, `again` or `together` go here",
+            );
+            return None;
+        }
+        (None, None) => {
+            let mut requests = read_requests(item)?;
+            if requests.len() == 1 {
+                Action::Send(requests.remove(0))
+            } else {
+                Action::Together(requests)
+            }
+        }
+    };
+    let milliseconds = |key| fields.get(key).map_or(Some(None), |item| item.unsigned().map(Some));
+    let step = Step {
+        name: fields.optional_string("name"),
+        pointer: item.pointer(),
+        action,
+        is_setup: fields.get("setup").map_or(Some(false), |item| item.boolean())?,
+        after: milliseconds("after")?,
+        within: milliseconds("within")?,
+        expect: fields
+            .get("expect")
+            .map_or(Some(None), |item| read_expectation(item).map(Some))?,
+        tally: fields.get("tally").map_or(Some(Vec::new()), |item| {
+            item.members(|key, item| Some((read_status_key(key, item)?, Matcher::new(item.value().clone()))))
+        })?,
+        each: fields.get("each").map_or(Some(Vec::new()), |item| {
+            item.members(|key, item| Some((read_status_key(key, item)?, read_expectation(item)?)))
+        })?,
+    };
+    let asserts = step.tally.len() + step.expectations().map(Expectation::assertions).sum::<usize>();
+    // What is written there and not understood is told already.
+    let is_silent = |key: &&str| {
+        let members = fields.get(key).and_then(|item| item.value().as_object());
+        members.is_none_or(|members| members.keys().all(|key| key == "capture" || key == "clauses"))
+    };
+    let is_silent = ["expect", "tally", "each"].iter().all(is_silent);
+    if asserts == 0 && is_silent && !matches!(step.action, Action::Close(_)) {
+        item.wrong(
+            "a step that expects nothing",
+            "`expect` goes here, with a `status` at least",
+        );
+    }
+    Some(step)
+}
+
+/// Reads what a step does with a socket.
+fn read_socket_action(fields: Fields<'_, '_>) -> Option<Action> {
+    if let Some(open) = fields.get("open") {
+        let headers = fields.get("headers").map_or(Some(Vec::new()), read_headers)?;
+        let path = fields.optional_string("path").unwrap_or_else(|| "/connect".to_owned());
+        let request = Request {
+            headers,
+            ..Request::bare(&fields.string("as"), "GET", path)
+        };
+        return Some(Action::Open(open.string()?.to_owned(), request));
+    }
+    let name = fields.string("socket");
+    match fields.get("close") {
+        Some(close) if close.boolean()? => Some(Action::Close(name)),
+        _ => Some(Action::Frame(name, fields.get("send").map(|item| item.value().clone()))),
+    }
+}
+
+fn read_headers(item: Item<'_>) -> Option<Vec<(String, Vec<String>)>> {
+    item.members(|name, item| {
+        let values = match item.value() {
+            Value::Null => Vec::new(),
+            Value::Array(_) => item.strings()?,
+            _ => vec![item.string()?.to_owned()],
+        };
+        Some((name.to_owned(), values))
+    })
+}
+
+/// Reads a request; a list of speakers makes one for each.
+fn read_requests(item: Item<'_>) -> Option<Vec<Request>> {
+    let keys: Vec<&str> = STEP_KEYS.iter().chain(&REQUEST_KEYS).copied().collect();
+    let fields = item.object(&keys)?;
+    let speakers = match fields.require("as")? {
+        list if list.value().is_array() => list.strings()?,
+        one => vec![one.string()?.to_owned()],
+    };
+    let mut verbs = METHODS
+        .iter()
+        .filter_map(|(key, method)| Some((*method, fields.get(key)?)));
+    let (method, path) = match (verbs.next(), verbs.next(), fields.get("method")) {
+        (Some((method, path)), None, None) => (method.to_owned(), path.string()?.to_owned()),
+        (None, None, Some(method)) => (method.string()?.to_owned(), fields.string("path")),
+        _ => {
+            item.wrong(
+                "expected one verb",
+                "one of `get`, `put`, `post`, `delete`, ... or `method` and `path`",
+            );
+            return None;
+        }
+    };
+    let headers = fields.get("headers").map_or(Some(Vec::new()), read_headers)?;
+    let body = match (fields.get("body"), fields.get("text"), fields.get("base64")) {
+        (None, None, None) => Body::None,
+        (Some(json), None, None) => Body::Json(json.value().clone()),
+        (None, Some(text), None) => Body::Text(text.value().clone()),
+        (None, None, Some(item)) => {
+            use base64::Engine as _;
+            match base64::engine::general_purpose::STANDARD.decode(item.string()?) {
+                Ok(bytes) => Body::Bytes(bytes),
+                Err(error) => {
+                    item.wrong(format!("not base64: {error}"), "base64 with padding goes here");
+                    return None;
+                }
+            }
+        }
+        _ => {
+            item.wrong("a request has one body", "only one of `body`, `text` and `base64`");
+            return None;
+        }
+    };
+    let request = |speaker| Request {
+        speaker,
+        method: method.clone(),
+        path: path.clone(),
+        headers: headers.clone(),
+        body: body.clone(),
+        fixed: OnceLock::new(),
+    };
+    Some(speakers.into_iter().map(request).collect())
+}
+
+fn read_status_key(key: &str, item: Item<'_>) -> Option<StatusSet> {
+    let status = StatusSet::parse(key).map(StatusSet);
+    if status.is_none() {
+        item.wrong_key(
+            format!("`{key}` is no status"),
+            "a code such as `200`, or a class such as `4xx`",
+        );
+    }
+    status
+}
+
+/// Reads a status: a code, a class, or a list of both.
+pub(super) fn read_status(item: Item<'_>) -> Option<StatusSet> {
+    let wrong = |item: Item<'_>| {
+        item.wrong(
+            "expected a status",
+            "a code such as `200`, a class such as `\"4xx\"`, or a list of them",
+        );
+        None
+    };
+    let single = |item: Item<'_>| match item.value() {
+        Value::String(text) => StatusSet::parse(text).or_else(|| wrong(item)),
+        Value::Number(code) => StatusSet::parse(&code.to_string()).or_else(|| wrong(item)),
+        _ => wrong(item),
+    };
+    let ranges = match item.value() {
+        Value::Array(_) => item.elements(single)?.concat(),
+        _ => single(item)?,
+    };
+    Some(StatusSet(ranges))
+}
+
+/// Reads what is expected of an answer.
+pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
+    let fields = item.object(&EXPECT_KEYS)?;
+    let matchers = |key| match fields.get(key) {
+        Some(item) => item.members(|name, item| {
+            check_matcher(item);
+            Some((name.to_owned(), Matcher::new(item.value().clone())))
+        }),
+        None => Some(Vec::new()),
+    };
+    let unchanged = match fields.get("unchanged") {
+        None => None,
+        Some(item) if item.value().is_boolean() => item.boolean()?.then(|| "{session}".to_owned()),
+        Some(item) => Some(item.string()?.to_owned()),
+    };
+    for matcher in [fields.get("body"), fields.get("none")].into_iter().flatten() {
+        check_matcher(matcher);
+    }
+    let own = ["headers", "body", "at", "none"]
+        .into_iter()
+        .filter_map(|key| fields.get(key));
+    let is_plain = own.map(|item| item.value()).all(variable::is_plain);
+    Some(Expectation {
+        pointer: item.pointer(),
+        is_plain,
+        status: fields
+            .get("status")
+            .map_or(Some(None), |item| read_status(item).map(Some))?,
+        headers: matchers("headers")?,
+        content: fields
+            .get("content")
+            .map_or(Some(None), |item| item.one_of(&CONTENTS).map(Some))?,
+        body: fields.get("body").map(|item| Matcher::new(item.value().clone())),
+        at: matchers("at")?,
+        none: fields.get("none").map(|item| Matcher::new(item.value().clone())),
+        unchanged,
+        same_as: fields.optional_string("sameAs"),
+        roster: fields.get("roster").map_or(Some(false), |item| item.boolean())?,
+        schema: fields.optional_string("schema"),
+        capture: fields
+            .get("capture")
+            .map_or(Some(Vec::new()), |item| item.members(read_capture))?,
+        clauses: fields
+            .get("clauses")
+            .map_or(Some(None), |item| item.strings().map(Some))?,
+        reading: fields.get("reading").map_or(Some(None), |item| {
+            let fields = item.object(&["entry", "oneOf"])?;
+            let readings = fields
+                .require("oneOf")?
+                .members(|key, item| Some((key.to_owned(), read_expectation(item)?)))?;
+            Some(Some((fields.string("entry"), readings)))
+        })?,
+    })
+}
+
+fn read_capture(name: &str, item: Item<'_>) -> Option<(String, Source)> {
+    let text = item.string()?;
+    let source = match text.split_once(' ') {
+        None if text == "status" => Some(Source::Status),
+        None if text == "body" => Some(Source::Body(String::new())),
+        Some(("header", header)) => Some(Source::Header(header.to_owned())),
+        Some(("body", pointer)) if pointer.starts_with('/') => Some(Source::Body(pointer.to_owned())),
+        _ => None,
+    };
+    if source.is_none() {
+        item.wrong(
+            format!("cannot capture `{text}`"),
+            "`status`, `header NAME`, `body` or `body /pointer`",
+        );
+    }
+    Some((name.to_owned(), source?))
+}
+
+/// The rules that a matcher may hold.
+pub const MATCHER_RULES: [&str; 19] = [
+    "$absent",
+    "$present",
+    "$equals",
+    "$not",
+    "$anyOf",
+    "$allOf",
+    "$type",
+    "$matches",
+    "$ignoreCase",
+    "$contains",
+    "$lacks",
+    "$every",
+    "$unordered",
+    "$count",
+    "$keys",
+    "$above",
+    "$below",
+    "$atLeast",
+    "$atMost",
+];
+
+/// Reports `$` keys of a matcher that are no rules.
+fn check_matcher(item: Item<'_>) {
+    match item.value() {
+        Value::Array(_) => {
+            item.elements(|element| {
+                check_matcher(element);
+                Some(())
+            });
+        }
+        Value::Object(map) => {
+            let is_rule = map.keys().any(|key| key.starts_with('$'));
+            if is_rule && map.len() > 1 {
+                item.wrong(
+                    "a matcher with a rule has only that",
+                    "one `$` key and no other; `$allOf` joins several",
+                );
+            }
+            item.members(|key, member| {
+                if key == "$equals" || key == "$instant" {
+                    return Some(());
+                }
+                if key.starts_with('$') && !MATCHER_RULES.contains(&key) {
+                    member.wrong_key(
+                        format!("unknown rule `{key}`"),
+                        crate::contract::json::expected_one_of(key, &MATCHER_RULES),
+                    );
+                }
+                if key == "$matches"
+                    && let Some(pattern) = member.string()
+                    && variable::names(pattern).next().is_none()
+                    && matcher::regex(pattern).is_none()
+                    && let Err(error) = regex::Regex::new(pattern)
+                {
+                    let message = error.to_string();
+                    member.wrong("not a regular expression", message.lines().last().unwrap_or_default());
+                }
+                check_matcher(member);
+                Some(())
+            });
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,272 @@
+//! The suite's own lint: what loads and yet is not as it should be.
+
+use std::collections::BTreeSet;
+
+use crate::contract::Suite;
+use crate::contract::case::{Action, Body, Case, Script, Step, Variant, variable};
+use crate::contract::clause::Level;
+use crate::contract::json::problem::{Place, Problem};
+use crate::contract::manifest::{self, Manifest};
+use crate::contract::signature::{self, Signatures};
+
+/// Everything that is wrong with a suite that loads.
+pub fn check(suite: &Suite) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    check_schemas(suite, &mut problems);
+    check_clauses(suite, &mut problems);
+    for case in suite.cases() {
+        let mut seen = BTreeSet::new();
+        let scripts = case.scripts();
+        for variant in &case.variants {
+            let script = scripts.of(variant);
+            for step in script.steps() {
+                check_step(
+                    suite,
+                    case,
+                    (variant, script),
+                    step,
+                    &mut |pointer, message, expected| {
+                        if seen.insert((pointer.clone(), message.clone())) {
+                            let file = format!("cases/{}.json", case.id);
+                            problems.push(Problem {
+                                file,
+                                place: Place::Value(pointer),
+                                message,
+                                expected,
+                            });
+                        }
+                    },
+                );
+            }
+        }
+    }
+    check_snapshots(suite, &mut problems);
+    check_manifest(suite, &mut problems);
+    check_signatures(suite, &mut problems);
+    problems
+}
+
+/// Faults that are recorded and that the suite does not know so.
+fn check_signatures(suite: &Suite, problems: &mut Vec<Problem>) {
+    let Some(text) = suite.files().get(signature::FILE) else {
+        return;
+    };
+    match Signatures::read(suite.files()) {
+        Ok(signatures) => problems.extend(signatures.iter().flat_map(|signatures| signatures.check(suite))),
+        Err(found) => problems.extend(found),
+    }
+    if let Ok(root) = crate::contract::json::parse(signature::FILE, text) {
+        for violation in suite.schemas().validate("faults", 107, &root) {
+            problems.push(Problem {
+                file: signature::FILE.to_owned(),
+                place: Place::Value(violation.pointer),
+                message: format!("against schemas/faults.schema.json: {}", violation.message),
+                expected: violation.keyword,
+            });
+        }
+    }
+}
+
+fn check_schemas(suite: &Suite, problems: &mut Vec<Problem>) {
+    if let Err(error) = suite.schemas().compile_all() {
+        problems.extend(error.faults().iter().map(|fault| Problem {
+            file: format!("schemas/{}", fault.file),
+            place: Place::Value(fault.pointer.clone()),
+            message: fault.message.clone(),
+            expected: String::new(),
+        }));
+    }
+    let files = suite.files();
+    let recorded = files.get(manifest::FILE).map(|text| (manifest::FILE, text));
+    for (name, text) in files.under("cases/").chain(recorded) {
+        let Ok(root) = crate::contract::json::parse(name, text) else {
+            continue;
+        };
+        let path: Vec<&str> = name.split('/').collect();
+        let schema = match path.as_slice() {
+            ["cases" | "snapshots", file] => file.trim_end_matches(".json"),
+            ["cases", _, "clauses.json"] => "clauses",
+            ["cases", _, "templates.json"] => "templates",
+            _ => "case",
+        };
+        for violation in suite.schemas().validate(schema, 107, &root) {
+            problems.push(Problem {
+                file: name.to_owned(),
+                place: Place::Value(violation.pointer),
+                message: format!("against schemas/{schema}.schema.json: {}", violation.message),
+                expected: violation.keyword,
+            });
+        }
+    }
+}
+
+/// Clauses without a case, and contested ones that the ledger does not know.
+fn check_clauses(suite: &Suite, problems: &mut Vec<Problem>) {
+    let cases = suite.cases_by_clause();
+    let ids = |ids: &[String]| {
+        ids.iter()
+            .filter_map(|id| suite.clause(id))
+            .map(|clause| clause.id.clone())
+            .collect::<Vec<_>>()
+    };
+    let judged: BTreeSet<String> = suite
+        .invariants()
+        .iter()
+        .flat_map(|invariant| ids(&invariant.clauses))
+        .collect();
+    for clause in suite.clauses() {
+        let mut wrong = |message: String, expected: &str| {
+            let file = format!("cases/{}/clauses.json", clause.chapter);
+            let index = suite
+                .clauses()
+                .iter()
+                .filter(|other| other.chapter == clause.chapter)
+                .position(|c| c.id == clause.id);
+            let place = Place::Value(format!("/clauses/{}/id", index.unwrap_or_default()));
+            problems.push(Problem {
+                file,
+                place,
+                message,
+                expected: expected.to_owned(),
+            });
+        };
+        if let Some(entry) = &clause.contested
+            && suite.ledger_entry(entry).is_none()
+        {
+            wrong(
+                format!("`{}` is contested by `{entry}`, which is not in the ledger", clause.id),
+                "an entry of the ledger",
+            );
+        }
+        let is_tested = cases.contains_key(clause.id.as_str()) || judged.contains(&clause.id);
+        if !is_tested && clause.untestable.is_none() && clause.level > Level::May {
+            wrong(
+                format!("{} clause `{}` has no case", clause.level.name(), clause.id),
+                "a case whose `clauses` names it, or `untestable` with the reason",
+            );
+        }
+    }
+}
+
+fn check_step(
+    suite: &Suite,
+    case: &Case,
+    (variant, script): (&Variant, &Script),
+    step: &Step,
+    wrong: &mut dyn FnMut(String, String, String),
+) {
+    let Some(expectation) = &step.expect else { return };
+    let requests = step.requests();
+    if requests
+        .iter()
+        .any(|request| request.method == "GET" && !matches!(request.body, Body::None))
+    {
+        wrong(
+            format!("{}/body", step.pointer),
+            "a GET that sends a body".to_owned(),
+            "what is expected of the answer stands under `expect`".to_owned(),
+        );
+    }
+    let is_read = requests
+        .iter()
+        .all(|request| matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS"));
+    if let Some(status) = &expectation.status
+        && status.is_refusal()
+        && expectation.unchanged.is_none()
+        && !is_read
+        && matches!(step.action, Action::Send(_))
+        && !follows_unchanged(script, step)
+    {
+        wrong(
+            format!("{}/expect", step.pointer),
+            "a refusal that does not say that nothing changed".to_owned(),
+            "`\"unchanged\": true`, or a later step with `sameAs`".to_owned(),
+        );
+    }
+    let is_accepted = expectation
+        .status
+        .as_ref()
+        .is_some_and(crate::contract::case::StatusSet::is_success);
+    for request in requests.iter().filter(|_| is_accepted) {
+        let operation = suite.schemas().operation(&request.method, &request.sample_path());
+        let schema = operation.and_then(|operation| operation.request_schema());
+        let (Some(schema), Body::Json(body)) = (schema, &request.body) else {
+            continue;
+        };
+        let body = variable::generate(body);
+        if !variable::is_plain(&body) {
+            continue;
+        }
+        for violation in suite.schemas().validate(schema, variant.version, &body) {
+            wrong(
+                format!("{}/body{}", step.pointer, violation.pointer),
+                format!(
+                    "`{}` expects success for what `{schema}` forbids: {}",
+                    case.id, violation.message
+                ),
+                "the schema or the case is wrong".to_owned(),
+            );
+        }
+    }
+}
+
+/// Whether a later step compares a document with an earlier one.
+fn follows_unchanged(script: &Script, step: &Step) -> bool {
+    let later = script.steps().skip_while(|other| other.pointer != step.pointer).skip(1);
+    later
+        .flat_map(Step::expectations)
+        .any(|expectation| expectation.same_as.is_some())
+}
+
+/// Snapshots without a case, and cases without a snapshot.
+fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
+    let mut wrong = |file: String, message: String, expected: &str| {
+        problems.push(Problem {
+            file,
+            place: Place::File,
+            message,
+            expected: expected.to_owned(),
+        });
+    };
+    let cases: BTreeSet<&str> = suite.cases().iter().map(|case| case.id.as_str()).collect();
+    // Snapshots are recorded where no rates are limited, and of what is a part of the suite.
+    let is_recorded = |id: &str| {
+        if crate::contract::case::is_draft(id) {
+            return false;
+        }
+        let case = suite.cases().iter().find(|case| case.id == id);
+        case.is_none_or(|case| !case.needs.iter().any(|need| need == "rate-limits"))
+    };
+    let mut recorded = BTreeSet::new();
+    for id in suite.files().recorded() {
+        recorded.insert(id);
+        if !cases.contains(id) {
+            wrong(
+                format!("snapshots/{id}.snap"),
+                format!("no case is called `{id}`"),
+                "delete it, or rename it with its case",
+            );
+        }
+    }
+    for id in cases.difference(&recorded).filter(|id| is_recorded(id)) {
+        wrong(
+            format!("snapshots/{id}.snap"),
+            format!("case `{id}` has no snapshot"),
+            "`run --snapshots record` writes it",
+        );
+    }
+}
+
+/// What was recorded, and is no longer asked.
+fn check_manifest(suite: &Suite, problems: &mut Vec<Problem>) {
+    match Manifest::read(suite.files()) {
+        Ok(Some(manifest)) => problems.extend(manifest.weakened(suite)),
+        Ok(None) => problems.push(Problem {
+            file: manifest::FILE.to_owned(),
+            place: Place::File,
+            message: "what the suite does is not recorded".to_owned(),
+            expected: "`run --snapshots record` writes it".to_owned(),
+        }),
+        Err(wrong) => problems.extend(wrong),
+    }
+}

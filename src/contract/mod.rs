@@ -1,0 +1,281 @@
+//! What is asked: the chapters and their clauses, the cases, the world they live in, and the schemas.
+
+pub mod case;
+pub mod clause;
+pub mod files;
+pub mod fingerprint;
+pub mod invariant;
+pub mod json;
+mod links;
+pub mod lint;
+pub mod manifest;
+pub mod pattern;
+pub mod plain;
+pub mod schemas;
+pub mod signature;
+pub mod world;
+
+use std::collections::{BTreeMap, HashMap};
+
+use case::{Case, Content};
+use clause::{Chapter, Clause, LedgerEntry};
+use files::Files;
+use invariant::{Charge, Invariant, Invariants};
+use json::problem::{Place, Problem};
+use json::{Item, Report};
+use schemas::Schemas;
+use serde_json::Value;
+use world::World;
+
+/// A suite that is sound: every name in it means something.
+#[derive(Debug)]
+pub struct Suite {
+    files: Files,
+    chapters: Vec<Chapter>,
+    clauses: Vec<Clause>,
+    /// Clause ids and aliases to places in `clauses`.
+    clause_index: HashMap<String, usize>,
+    ledger: Vec<LedgerEntry>,
+    world: World,
+    invariants: Invariants,
+    cases: Vec<Case>,
+    schemas: Schemas,
+}
+
+impl Suite {
+    /// Reads a suite; all that is wrong with it is found, not only the first.
+    pub fn load(files: Files) -> Result<Self, Box<Broken>> {
+        let mut problems = Vec::new();
+        let named = files
+            .under("schemas/")
+            .map(|(name, text)| (name.trim_start_matches("schemas/"), text));
+        let schemas = Schemas::new(named).unwrap_or_else(|error| {
+            problems.extend(error.faults().iter().map(|fault| Problem {
+                file: format!("schemas/{}", fault.file),
+                place: Place::Value(fault.pointer.clone()),
+                message: fault.message.clone(),
+                expected: String::new(),
+            }));
+            Schemas::default()
+        });
+        let mut suite = Self {
+            files: Files::from_texts([]),
+            chapters: Vec::new(),
+            clauses: Vec::new(),
+            clause_index: HashMap::new(),
+            ledger: Vec::new(),
+            world: World::default(),
+            invariants: Invariants::default(),
+            cases: Vec::new(),
+            schemas,
+        };
+        let (cases, others): (Vec<&str>, Vec<&str>) = files
+            .names_under("cases/")
+            .partition(|name| files::case_id(name).is_some());
+        for name in others {
+            let root = match json::parse(name, files.get(name).unwrap_or_default()) {
+                Ok(root) => root,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
+            let report = Report::new(name);
+            suite.read_file(name, &root, &report);
+            problems.extend(report.into_problems());
+        }
+        for (index, clause) in suite.clauses.iter().enumerate() {
+            for id in std::iter::once(&clause.id).chain(&clause.aliases) {
+                if suite.clause_index.insert(id.clone(), index).is_some() {
+                    problems.push(Problem {
+                        file: format!("cases/{}/clauses.json", clause.chapter),
+                        place: Place::File,
+                        message: format!("clause `{id}` is there twice"),
+                        expected: "an id, or an alias, belongs to one clause".to_owned(),
+                    });
+                }
+            }
+        }
+        let (read, mut wrong) = suite.read_cases(&files, &cases);
+        suite.cases = read;
+        problems.append(&mut wrong);
+        if suite.cases.is_empty() && problems.is_empty() {
+            problems.push(Problem {
+                file: "cases".to_owned(),
+                place: Place::File,
+                message: "no case was found".to_owned(),
+                expected: "a suite has cases in `cases/<chapter>/<name>.json`".to_owned(),
+            });
+        }
+        if problems.is_empty() {
+            suite.files = files;
+            Ok(suite)
+        } else {
+            problems.sort_by(|a, b| a.file.cmp(&b.file));
+            Err(Box::new(Broken { files, problems }))
+        }
+    }
+
+    /// Reads the cases, and looks up what they name; half of a start is spent here, so all cores take part.
+    fn read_cases(&self, files: &Files, names: &[&str]) -> (Vec<Case>, Vec<Problem>) {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let read_part = |part: &[&str]| {
+            let mut problems = Vec::new();
+            let cases = part
+                .iter()
+                .filter_map(|name| self.read_case(files, name, &mut problems));
+            (cases.collect::<Vec<_>>(), problems)
+        };
+        let parts = names.chunks(names.len().div_ceil(workers).max(1));
+        let read = std::thread::scope(|scope| {
+            let started: Vec<_> = parts.map(|part| scope.spawn(|| read_part(part))).collect();
+            let read = started.into_iter().map(|worker| match worker.join() {
+                Ok(read) => read,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            read.collect::<Vec<_>>()
+        });
+        let (cases, problems): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+        (
+            cases.into_iter().flatten().collect(),
+            problems.into_iter().flatten().collect(),
+        )
+    }
+
+    fn read_case(&self, files: &Files, name: &str, problems: &mut Vec<Problem>) -> Option<Case> {
+        let (id, text) = (files::case_id(name)?, files.text(name)?);
+        let root = json::parse(name, text).map_err(|problem| problems.push(problem)).ok()?;
+        let report = Report::new(name);
+        let read = case::read(id, text, &root, &report);
+        problems.extend(report.into_problems());
+        let (case, scripts) = read?;
+        links::check(self, &case, &scripts, problems);
+        Some(case)
+    }
+
+    fn read_file(&mut self, name: &str, root: &Value, report: &Report<'_>) {
+        let file = Item::root(root, report);
+        let path = name.trim_start_matches("cases/").trim_end_matches(".json");
+        match path.rsplit_once('/') {
+            None if path == "world" => {
+                if let Some(mut world) = world::read_world(file) {
+                    world.templates.append(&mut self.world.templates);
+                    self.world = world;
+                }
+            }
+            None if path == "ledger" => self.ledger = clause::read_ledger(file).unwrap_or_default(),
+            None if path == "invariants" => {
+                self.invariants = Invariants::new(invariant::read_invariants(file).unwrap_or_default());
+            }
+            Some((chapter, "clauses")) => {
+                if let Some((chapter, clauses)) = clause::read_chapter(chapter, file) {
+                    self.chapters.push(chapter);
+                    self.clauses.extend(clauses);
+                }
+            }
+            Some((_, "templates")) => {
+                let fields = file.object(&["$schema", "about", "templates"]);
+                let templates = fields.and_then(|fields| world::read_templates(fields.require("templates")?));
+                self.world.templates.extend(templates.unwrap_or_default());
+            }
+            _ => file.wrong(
+                "a file that the suite does not know",
+                "cases belong into a chapter's folder",
+            ),
+        }
+    }
+
+    /// Its files.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// The chapters, by name.
+    pub fn chapters(&self) -> &[Chapter] {
+        &self.chapters
+    }
+
+    /// All clauses, in the order of their chapters.
+    pub fn clauses(&self) -> &[Clause] {
+        &self.clauses
+    }
+
+    /// The clause with an id or alias.
+    pub fn clause(&self, id: &str) -> Option<&Clause> {
+        self.clauses.get(*self.clause_index.get(id)?)
+    }
+
+    /// The contradictions between sources.
+    pub fn ledger(&self) -> &[LedgerEntry] {
+        &self.ledger
+    }
+
+    /// The ledger entry with an id or alias.
+    pub fn ledger_entry(&self, id: &str) -> Option<&LedgerEntry> {
+        self.ledger
+            .iter()
+            .find(|entry| entry.id == id || entry.aliases.iter().any(|alias| alias == id))
+    }
+
+    /// What the cases take for granted.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// What must hold for every answer.
+    pub fn invariants(&self) -> &[Invariant] {
+        self.invariants.all()
+    }
+
+    /// What the invariants ask of such an answer; `None` where none of them speaks about the operation.
+    pub fn charge(&self, operation: &str, method: &str, status: u16, content: Content) -> Option<&Charge> {
+        self.invariants.charge(operation, method, status, content)
+    }
+
+    /// The schemas of the contract's documents.
+    pub fn schemas(&self) -> &Schemas {
+        &self.schemas
+    }
+
+    /// All cases, by id.
+    pub fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+
+    /// The cases that test each clause, by the clause's id.
+    pub fn cases_by_clause(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut index: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for case in &self.cases {
+            for variant in &case.variants {
+                for id in variant.clauses.iter().chain(&variant.judged) {
+                    let Some(clause) = self.clause(id) else { continue };
+                    let cases = index.entry(&clause.id).or_default();
+                    if cases.last() != Some(&case.id.as_str()) {
+                        cases.push(&case.id);
+                    }
+                }
+            }
+        }
+        index
+    }
+}
+
+/// A suite with faults.
+#[derive(Debug)]
+pub struct Broken {
+    files: Files,
+    /// What is wrong, file by file.
+    pub problems: Vec<Problem>,
+}
+
+impl Broken {
+    /// Renders all problems with the text they are about; `styled` adds colour.
+    pub fn render(&self, styled: bool) -> String {
+        let parts: Vec<_> = self
+            .problems
+            .iter()
+            .map(|problem| problem.render(self.files.get(&problem.file), styled))
+            .collect();
+        parts.join("\n\n")
+    }
+}

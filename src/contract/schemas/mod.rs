@@ -1,0 +1,517 @@
+//! The JSON Schemas of the contract's documents, and the table of its HTTP operations.
+//!
+//! A document that breaks a schema is told what is wrong, where, and by which clause; a schema that is itself wrong is a
+//! fault of the suite. Schemas are resolved among themselves and never fetched.
+
+mod field;
+mod operation;
+mod shape;
+mod violation;
+mod vocabulary;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::OnceLock;
+
+use jsonschema::json::{Json, Node as _};
+use jsonschema::{Draft, Keyword, Registry, ValidationError, Validator};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+pub use field::Field;
+pub use operation::{Method, Operation, OperationPath, Operations, Parameter, Request};
+pub use shape::{Volatile, VolatileKind};
+pub use violation::{Severity, Violation};
+
+use crate::contract::json::document::{self, Tree};
+use shape::Shape;
+
+/// The address that every schema's `$id` starts with; nothing lives there.
+pub const BASE: &str = "https://mpsd-conformance.invalid/schemas/";
+const SUFFIX: &str = ".schema.json";
+const OPERATIONS: &str = "operations.json";
+const HEADERS: &str = "headers";
+
+/// What is wrong with the schema files themselves; every fault of every file.
+#[derive(Debug, Error)]
+#[error("{}", self.lines())]
+pub struct SchemaError {
+    faults: Vec<Fault>,
+}
+
+impl SchemaError {
+    /// Each fault on its own, in the order of the files.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    fn lines(&self) -> String {
+        let lines: Vec<String> = self.faults.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    }
+}
+
+/// One mistake in one schema file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fault {
+    /// The file's name, without a folder.
+    pub file: String,
+    /// A JSON Pointer into the file.
+    pub pointer: String,
+    /// What is wrong, for people.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "schemas/{}#{}: {}", self.file, self.pointer, self.message)
+    }
+}
+
+/// All schemas, by name: `session` is `session.schema.json`.
+#[derive(Debug, Default)]
+pub struct Schemas {
+    documents: BTreeMap<String, Document>,
+    operations: Operations,
+    headers: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Document {
+    value: Value,
+    /// The names of all schemas that this one needs, itself included.
+    needs: BTreeSet<String>,
+    validator: OnceLock<Result<Validator, String>>,
+    /// The same for bodies as they came: it says only whether they are valid.
+    sieve: OnceLock<Option<Validator<document::Documents>>>,
+    shape: OnceLock<Shape>,
+    spellings: OnceLock<Shape>,
+}
+
+/// The body of a response, as its content type says that it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'a> {
+    /// No byte at all.
+    Empty,
+    /// Anything that is not JSON.
+    Text(&'a str),
+    /// Parsed JSON.
+    Json(&'a document::Document),
+}
+
+/// What a response body was held against, and what is wrong with it.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Judgement {
+    /// The schema that fits best; `None` if the contract has none for this answer.
+    pub schema: Option<String>,
+    /// Empty if the body follows the schema.
+    pub violations: Vec<Violation>,
+}
+
+impl Judgement {
+    /// How many violations are more than remarks.
+    fn breaches(&self) -> usize {
+        self.violations
+            .iter()
+            .filter(|told| told.severity > Severity::Remark)
+            .count()
+    }
+}
+
+impl Schemas {
+    /// Reads the files of the folder `schemas`, by their names without a folder.
+    ///
+    /// Finds misspelt keywords, dangling references and members without a description; validators are built when they
+    /// are first needed, see [`Self::compile_all`].
+    pub fn new<N, T>(files: impl IntoIterator<Item = (N, T)>) -> Result<Self, SchemaError>
+    where
+        N: AsRef<str>,
+        T: AsRef<str>,
+    {
+        let mut faults = Vec::new();
+        let mut values = BTreeMap::new();
+        let mut operations = Operations::default();
+        for (file, text) in files {
+            let (file, text) = (file.as_ref(), text.as_ref());
+            let mut fault = |message: String| {
+                faults.push(Fault {
+                    file: file.to_owned(),
+                    pointer: String::new(),
+                    message,
+                });
+            };
+            if file == OPERATIONS {
+                match serde_json::from_str(text) {
+                    Ok(read) => operations = read,
+                    Err(error) => fault(error.to_string()),
+                }
+            } else if let Some(name) = file.strip_suffix(SUFFIX) {
+                match serde_json::from_str(text) {
+                    Ok(value) => _ = values.insert(name.to_owned(), value),
+                    Err(error) => fault(error.to_string()),
+                }
+            } else {
+                fault(format!("expected a file named {OPERATIONS} or *{SUFFIX}"));
+            }
+        }
+        for (name, value) in &values {
+            vocabulary::check(&values, name, value, &mut faults);
+        }
+        for (pointer, name) in operations.schema_names() {
+            if !values.contains_key(name) {
+                faults.push(Fault {
+                    file: OPERATIONS.to_owned(),
+                    pointer,
+                    message: format!("there is no schema `{name}`"),
+                });
+            }
+        }
+        if !faults.is_empty() {
+            return Err(SchemaError { faults });
+        }
+        let needs: Vec<BTreeSet<String>> = values.keys().map(|name| needs(&values, name)).collect();
+        let headers = values.get(HEADERS).map(property_names).unwrap_or_default();
+        let documents = values
+            .into_iter()
+            .zip(needs)
+            .map(|((name, value), needs)| {
+                let document = Document {
+                    value,
+                    needs,
+                    validator: OnceLock::new(),
+                    sieve: OnceLock::new(),
+                    shape: OnceLock::new(),
+                    spellings: OnceLock::new(),
+                };
+                (name, document)
+            })
+            .collect();
+        Ok(Self {
+            documents,
+            operations,
+            headers,
+        })
+    }
+
+    /// The names of all schemas, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.documents.keys().map(String::as_str)
+    }
+
+    /// The schema that `name` stands for at a contract version: at 104 and 105 `NAME-104`, where there is one.
+    pub fn resolve(&self, name: &str, version: u16) -> Option<&str> {
+        if version < 107 {
+            let older = format!("{name}-104");
+            if let Some((name, _)) = self.documents.get_key_value(&older) {
+                return Some(name);
+            }
+        }
+        self.documents.get_key_value(name).map(|(name, _)| name.as_str())
+    }
+
+    /// The schema's own JSON.
+    pub fn document(&self, name: &str) -> Option<&Value> {
+        self.documents.get(name).map(|document| &document.value)
+    }
+
+    /// Follows a `$ref` that stands in the schema `name`.
+    pub fn follow<'a>(&'a self, name: &str, reference: &'a str) -> Option<Target<'a>> {
+        follow(&|name| self.entry(name), name, reference)
+    }
+
+    /// The names of the response headers that the contract speaks of, as `headers.schema.json` spells them.
+    pub fn response_headers(&self) -> &[String] {
+        &self.headers
+    }
+
+    /// The table of the contract's HTTP operations.
+    pub fn operations(&self) -> &Operations {
+        &self.operations
+    }
+
+    /// The operation that a request addresses; `None` if the contract knows no such path.
+    ///
+    /// Letter case has no meaning in the path's literal segments (LIVE-025), and a query is passed over.
+    pub fn operation(&self, method: &str, path: &str) -> Option<Operation<'_>> {
+        self.operations.find(method, path)
+    }
+
+    /// Builds every validator now; what cannot be built is a fault.
+    pub fn compile_all(&self) -> Result<(), SchemaError> {
+        let faults: Vec<Fault> = self
+            .documents
+            .iter()
+            .filter_map(|(name, document)| {
+                let message = self.validator(document).err()?;
+                Some(Fault {
+                    file: format!("{name}{SUFFIX}"),
+                    pointer: String::new(),
+                    message: message.to_owned(),
+                })
+            })
+            .collect();
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(SchemaError { faults })
+        }
+    }
+
+    /// What is wrong with a value; empty if it follows the schema.
+    ///
+    /// An unknown schema is a [`Severity::Fault`].
+    pub fn validate(&self, schema: &str, version: u16, value: &Value) -> Vec<Violation> {
+        let Some((name, document)) = self.find(schema, version) else {
+            return vec![Violation::fault(format!("there is no schema `{schema}`"))];
+        };
+        let validator = match self.validator(document) {
+            Ok(validator) => validator,
+            Err(error) => return vec![Violation::fault(format!("schemas/{name}{SUFFIX}: {error}"))],
+        };
+        let violations = if validator.is_valid(value) {
+            Vec::new()
+        } else {
+            violation::tell(&|name| self.entry(name), name, validator.iter_errors(value))
+        };
+        self.with_spellings(name, document, violations, value)
+    }
+
+    /// As [`Self::validate`], for a body that is nearly always valid: it becomes a value only where it is not.
+    pub fn validate_document(&self, schema: &str, version: u16, body: &document::Document) -> Vec<Violation> {
+        let Some((name, document)) = self.find(schema, version) else {
+            return self.validate(schema, version, body.value());
+        };
+        if body.follows(name) {
+            return Vec::new();
+        }
+        let sieve = document.sieve.get_or_init(|| self.build(document).ok());
+        if !sieve.as_ref().is_some_and(|sieve| sieve.is_valid(body.root())) {
+            return self.validate(schema, version, body.value());
+        }
+        let remarks = self.with_spellings(name, document, Vec::new(), body.root());
+        if remarks.is_empty() {
+            body.note_schema(name);
+        }
+        remarks
+    }
+
+    fn with_spellings<'v>(
+        &self,
+        name: &str,
+        document: &Document,
+        mut violations: Vec<Violation>,
+        value: impl Tree<'v>,
+    ) -> Vec<Violation> {
+        let known = violations.len();
+        let spellings = || Shape::of_spellings(&|name| self.entry(name), name, &document.value);
+        let shape = document.spellings.get_or_init(spellings);
+        shape.spellings(value, &mut |remark| {
+            let said = violations[..known].iter().any(|said| said.pointer == remark.pointer);
+            if !said {
+                violations.push(remark);
+            }
+        });
+        violations
+    }
+
+    /// The values of a document that change from run to run, in the document's order.
+    pub fn volatile(&self, schema: &str, version: u16, value: &Value) -> Vec<Volatile<'_>> {
+        let mut found = Vec::new();
+        if let Some((name, document)) = self.find(schema, version) {
+            self.shape(name, document).volatile(value, &mut found);
+        }
+        found
+    }
+
+    /// How the schema says that a response header changes from run to run.
+    pub fn volatile_header(&self, header: &str) -> Option<&VolatileKind> {
+        let (name, document) = self.find(HEADERS, 107)?;
+        let header = self.headers.iter().find(|name| name.eq_ignore_ascii_case(header))?;
+        self.shape(name, document).property(header)
+    }
+
+    /// What is wrong with the form of the response headers that the contract speaks of; pointers are `/NAME`.
+    pub fn validate_headers(&self, headers: &[(String, String)]) -> Vec<Violation> {
+        let known = headers.iter().filter_map(|(name, value)| {
+            let name = self.headers.iter().find(|known| known.eq_ignore_ascii_case(name))?;
+            Some((name.clone(), Value::from(value.as_str())))
+        });
+        self.validate(HEADERS, 107, &Value::Object(known.collect()))
+    }
+
+    /// Holds a response body against whichever of the operation's schemas for this status fits it best.
+    pub fn judge(&self, operation: &Operation<'_>, status: u16, version: u16, body: Body<'_>) -> Judgement {
+        let names = operation.responses(status);
+        let of = |name: &str| names.iter().any(|known| known == name);
+        let wrong = |message: String| Judgement {
+            schema: None,
+            violations: vec![Violation::of_body(message)],
+        };
+        match body {
+            _ if names.is_empty() => Judgement::default(),
+            Body::Empty if of(operation::NONE) => Judgement::default(),
+            Body::Empty => wrong(format!("expected {}, found an empty body", any_of(names))),
+            Body::Text(text) if of(operation::TEXT) => Judgement {
+                schema: Some(operation::TEXT.to_owned()),
+                violations: self.validate(operation::TEXT, version, &Value::from(text)),
+            },
+            Body::Text(_) => wrong(format!("expected {}, found a body that is not JSON", any_of(names))),
+            Body::Json(value) => {
+                let candidates = names.iter().filter(|name| !operation::is_bare(name));
+                let best = candidates
+                    .map(|name| Judgement {
+                        schema: Some(name.clone()),
+                        violations: self.validate_document(name, version, value),
+                    })
+                    .min_by_key(Judgement::breaches);
+                best.unwrap_or_else(|| wrong(format!("expected {}, found a JSON body", any_of(names))))
+            }
+        }
+    }
+
+    fn entry(&self, name: &str) -> Option<(&str, &Value)> {
+        self.documents
+            .get_key_value(name)
+            .map(|(name, document)| (name.as_str(), &document.value))
+    }
+
+    fn find(&self, schema: &str, version: u16) -> Option<(&str, &Document)> {
+        let name = self.resolve(schema, version)?;
+        self.documents.get(name).map(|document| (name, document))
+    }
+
+    fn shape<'a>(&'a self, name: &str, document: &'a Document) -> &'a Shape {
+        document
+            .shape
+            .get_or_init(|| Shape::new(&|name| self.entry(name), name, &document.value))
+    }
+
+    fn validator<'a>(&self, document: &'a Document) -> Result<&'a Validator, &'a str> {
+        let built = document.validator.get_or_init(|| self.build(document));
+        built.as_ref().map_err(String::as_str)
+    }
+
+    fn build<F: Json>(&self, document: &Document) -> Result<Validator<F>, String> {
+        let mut registry = Registry::new();
+        for name in &document.needs {
+            if let Some(value) = self.document(name) {
+                registry = registry
+                    .add(format!("{BASE}{name}{SUFFIX}"), value)
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        let registry = registry.prepare().map_err(|error| error.to_string())?;
+        jsonschema::options_for::<F>()
+            .with_draft(Draft::Draft202012)
+            .with_registry(&registry)
+            .offline()
+            .should_validate_formats(true)
+            .should_ignore_unknown_formats(false)
+            .with_keyword(vocabulary::ENUM, spelling)
+            .build(&document.value)
+            .map_err(|error| format!("{error}, at {}", error.schema_path()))
+    }
+}
+
+/// `a session`, `a session or a text`: what an answer may consist of.
+fn any_of(names: &[String]) -> String {
+    let told: Vec<String> = names
+        .iter()
+        .map(|name| match name.as_str() {
+            operation::NONE => "no body".to_owned(),
+            name => format!("a body `{name}`"),
+        })
+        .collect();
+    told.join(" or ")
+}
+
+fn property_names(schema: &Value) -> Vec<String> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties
+        .map(|properties| properties.keys().cloned().collect())
+        .unwrap_or_default()
+}
+
+/// Finds a schema, and its name, by name.
+type Documents<'d, 'a> = &'d dyn Fn(&str) -> Option<(&'a str, &'a Value)>;
+
+/// Where a `$ref` leads.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Target<'a> {
+    /// The name of the schema.
+    pub name: &'a str,
+    /// The pointer into it.
+    pub pointer: &'a str,
+    /// What stands there.
+    pub value: &'a Value,
+}
+
+fn follow<'a>(documents: Documents<'_, 'a>, name: &str, reference: &'a str) -> Option<Target<'a>> {
+    let (file, pointer) = reference.split_once('#').unwrap_or((reference, ""));
+    let name = if file.is_empty() {
+        name
+    } else {
+        file.strip_prefix(BASE).unwrap_or(file).strip_suffix(SUFFIX)?
+    };
+    let (name, value) = documents(name)?;
+    let value = value.pointer(pointer)?;
+    Some(Target { name, pointer, value })
+}
+
+fn entry<'a>(values: &'a BTreeMap<String, Value>, name: &str) -> Option<(&'a str, &'a Value)> {
+    values.get_key_value(name).map(|(name, value)| (name.as_str(), value))
+}
+
+/// The names of all schemas that `name` reaches, itself included.
+fn needs(values: &BTreeMap<String, Value>, name: &str) -> BTreeSet<String> {
+    let mut reached = BTreeSet::from([name.to_owned()]);
+    let mut open = vec![name.to_owned()];
+    while let Some(name) = open.pop() {
+        let Some(value) = values.get(&name) else { continue };
+        vocabulary::references(value, &mut |reference| {
+            if let Some(target) = follow(&|name| entry(values, name), &name, reference)
+                && reached.insert(target.name.to_owned())
+            {
+                open.push(target.name.to_owned());
+            }
+        });
+    }
+    reached
+}
+
+/// The keyword `x-enum`: one of these strings, whatever the case of its letters.
+struct Spelling(Vec<String>);
+
+impl<'i, F: Json> Keyword<'i, F> for Spelling {
+    fn validate(&self, instance: F::Node<'i>) -> Result<(), ValidationError<'i>> {
+        if Keyword::<F>::is_valid(self, instance.clone()) {
+            Ok(())
+        } else {
+            Err(ValidationError::custom(violation::one_of(
+                &self.0,
+                &instance.to_value(),
+            )))
+        }
+    }
+
+    fn is_valid(&self, instance: F::Node<'i>) -> bool {
+        instance
+            .as_string()
+            .is_none_or(|found| self.0.iter().any(|known| known.eq_ignore_ascii_case(&found)))
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature is the validator's")]
+fn spelling<'a, F: Json>(
+    _parent: &'a Map<String, Value>,
+    value: &'a Value,
+    _path: jsonschema::paths::Location,
+) -> Result<Box<dyn for<'i> Keyword<'i, F>>, ValidationError<'a>> {
+    Ok(Box::new(Spelling(vocabulary::strings(value))))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

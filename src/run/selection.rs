@@ -1,0 +1,107 @@
+//! Which cases a run is about.
+
+use crate::contract::case::{Case, Variant};
+use crate::contract::json::expected_one_of;
+use crate::contract::{Suite, pattern};
+use crate::replay::Selected;
+
+/// What selectors chose, and which of them chose nothing.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    pub(crate) selected: Vec<Selected>,
+    pub(crate) idle: Vec<String>,
+}
+
+impl Selection {
+    /// Keeps a part; `choose` is given the ids and says which stay.
+    pub(crate) fn keep(&mut self, suite: &Suite, choose: impl FnOnce(&[&str]) -> Vec<bool>) {
+        let id = |selected: &Selected| {
+            let variant = suite.cases().get(selected.case)?.variants.get(selected.variant)?;
+            Some(variant.id.as_str())
+        };
+        let ids: Vec<&str> = self
+            .selected
+            .iter()
+            .map(|selected| id(selected).unwrap_or_default())
+            .collect();
+        let mut kept = choose(&ids).into_iter();
+        self.selected.retain(|_| kept.next().unwrap_or_default());
+    }
+}
+
+/// What is wrong with selectors that choose nothing, and what was likely meant.
+pub(crate) fn unknown(suite: &Suite, selectors: &[String]) -> String {
+    let told = selectors.iter().map(|selector| {
+        let is_clause = !selector.contains('/') && selector.contains(|letter: char| letter.is_ascii_digit());
+        let known: Vec<&str> = if selector.contains('/') {
+            suite.cases().iter().map(|case| case.id.as_str()).collect()
+        } else if is_clause {
+            suite.clauses().iter().map(|clause| clause.id.as_str()).collect()
+        } else {
+            suite.chapters().iter().map(|chapter| chapter.name.as_str()).collect()
+        };
+        let spelt = if is_clause {
+            selector.to_uppercase()
+        } else {
+            selector.clone()
+        };
+        let near = expected_one_of(&spelt, &known);
+        match near.strip_prefix("did you mean") {
+            Some(_) => format!("`{selector}` ({near})"),
+            None => format!("`{selector}`"),
+        }
+    });
+    format!(
+        "nothing is named {}; `mpsd-conformance list` shows the chapters, `list cases` and `list clauses` what is in them",
+        told.collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// Applies selectors: a case or variant id, a chapter, a clause id, or a pattern with `*`. None selects everything.
+pub(crate) fn select(suite: &Suite, selectors: &[String]) -> Selection {
+    let mut used = vec![false; selectors.len()];
+    let mut selected = Vec::new();
+    for (case_index, case) in suite.cases().iter().enumerate() {
+        for (variant_index, variant) in case.variants.iter().enumerate() {
+            let mut is_chosen = selectors.is_empty();
+            for (selector, used) in selectors.iter().zip(&mut used) {
+                if chooses(suite, selector, case, variant) {
+                    *used = true;
+                    is_chosen = true;
+                }
+            }
+            if is_chosen {
+                selected.push(Selected {
+                    case: case_index,
+                    variant: variant_index,
+                });
+            }
+        }
+    }
+    let idle = selectors
+        .iter()
+        .zip(used)
+        .filter(|(_, used)| !used)
+        .map(|(selector, _)| selector.clone())
+        .collect();
+    Selection { selected, idle }
+}
+
+fn chooses(suite: &Suite, selector: &str, case: &Case, variant: &Variant) -> bool {
+    let selector = selector
+        .trim_start_matches("cases/")
+        .trim_end_matches(".json")
+        .trim_end_matches('/');
+    if selector.contains('*') {
+        return pattern::matches(selector, &variant.id) || pattern::matches(selector, &case.id);
+    }
+    let chapter = case.id.split('/').next();
+    if variant.id == selector || case.id == selector || chapter == Some(selector) {
+        return true;
+    }
+    let id = selector.to_uppercase();
+    suite.clause(&id).is_some_and(|wanted| {
+        let mut clauses = variant.clauses.iter().chain(&variant.judged);
+        clauses.any(|id| suite.clause(id).is_some_and(|clause| clause.id == wanted.id))
+    })
+}

@@ -1,0 +1,339 @@
+//! The wire: sends what a case says, byte for byte, and reads the answer.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
+use http::{Method, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use reqwest::Url;
+use rustls::ClientConfig;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::target::Target;
+use crate::wire::connection::{self, Connector};
+use crate::wire::secrets::{Redactor, Secrets};
+
+/// A request as it goes over the wire.
+#[derive(Clone, Debug, Default)]
+pub struct WireRequest {
+    /// The verb.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Headers in order; names may repeat.
+    pub headers: Vec<(String, String)>,
+    /// The body; `None` sends none.
+    pub body: Option<Bytes>,
+}
+
+/// An answer as it came.
+#[derive(Clone, Debug, Default)]
+pub struct WireResponse {
+    /// The status code.
+    pub status: u16,
+    /// Headers in order; bytes that are no text become U+FFFD.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl WireResponse {
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Takes out secrets that the target sent back, before anybody looks at the answer: a part of one that is shown is
+    /// shown too much.
+    pub(crate) fn redact(&mut self, secrets: &Secrets) {
+        let redactor = secrets.redactor();
+        for (_, value) in &mut self.headers {
+            redactor.redact_text(value);
+        }
+        // Nearly every body is a text, which this finds out faster.
+        let text = std::str::from_utf8(&self.body).map_or_else(|_| String::from_utf8_lossy(&self.body), Cow::Borrowed);
+        let redacted = redact_text(&text, &redactor);
+        drop(text);
+        if let Some(redacted) = redacted {
+            self.body = redacted.into();
+        }
+    }
+}
+
+/// A body or a frame without its secrets; `None` when it has none.
+pub(crate) fn redact_text(text: &str, redactor: &Redactor<'_>) -> Option<String> {
+    let redacted = redactor.redact(text);
+    // Any letter may be escaped in JSON; what it says then is only seen in what it stands for.
+    if text.as_bytes().contains(&b'\\')
+        && text.contains("\\u")
+        && let Ok(json) = serde_json::from_str::<Value>(redacted.as_deref().unwrap_or(text))
+        && let Some(redacted) = redactor.redact(&json.to_string())
+    {
+        return Some(redacted);
+    }
+    redacted
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Error)]
+pub enum WireError {
+    /// No connection could be made.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// The target and the suite do not agree on who they are, or on TLS at all.
+    #[error("no TLS: {0}")]
+    Tls(String),
+    /// The target asked for less, again and again, or for a longer pause than a case has.
+    #[error("throttled: {0}")]
+    Throttled(String),
+    /// There is no token to speak with.
+    #[error("{0}")]
+    Token(String),
+    /// The time limit passed.
+    #[error("no answer within {} s", .0.as_secs_f32())]
+    Timeout(Duration),
+    /// The connection broke, or the answer is not HTTP.
+    #[error("{0}")]
+    Broken(String),
+    /// The request cannot be put on the wire.
+    #[error("cannot send: {0}")]
+    Unsendable(String),
+}
+
+/// One pool of connections to one target; clones share it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    base_url: Arc<str>,
+    /// Headers of every request that does not have them otherwise.
+    headers: Arc<HeaderMap>,
+    connector: Connector,
+    /// For all that it leaves as it is; nothing goes to a proxy through it, for it cannot say what a proxy refuses.
+    pool: Option<reqwest::Client>,
+    /// For paths that `Url` would tidy, and through a proxy.
+    verbatim: legacy::Client<Connector, Full<Bytes>>,
+    timeout: Duration,
+}
+
+/// The largest answer that is read, in bytes.
+const MAX_BODY: usize = 16 << 20;
+/// How long a connection is kept for the next request: less than the five seconds after which many servers close it,
+/// so that a request seldom meets a connection that is being closed.
+const IDLE: Duration = Duration::from_secs(4);
+/// The most connections that are kept.
+const MAX_IDLE: usize = 256;
+
+impl Client {
+    /// A client for a target, with a time limit for each exchange; nothing is sent yet.
+    pub fn new(target: &Target, timeout: Duration) -> Result<Self, WireError> {
+        let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
+        let connector = Connector::new(target)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        for header in &target.headers {
+            let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|error| unsendable(&error))?;
+            let value = HeaderValue::from_bytes(header.value.as_bytes()).map_err(|error| unsendable(&error))?;
+            headers.insert(name, value);
+        }
+        if let Some(authorization) = connector.proxy_authorization() {
+            let value = HeaderValue::from_bytes(authorization.as_bytes()).map_err(|error| unsendable(&error))?;
+            headers.insert(PROXY_AUTHORIZATION, value);
+        }
+        let pool = match target.proxy {
+            Some(_) => None,
+            None => Some(pool(connector.tls())?),
+        };
+        let verbatim = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(MAX_IDLE)
+            .build(connector.clone());
+        Ok(Self {
+            base_url: target.base_url.as_str().into(),
+            headers: Arc::new(headers),
+            connector,
+            pool,
+            verbatim,
+            timeout,
+        })
+    }
+
+    /// What makes the connections.
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// Headers of every request that does not have them otherwise.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The time limit of an exchange.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub async fn send(&self, request: &WireRequest) -> Result<WireResponse, WireError> {
+        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+            Ok(result) => result,
+            Err(_) => Err(WireError::Timeout(self.timeout)),
+        }
+    }
+
+    async fn exchange(&self, request: &WireRequest) -> Result<WireResponse, WireError> {
+        let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
+        let text = format!("{}{}", self.base_url, request.path);
+        let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| unsendable(&error))?;
+        let mut headers = HeaderMap::with_capacity(request.headers.len() + self.headers.len() + 1);
+        for (name, value) in &request.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| unsendable(&error))?;
+            let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|error| unsendable(&error))?;
+            headers.append(name, value);
+        }
+        for (name, value) in &*self.headers {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
+        // Many servers answer 411 to a PUT or POST without it, and the client leaves it out when there is no body.
+        if request.body.is_none() && matches!(request.method.as_str(), "PUT" | "POST" | "PATCH") {
+            headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
+        }
+        let body = request.body.clone();
+        // `Url` resolves dots and escapes quotes: what it would change goes out through a client that changes nothing.
+        match (&self.pool, Url::parse(&text)) {
+            (Some(pool), Ok(url)) if url.as_str() == text => self.send_pooled(pool, method, url, headers, body).await,
+            _ => {
+                let url: Uri = text.parse().map_err(|error| unsendable(&error))?;
+                self.send_verbatim(method, url, headers, body).await
+            }
+        }
+    }
+
+    async fn send_pooled(
+        &self,
+        pool: &reqwest::Client,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<WireResponse, WireError> {
+        let mut request = reqwest::Request::new(method, url);
+        *request.headers_mut() = headers;
+        *request.body_mut() = body.map(reqwest::Body::from);
+        let failed = |error: reqwest::Error| self.failed(&error, error.is_connect());
+        let mut response = pool.execute(request).await.map_err(failed)?;
+        let (status, headers) = (response.status().as_u16(), texts(response.headers()));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            body.extend_from_slice(&chunk);
+            check_size(body.len())?;
+        }
+        Ok(WireResponse {
+            status,
+            headers,
+            body: body.into(),
+        })
+    }
+
+    async fn send_verbatim(
+        &self,
+        method: Method,
+        url: Uri,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<WireResponse, WireError> {
+        let mut request = http::Request::new(Full::new(body.unwrap_or_default()));
+        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, url, headers);
+        let response = self.verbatim.request(request).await;
+        let response = response.map_err(|error| self.failed(&error, error.is_connect()))?;
+        let (status, headers) = (response.status().as_u16(), texts(response.headers()));
+        let mut incoming = response.into_body();
+        let mut body = Vec::new();
+        while let Some(frame) = incoming.frame().await {
+            let frame = frame.map_err(|error| WireError::Broken(innermost(&error)))?;
+            body.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref()));
+            check_size(body.len())?;
+        }
+        Ok(WireResponse {
+            status,
+            headers,
+            body: body.into(),
+        })
+    }
+
+    /// Why a request has no answer: what the connector said, or what broke on the way.
+    fn failed(&self, error: &(dyn std::error::Error + 'static), is_connect: bool) -> WireError {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<WireError>() {
+                return error.clone();
+            }
+            if let Some(error) = connection::tls_cause(error) {
+                return WireError::Tls(connection::explain_tls(error, &self.connector.address().host));
+            }
+            cause = error.source();
+        }
+        if is_connect {
+            WireError::Connect(innermost(error))
+        } else {
+            WireError::Broken(innermost(error))
+        }
+    }
+}
+
+/// The client for what needs no care: pooled, direct, and unwilling to follow anybody anywhere.
+fn pool(tls: Option<&ClientConfig>) -> Result<reqwest::Client, WireError> {
+    // Another part of the process may have installed a provider first; any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder();
+    // Reading the system's certificates takes longer than anything else before the first request.
+    let builder = match tls {
+        Some(config) => builder.tls_backend_preconfigured(config.clone()),
+        None => builder.tls_certs_only([]),
+    };
+    builder
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tcp_nodelay(true)
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(MAX_IDLE)
+        .build()
+        .map_err(|error| WireError::Unsendable(error.to_string()))
+}
+
+fn check_size(length: usize) -> Result<(), WireError> {
+    if length <= MAX_BODY {
+        return Ok(());
+    }
+    Err(WireError::Broken(format!(
+        "the answer is longer than {} MiB, and more was not read",
+        MAX_BODY >> 20
+    )))
+}
+
+/// The cause that says most; the outer ones repeat the URL.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// Headers in order, with bytes that are no text replaced.
+pub(crate) fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+        .collect()
+}
