@@ -172,7 +172,7 @@ fn check_step(
         .all(|request| matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS"));
     if let Some(status) = &expectation.status
         && status.is_refusal()
-        && expectation.unchanged.is_none()
+        && !step.expectations().any(|expectation| expectation.unchanged.is_some())
         && !is_read
         && matches!(step.action, Action::Send(_))
         && !follows_unchanged(script, step)

@@ -253,7 +253,8 @@ impl<'a> Conversation<'a> {
         for index in first..last {
             // A frame that did not come was told already.
             let is_missed = matches!(step.action, Action::Frame(..)) && self.findings.len() > known;
-            if let Some(expectation) = step.expect.as_ref().filter(|_| !is_missed) {
+            let expected = step.expect.iter().chain(&step.also);
+            for expectation in expected.filter(|_| !is_missed) {
                 self.judge(step, expectation, index);
             }
             let status = self.exchanges.get(index).map_or(0, |exchange| exchange.response.status);

@@ -11,6 +11,7 @@
 mod access_model;
 mod bad_cases;
 mod book;
+mod charges;
 mod command_line;
 mod crowd;
 mod durability;

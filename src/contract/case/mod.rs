@@ -184,6 +184,8 @@ pub struct Step {
     pub within: Option<u64>,
     /// What is expected of each answer.
     pub expect: Option<Expectation>,
+    /// What else is expected of each answer, with clauses of its own.
+    pub also: Vec<Expectation>,
     /// How many answers of a simultaneous step have which status.
     pub tally: Vec<(StatusSet, Matcher)>,
     /// What is expected of the answers with a status.
@@ -481,6 +483,7 @@ impl Step {
     pub fn expectations(&self) -> impl Iterator<Item = &Expectation> {
         self.expect
             .iter()
+            .chain(&self.also)
             .chain(self.each.iter().map(|(_, expectation)| expectation))
     }
 }
@@ -513,9 +516,9 @@ const REQUEST_KEYS: [&str; 14] = [
     "as", "get", "put", "post", "delete", "patch", "head", "options", "method", "path", "headers", "body", "text",
     "base64",
 ];
-const STEP_KEYS: [&str; 13] = [
-    "name", "setup", "again", "together", "tally", "each", "after", "within", "expect", "open", "socket", "send",
-    "close",
+const STEP_KEYS: [&str; 14] = [
+    "name", "setup", "again", "together", "tally", "each", "after", "within", "expect", "also", "open", "socket",
+    "send", "close",
 ];
 const EXPECT_KEYS: [&str; 13] = [
     "status",
@@ -819,6 +822,9 @@ fn read_step(item: Item<'_>) -> Option<Step> {
         expect: fields
             .get("expect")
             .map_or(Some(None), |item| read_expectation(item).map(Some))?,
+        also: fields
+            .get("also")
+            .map_or(Some(Vec::new()), |item| item.elements(read_expectation))?,
         tally: fields.get("tally").map_or(Some(Vec::new()), |item| {
             item.members(|key, item| Some((read_status_key(key, item)?, Matcher::new(item.value().clone()))))
         })?,
@@ -826,6 +832,7 @@ fn read_step(item: Item<'_>) -> Option<Step> {
             item.members(|key, item| Some((read_status_key(key, item)?, read_expectation(item)?)))
         })?,
     };
+    check_also(fields, &step);
     let asserts = step.tally.len() + step.expectations().map(Expectation::assertions).sum::<usize>();
     // What is written there and not understood is told already.
     let is_silent = |key: &&str| {
@@ -840,6 +847,24 @@ fn read_step(item: Item<'_>) -> Option<Step> {
         );
     }
     Some(step)
+}
+
+/// Reports what `also` cannot do: it stands beside `expect`, and each of its expectations names its clauses.
+fn check_also(fields: Fields<'_, '_>, step: &Step) {
+    let Some(item) = fields.get("also") else { return };
+    if step.expect.is_none() {
+        item.wrong("`also` without `expect`", "one expectation goes into `expect`");
+    } else if step.is_setup {
+        item.wrong(
+            "`also` in a setup step, which counts against no clause",
+            "all that it expects goes into `expect`",
+        );
+    } else if step.also.iter().any(|expectation| expectation.clauses.is_none()) {
+        item.wrong(
+            "an expectation of `also` without clauses",
+            "`clauses`: the ids that it counts against",
+        );
+    }
 }
 
 /// Reads what a step does with a socket.

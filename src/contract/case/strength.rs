@@ -96,7 +96,8 @@ fn of_step(step: &Step) -> Strength {
         .map(|(set, count)| Strength::asks(1) + of_status(set.width()) + of_matcher(count.said(), false));
     let each = step.each.iter().map(|(_, expectation)| of_expectation(expectation));
     let own = step.expect.iter().map(of_expectation);
-    Strength::asks(1) + tally.chain(each).chain(own).sum()
+    let also = step.also.iter().map(of_expectation);
+    Strength::asks(1) + tally.chain(each).chain(own).chain(also).sum()
 }
 
 fn of_status(width: usize) -> Strength {
