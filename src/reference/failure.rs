@@ -1,9 +1,9 @@
 //! Why the service does not do what a request asks. Knows nothing of HTTP: the edge turns each kind into a status.
 
 use super::auth::Unauthenticated;
+use super::document::Document;
 use super::rate::Throttled;
 use super::session::{Refusal, RefusalKind};
-use super::store::Document;
 
 /// A refused request. Messages are for people; a client decides by the kind.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 pub mod auth;
 pub mod clock;
 pub mod config;
+mod document;
 mod failure;
 pub mod fault;
 mod handle;
@@ -21,5 +22,4 @@ pub mod session;
 pub mod session_ref;
 pub mod social;
 mod store;
-pub mod template;
 pub mod wire;

@@ -1,6 +1,5 @@
 //! The configuration in the form that requests are answered from.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::config::{Config, ConfigError, ServiceConfig, SocialConfig, TemplateConfig, decimal};
@@ -8,8 +7,9 @@ use super::failure::Failure;
 use super::fault;
 use super::principal::Principal;
 use super::rules::Rules;
+use super::session::Template;
+use super::session_ref::folded;
 use super::social::Social;
-use super::template::Template;
 
 /// What does not change while the service runs.
 #[derive(Debug)]
@@ -184,14 +184,6 @@ fn social(config: &Config) -> Result<Social, ConfigError> {
         favorites: pairs("favorites", favorites)?,
         blocks: pairs("blocks", blocks)?,
     })
-}
-
-/// A text for comparison: the case of letters does not matter (LIVE-025).
-pub(super) fn folded(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(text.to_lowercase())
 }
 
 #[cfg(test)]

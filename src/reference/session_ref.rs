@@ -1,8 +1,16 @@
-//! What names a session: service config, template and name.
+//! What names a session: service config, template and name; and how names are compared.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 
 use serde_json::{Value, json};
+
+/// A text for comparison: the case of letters does not matter (LIVE-025).
+pub(super) fn folded(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.to_lowercase())
+}
 
 /// A session's address, in the spelling it was created with.
 #[derive(Clone, Debug)]

@@ -9,12 +9,12 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::document::Document;
 use super::super::failure::Failure;
 use super::super::json;
 use super::super::rate::Window;
 use super::super::rules::{OtherMediaType, Rules, UnsupportedVersion};
 use super::super::session_ref::SessionRef;
-use super::super::store::Document;
 use super::path::location;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -8,8 +8,6 @@ mod answer;
 mod conditions;
 mod connect;
 mod explorer;
-#[cfg(test)]
-pub(super) mod faults;
 mod handles;
 mod path;
 mod queries;
@@ -17,7 +15,7 @@ mod search;
 mod sessions;
 mod templates;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;

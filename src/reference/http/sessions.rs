@@ -3,11 +3,12 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::super::document::Document;
 use super::super::failure::Failure;
 use super::super::rules::{ElementAnswer, ElementRemoval, MissingSession};
 use super::super::session::{Access, Grant, Outcome, Refusal, RefusalKind, Session};
 use super::super::session_ref::SessionRef;
-use super::super::store::{Document, Live, Visit};
+use super::super::store::{Live, Visit};
 use super::conditions::{Conditions, Verdict};
 use super::{Body, Call, answer};
 

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::super::failure::Failure;
-use super::super::template::Template;
+use super::super::session::Template;
 use super::{Call, answer};
 
 impl Call<'_> {

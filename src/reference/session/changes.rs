@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Session;
-use super::member::{ChangeType, Subscription};
-use super::servers::Server;
+use super::model::{ChangeType, Server, Session, Subscription};
 
 /// The kinds of change between two states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,9 +111,9 @@ fn server<'s>(session: &'s Session, name: &str) -> Option<&'s Server> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::Principal;
-    use super::super::sample::{Stage, active, join, me_system, server, system, user};
+    use super::super::tests::sample::{Stage, active, join, me_system, server, system, user};
     use super::*;
+    use crate::principal::Principal;
 
     /// The kinds of change, besides everything, that a write brings.
     fn kinds(stage: &mut Stage, caller: &Principal, body: Value) -> Vec<&'static str> {

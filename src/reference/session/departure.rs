@@ -5,10 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Session;
-use super::capabilities::Capability;
-use super::constants::Migration;
-use super::member::Member;
+use super::model::{Capability, Member, Migration, Session};
 use crate::rules::Rules;
 
 /// What becomes of the session.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Refusal, RefusalKind};
+use super::refusal::{Refusal, RefusalKind};
 use crate::rules::{EnumCase, Rules, XuidNumber};
 
 /// A place in a request. It becomes a JSON pointer only in a message.

@@ -1,91 +1,15 @@
-//! The properties of a session: what members may change at any time.
+//! Writing the properties of a session: what members may change at any time.
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::capabilities::Capability;
-use super::constants::{Constants, Visibility};
 use super::field::At;
 use super::merge;
+use super::model::{Capability, Constants, Properties, Restriction, SYSTEM_FIELDS, SystemProperties, Visibility};
+use super::refusal::{Refusal, RefusalKind};
 use super::request::Bag;
-use super::{Refusal, RefusalKind};
 use crate::rules::Rules;
-
-/// Who may join or read an open session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Restriction {
-    /// Users on the device of an active member.
-    Local,
-    /// Users whom an accepted member follows, and local ones.
-    Followed,
-    /// Everyone.
-    #[default]
-    None,
-}
-
-impl Restriction {
-    const ALL: &[(&str, Self)] = &[
-        ("none", Self::None),
-        ("local", Self::Local),
-        ("followed", Self::Followed),
-    ];
-
-    /// The value in documents.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Local => "local",
-            Self::Followed => "followed",
-        }
-    }
-}
-
-/// The fields of `properties.system`.
-pub(super) const SYSTEM_FIELDS: &[&str] = &[
-    "keywords",
-    "turn",
-    "joinRestriction",
-    "readRestriction",
-    "closed",
-    "locked",
-    "host",
-    "initializationSucceeded",
-    "serverConnectionStringCandidates",
-    "matchmaking",
-    "matchmakingResubmit",
-    "allocateCloudCompute",
-    "owners",
-    "description",
-    "searchHandleVisibility",
-];
-
-/// The properties of a session; `custom` is shared by all states that have the same.
-#[derive(Clone, Debug)]
-pub(super) struct Properties {
-    pub(super) system: Arc<SystemProperties>,
-    pub(super) custom: Arc<Value>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct SystemProperties {
-    pub(super) keywords: Option<Vec<String>>,
-    pub(super) turn: Vec<u32>,
-    pub(super) join_restriction: Option<Restriction>,
-    pub(super) read_restriction: Option<Restriction>,
-    pub(super) closed: bool,
-    pub(super) locked: bool,
-    pub(super) host: Option<String>,
-    pub(super) server_candidates: Option<Vec<String>>,
-    pub(super) matchmaking: Map<String, Value>,
-    pub(super) matchmaking_resubmit: Option<bool>,
-    pub(super) allocate_cloud_compute: bool,
-    pub(super) owners: Vec<u32>,
-    pub(super) description: Option<Value>,
-    pub(super) search_handle_visibility: Option<String>,
-    /// Only while it is being written: what a stored session says of it has been acted upon (INIT-017).
-    pub(super) initialization_succeeded: Option<bool>,
-}
 
 /// Who writes properties, as far as they depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,27 +21,6 @@ pub(super) enum Writer {
 }
 
 impl Properties {
-    pub(super) fn new() -> Self {
-        Self {
-            system: Arc::default(),
-            custom: Arc::new(json!({})),
-        }
-    }
-
-    /// The restriction in force on joins: local by default with `userAuthorizationStyle` (LIVE-012).
-    pub(super) fn join_restriction(&self, constants: &Constants) -> Restriction {
-        self.system
-            .join_restriction
-            .unwrap_or_else(|| constants.default_restriction())
-    }
-
-    /// The restriction in force on reads (LIVE-012).
-    pub(super) fn read_restriction(&self, constants: &Constants) -> Restriction {
-        self.system
-            .read_restriction
-            .unwrap_or_else(|| constants.default_restriction())
-    }
-
     /// Merges a bag of a request, and checks the result as a whole (SES-MERGE-016).
     ///
     /// `is_member` says whether an index is a member's.
@@ -283,8 +186,8 @@ impl SystemProperties {
         {
             return Err(at.then("keywords").refuse("a private session cannot have keywords"));
         }
-        let join = self.join_restriction.unwrap_or_else(|| constants.default_restriction());
-        let read = self.read_restriction.unwrap_or_else(|| constants.default_restriction());
+        let join = self.join_restriction.unwrap_or(constants.default_restriction);
+        let read = self.read_restriction.unwrap_or(constants.default_restriction);
         if constants.has(Capability::Large) && join != Restriction::None {
             return Err(at.then("joinRestriction").refuse("a large session cannot have it"));
         }

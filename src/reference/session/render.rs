@@ -9,12 +9,10 @@ use jiff::tz::Offset;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
 
-use super::capabilities::Capability;
-use super::initialization::Initialization;
-use super::member::{Member, Status, Subscription};
-use super::properties::{Restriction, SystemProperties};
+use super::access::Access;
+use super::model::{Capability, Initialization, Member, Restriction, Session, Status, Subscription, SystemProperties};
+use super::roles;
 use super::version::ContractVersion;
-use super::{Access, Session, roles};
 use crate::rules::Rules;
 
 impl Session {
@@ -213,7 +211,7 @@ impl Serialize for SystemView<'_> {
             map.serialize_entry("turn", &system.turn)?;
         }
         // LIVE-012: with userAuthorizationStyle the default is shown.
-        let default = Some(constants.default_restriction()).filter(|default| *default != Restriction::None);
+        let default = Some(constants.default_restriction).filter(|default| *default != Restriction::None);
         let shown = |given: Option<Restriction>| given.or(default);
         if let Some(restriction) = shown(system.join_restriction) {
             map.serialize_entry("joinRestriction", restriction.name())?;

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Refusal;
 use super::field::{At, decimal};
+use super::refusal::Refusal;
 use crate::rules::{RoleTypesInRequest, Rules};
 
 /// A bag of the document: `system` has a schema, `custom` belongs to the title.

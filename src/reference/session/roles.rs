@@ -1,45 +1,23 @@
-//! Role types, and the roles that members take.
+//! Role types and roles: creating and changing them, and assigning roles to members.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::capabilities::Capability;
-use super::constants::Constants;
 use super::field::At;
-use super::members::Members;
-use super::{Refusal, RefusalKind, RoleView};
+use super::model::{Capability, Constants, Members, Role, RoleType, RoleTypes, RoleView, Session, Setting};
+use super::refusal::{Refusal, RefusalKind};
 use crate::rules::Rules;
 
-/// The role types of a session, by name.
-pub(super) type RoleTypes = BTreeMap<String, RoleType>;
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct RoleType {
-    pub(super) owner_managed: bool,
-    pub(super) mutable_settings: Vec<Setting>,
-    pub(super) roles: BTreeMap<String, Role>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Role {
-    pub(super) max: Option<u64>,
-    pub(super) target: Option<u64>,
-}
-
-/// A setting of a role that may be changed after creation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Setting {
-    Max,
-    Target,
-}
-
-impl Setting {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Max => "max",
-            Self::Target => "target",
-        }
+impl Session {
+    /// How many members have a role of a role type, if there is one of these names.
+    pub fn role(&self, role_type: &str, role: &str) -> Option<RoleView> {
+        let Role { max, target } = *self.role_types.get(role_type)?.roles.get(role)?;
+        Some(RoleView {
+            count: count(&self.members, role_type, role),
+            max,
+            target,
+        })
     }
 }
 
@@ -205,16 +183,6 @@ fn count(members: &Members, role_type: &str, role: &str) -> u64 {
         .iter()
         .filter(|member| member.roles.get(role_type).is_some_and(|own| own == role));
     taken.map(|_| 1).sum()
-}
-
-/// A role, as queries see it.
-pub(super) fn view(types: &RoleTypes, members: &Members, role_type: &str, role: &str) -> Option<RoleView> {
-    let Role { max, target } = *types.get(role_type)?.roles.get(role)?;
-    Some(RoleView {
-        count: count(members, role_type, role),
-        max,
-        target,
-    })
 }
 
 /// `roleTypes` as documents show it (SES-ROLE-011).

@@ -1,26 +1,16 @@
-//! Server entries of a session: written by server principals, seen by all.
+//! Writing the server entries of a session: server principals do, and all see them.
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::Refusal;
 use super::field::At;
 use super::merge::{self, same};
+use super::model::{Server, Servers};
 use super::properties::read_matchmaking_result;
+use super::refusal::Refusal;
 use super::request::Bag;
 use crate::rules::Rules;
-
-/// The servers of a session, in the order in which they came.
-pub(super) type Servers = Vec<(String, Arc<Server>)>;
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Server {
-    pub(super) constants_system: Map<String, Value>,
-    pub(super) constants_custom: Value,
-    pub(super) system: Map<String, Value>,
-    pub(super) custom: Value,
-}
 
 /// Merges the `servers` of a request and says whether anything changed (SES-SERVER-002, 003, 007).
 pub(super) fn merge(servers: &mut Servers, asked: &Map<String, Value>, rules: &Rules) -> Result<bool, Refusal> {
@@ -55,15 +45,6 @@ pub(super) fn merge(servers: &mut Servers, asked: &Map<String, Value>, rules: &R
 }
 
 impl Server {
-    fn new() -> Self {
-        Self {
-            constants_system: Map::new(),
-            constants_custom: json!({}),
-            system: Map::new(),
-            custom: json!({}),
-        }
-    }
-
     fn merge(&mut self, name: &str, value: &Value, is_new: bool, rules: &Rules, at: &At<'_>) -> Result<(), Refusal> {
         for (key, value) in at.object(value)? {
             let at = at.then(key);
@@ -121,12 +102,5 @@ impl Server {
             }
         }
         Ok(())
-    }
-
-    pub(super) fn to_json(&self) -> Value {
-        json!({
-            "constants": { "system": self.constants_system, "custom": self.constants_custom },
-            "properties": { "system": self.system, "custom": self.custom },
-        })
     }
 }

@@ -6,17 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::constants::Constants;
 use super::field::At;
-use super::initialization::{Failure, Initialization, Stage};
-use super::member::{Member, MemberConstants, MemberSystem, Status};
-use super::members::Members;
-use super::properties::{Properties, SystemProperties};
+use super::model::{
+    Constants, Initialization, InitializationFailure, Member, MemberConstants, MemberSystem, Members, Properties,
+    RoleTypes, Servers, Session, Stage, Status, SystemProperties,
+};
+use super::refusal::Refusal;
 use super::render::{MemberSystemView, SystemView};
-use super::roles::{self, RoleTypes};
-use super::servers::{self, Servers};
 use super::version::ContractVersion;
-use super::{Refusal, Session};
+use super::{roles, servers};
 use crate::rules::Rules;
 use crate::session_ref::SessionRef;
 
@@ -171,7 +169,7 @@ fn member_to_stored(member: &Member) -> Value {
         "roles": member.roles,
         "activity": member.activity.map(|handle| handle.to_string()),
         "episode": member.episode,
-        "failure": member.failure.map(Failure::name),
+        "failure": member.failure.map(InitializationFailure::name),
     })
 }
 
@@ -224,7 +222,7 @@ fn member_from_stored(
         activity: optional(get(stored, "activity"), |value| at.then("activity").guid(value))?,
         episode: optional(get(stored, "episode"), |value| at.then("episode").index(value))?,
         failure: optional(get(stored, "failure"), |value| {
-            at.then("failure").choice(value, Failure::ALL, rules)
+            at.then("failure").choice(value, InitializationFailure::ALL, rules)
         })?,
     })
 }
@@ -253,7 +251,7 @@ fn time(value: &Value, at: &At<'_>) -> Result<Timestamp, Refusal> {
 mod tests {
     use uuid::Uuid;
 
-    use super::super::sample::{Stage, active, join, me_system, reserve, server, system, user};
+    use super::super::tests::sample::{Stage, active, join, me_system, reserve, server, system, user};
     use super::*;
 
     fn rich() -> Stage {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::capabilities::Capability;
+use super::access::Connections;
 use super::departure::{self, Fate};
 use super::initialization::{self, News};
-use super::member::{Member, Status};
-use super::{Connections, Outcome, Session};
+use super::model::{Capability, Member, Session, Status};
+use super::outcome::Outcome;
 use crate::rules::{ReadyExpiry, ReservationExpiry, Rules};
 
 /// How long a lost connection goes unnoticed (LIVE-021).
@@ -146,7 +146,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::session::sample::{Stage, active, join, me_system, reserve, user};
+    use crate::session::tests::sample::{Stage, active, join, me_system, reserve, user};
 
     #[test]
     fn a_reservation_that_nobody_takes_is_removed_after_its_timeout() {

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-use super::Refusal;
 use super::field::At;
+use super::refusal::Refusal;
 
 /// A version of the contract that requests may be written in; 104 and 105 have the same schema (VER-005).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -199,7 +199,7 @@ pub(super) fn downgrade(system: &Map<String, Value>) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::RefusalKind;
+    use crate::session::refusal::RefusalKind;
 
     fn map(value: Value) -> Map<String, Value> {
         match value {

@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::super::handle::{Handle, HandleKind};
-use super::super::provisions::folded;
 use super::super::search::SearchIndex;
-use super::super::session_ref::SessionKey;
+use super::super::session_ref::{SessionKey, folded};
 use super::journal::Journal;
 
 /// All handles.

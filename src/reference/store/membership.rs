@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
-use super::super::provisions::folded;
-use super::super::session_ref::{SessionKey, SessionRef};
+use super::super::session_ref::{SessionKey, SessionRef, folded};
 
 /// The two indices.
 #[derive(Debug, Default)]

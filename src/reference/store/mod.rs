@@ -22,6 +22,7 @@ use self::handles::Handles;
 use self::journal::{Journal, JournalError};
 use self::membership::Membership;
 pub(super) use self::membership::{Part, Place};
+use super::document::{self, Document};
 use super::handle::Handle;
 use super::realtime::ConnectionsAt;
 use super::rules::Rules;
@@ -76,16 +77,6 @@ pub(super) struct Live {
     due: Option<Timestamp>,
     /// Whether a member depends on a real-time connection, which may be lost at any time.
     connected: bool,
-}
-
-/// A session rendered for a caller.
-#[derive(Clone, Debug)]
-pub(super) struct Document {
-    pub(super) body: Bytes,
-    /// The tag of the stored state; `None` if nothing is stored.
-    pub(super) etag: Option<String>,
-    /// When the next timer is due.
-    pub(super) expires: Option<Timestamp>,
 }
 
 impl Store {
@@ -423,7 +414,7 @@ impl Live {
     /// The document for this caller and contract version. What is the same for all is rendered once.
     pub(super) fn document(&mut self, access: &Access<'_>) -> Document {
         let body = if self.session.view_is_personal() {
-            rendered(&self.session, access)
+            document::rendered(&self.session, access)
         } else {
             let slot = match access.version {
                 ContractVersion::V104 => 0,
@@ -432,7 +423,7 @@ impl Live {
             };
             let body = self.bodies[slot]
                 .take()
-                .unwrap_or_else(|| rendered(&self.session, access));
+                .unwrap_or_else(|| document::rendered(&self.session, access));
             self.bodies[slot].insert(body).clone()
         };
         Document {
@@ -441,21 +432,6 @@ impl Live {
             expires: self.due,
         }
     }
-}
-
-impl Document {
-    /// The document of a session that is not stored (`nocommit`); `etag` is that of the stored state.
-    pub(super) fn of(session: &Session, etag: Option<String>, access: &Access<'_>) -> Self {
-        Self {
-            body: rendered(session, access),
-            etag,
-            expires: session.next_timer(),
-        }
-    }
-}
-
-fn rendered(session: &Session, access: &Access<'_>) -> Bytes {
-    Bytes::from(session.to_bytes(access))
 }
 
 impl std::fmt::Debug for Live {

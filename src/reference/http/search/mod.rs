@@ -16,9 +16,9 @@ use crate::failure::Failure;
 use crate::handle::Handle;
 use crate::rules::{EmptyFilter, Rules};
 use crate::search::{Filter, Order, Query, RoleFacts, SearchHandle, SessionFacts, Sessions};
+use crate::session::Template;
 use crate::session::{Capability, Grant, Session, Visibility};
 use crate::session_ref::SessionKey;
-use crate::template::Template;
 
 impl Call<'_> {
     /// Makes the session of a search handle one that is found. What is not there yet is judged by its template

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::super::tests::{Answer, SCID, Stage, active, session, session_ref};
+use super::super::tests::sample::{Answer, SCID, Stage, active, session, session_ref};
 
 /// A service with sessions that can be searched; carol is blocked by alice, and alice follows bob.
 fn stage() -> Stage {

@@ -7,10 +7,10 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::super::Session;
-use super::super::constants::{HostMetric, HostRequirements, MemberInitialization, Thresholds};
-use super::super::member::Member;
-use super::{Failure, change_members, passing};
+use super::super::model::{
+    HostMetric, HostRequirements, InitializationFailure, Member, MemberInitialization, Session, Thresholds,
+};
+use super::episode::{change_members, passing};
 use crate::rules::Rules;
 
 /// Whether the member has uploaded what there is to measure; an empty object says that nothing could be (INIT-043).
@@ -50,7 +50,7 @@ pub(super) fn fail_groups(session: &mut Session, rules: &Rules) {
             session,
             &lost
                 .into_iter()
-                .map(|index| (index, Failure::Group))
+                .map(|index| (index, InitializationFailure::Group))
                 .collect::<Vec<_>>(),
         );
     }
@@ -61,7 +61,7 @@ pub(super) fn judge(session: &mut Session, initialization: &MemberInitialization
     if rules.late_measurements_fail.kept() {
         let late: Vec<_> = passing(session)
             .filter(|member| !has_measured(session, member, rules))
-            .map(|member| (member.index, Failure::Timeout))
+            .map(|member| (member.index, InitializationFailure::Timeout))
             .collect();
         fail(session, &late);
     }
@@ -87,7 +87,7 @@ pub(super) fn judge(session: &mut Session, initialization: &MemberInitialization
 }
 
 /// Records failures; of several of one member, that of precedence counts (INIT-019).
-fn fail(session: &mut Session, failures: &[(u32, Failure)]) {
+fn fail(session: &mut Session, failures: &[(u32, InitializationFailure)]) {
     for (index, failure) in failures {
         change_members(
             session,
@@ -98,7 +98,7 @@ fn fail(session: &mut Session, failures: &[(u32, Failure)]) {
 }
 
 /// Every link to a peer counts (INIT-034).
-fn judge_peers(session: &Session, thresholds: &Thresholds, rules: &Rules) -> Vec<(u32, Failure)> {
+fn judge_peers(session: &Session, thresholds: &Thresholds, rules: &Rules) -> Vec<(u32, InitializationFailure)> {
     let judged = passing(session).filter_map(|member| {
         let peers = peers(session).filter(|peer| peer.index != member.index);
         let failures = peers.filter_map(|peer| judge_link(session, member, peer, thresholds, rules));
@@ -108,7 +108,11 @@ fn judge_peers(session: &Session, thresholds: &Thresholds, rules: &Rules) -> Vec
 }
 
 /// The link to the host counts: the given one, or else the member who serves most of the others (INIT-035, INIT-039).
-fn judge_links_to_host(session: &Session, requirements: &HostRequirements, rules: &Rules) -> Vec<(u32, Failure)> {
+fn judge_links_to_host(
+    session: &Session,
+    requirements: &HostRequirements,
+    rules: &Rules,
+) -> Vec<(u32, InitializationFailure)> {
     let judge_link =
         |member: &Member, host: &Member| judge_link(session, member, host, &requirements.thresholds, rules);
     let hosts: Vec<&Member> = match given_host(session).filter(|_| rules.host_is_given.kept()) {
@@ -207,7 +211,7 @@ fn judge_link(
     peer: &Member,
     thresholds: &Thresholds,
     rules: &Rules,
-) -> Option<Failure> {
+) -> Option<InitializationFailure> {
     let metrics = session.constants.metrics;
     let latency = measured(member, peer, "latency");
     let down = measured(member, peer, "bandwidthDown");
@@ -215,15 +219,15 @@ fn judge_link(
     let failures = [
         (
             latency.is_some_and(|latency| latency > thresholds.latency_maximum),
-            Failure::Latency,
+            InitializationFailure::Latency,
         ),
         (
             down.is_some_and(|down| down < thresholds.bandwidth_down_minimum),
-            Failure::BandwidthDown,
+            InitializationFailure::BandwidthDown,
         ),
         (
             up.is_some_and(|up| up < thresholds.bandwidth_up_minimum),
-            Failure::BandwidthUp,
+            InitializationFailure::BandwidthUp,
         ),
         // INIT-022: a metric in force must be there.
         (
@@ -231,14 +235,14 @@ fn judge_link(
                 && ((metrics.latency && latency.is_none())
                     || (metrics.bandwidth_down && down.is_none())
                     || (metrics.bandwidth_up && up.is_none())),
-            Failure::Network,
+            InitializationFailure::Network,
         ),
     ];
     let found = failures.into_iter().filter(|(fails, _)| *fails);
     preferred(found.map(|(_, failure)| failure), rules)
 }
 
-fn preferred(failures: impl Iterator<Item = Failure>, rules: &Rules) -> Option<Failure> {
+fn preferred(failures: impl Iterator<Item = InitializationFailure>, rules: &Rules) -> Option<InitializationFailure> {
     if rules.earliest_failure_wins.kept() {
         failures.min()
     } else {

@@ -4,6 +4,7 @@
 //! and as far as nothing is waited for. A stage whose time is over is left at the next access only (TMO-003): one stage an
 //! access, and the time of the stage that follows begins then, as for members (TMO-004, INIT-049).
 
+mod episode;
 mod evaluation;
 #[cfg(test)]
 #[expect(clippy::needless_pass_by_value, reason = "tests hand over bodies as they write them")]
@@ -13,27 +14,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::constants::MemberInitialization;
-use super::member::{Member, Status};
-use super::{Refusal, RefusalKind, Session};
+use self::episode::{change_members, passing};
+use super::model::{Initialization, InitializationFailure, Member, MemberInitialization, Session, Stage, Status};
+use super::refusal::{Refusal, RefusalKind};
 use crate::rules::{Joined, Rules};
-
-/// Where initialization stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// No episode runs; nothing is shown (INIT-007).
-    Idle,
-    /// Members come and bring their secure device addresses.
-    Joining,
-    /// Members measure each other or servers, and upload what they found.
-    Measuring,
-    /// The title judges, and writes `initializationSucceeded`.
-    Evaluating,
-    /// The episode is over, and it is counted who passed. No access ends here.
-    Counting,
-    /// Episode 1 failed, and nobody is initialized any more (INIT-008).
-    Failed,
-}
 
 /// What must hold for a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +76,7 @@ const fn on(from: Stage, when: &'static [Condition], effect: Effect, to: Stage) 
 #[rustfmt::skip]
 const TRANSITIONS: &[Transition] = {
     use Condition::{Awaited, Deserted, EverybodyJoined, EverybodyMeasured, External, First, Measured, Rejected, Succeeded, TooFew};
+
     use Effect::{FailAll, FailGroups, Judge};
     use Stage::{Counting, Evaluating, Failed, Idle, Joining, Measuring};
     &[
@@ -119,71 +104,6 @@ const TRANSITIONS: &[Transition] = {
     ]
 };
 
-/// Why a member failed, in the order of precedence (INIT-019).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Failure {
-    /// It uploaded no measurements in time.
-    Timeout,
-    /// Too much of it.
-    Latency,
-    /// Too little of it.
-    BandwidthDown,
-    /// Too little of it.
-    BandwidthUp,
-    /// A required metric could not be measured.
-    Network,
-    /// A member of its group failed.
-    Group,
-    /// The episode failed.
-    Episode,
-}
-
-impl Failure {
-    pub(super) const ALL: &[(&str, Self)] = &[
-        ("timeout", Self::Timeout),
-        ("latency", Self::Latency),
-        ("bandwidthdown", Self::BandwidthDown),
-        ("bandwidthup", Self::BandwidthUp),
-        ("network", Self::Network),
-        ("group", Self::Group),
-        ("episode", Self::Episode),
-    ];
-
-    /// The value of `initializationFailure`.
-    pub(super) fn name(self) -> &'static str {
-        let named = Self::ALL.iter().find(|(_, failure)| *failure == self);
-        named.map_or("episode", |(name, _)| *name)
-    }
-}
-
-impl Stage {
-    pub(super) const ALL: &[(&str, Self)] = &[
-        ("idle", Self::Idle),
-        ("joining", Self::Joining),
-        ("measuring", Self::Measuring),
-        ("evaluating", Self::Evaluating),
-        ("counting", Self::Counting),
-        ("failed", Self::Failed),
-    ];
-
-    /// The value of `initializing.stage`.
-    pub(super) fn name(self) -> &'static str {
-        let named = Self::ALL.iter().find(|(_, stage)| *stage == self);
-        named.map_or("idle", |(name, _)| *name)
-    }
-}
-
-/// The initialization of a session, as far as it got.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Initialization {
-    pub(super) stage: Stage,
-    pub(super) stage_start: Timestamp,
-    /// The episode that runs, or the last one that did or was skipped.
-    pub(super) episode: u32,
-    /// Device tokens, best first (INIT-037).
-    pub(super) host_candidates: Arc<[String]>,
-}
-
 impl Initialization {
     /// Before the first episode.
     pub(super) fn new(now: Timestamp, rules: &Rules) -> Self {
@@ -193,16 +113,6 @@ impl Initialization {
             episode: u32::from(!rules.creation_is_episode_one.kept()),
             host_candidates: Arc::default(),
         }
-    }
-
-    /// Whether `initializing` is shown.
-    pub(super) fn is_shown(&self) -> bool {
-        self.stage != Stage::Idle
-    }
-
-    /// Whether the stage is another one, or was left and entered again (INIT-050).
-    pub(super) fn stage_differs(&self, other: &Self) -> bool {
-        (self.stage, self.stage_start, self.episode) != (other.stage, other.stage_start, other.episode)
     }
 }
 
@@ -229,12 +139,10 @@ pub(super) fn check_creation(session: &Session, rules: &Rules) -> Result<(), Ref
     if brought >= needed || !rules.initialization_needs_members.kept() {
         return Ok(());
     }
-    Err(Refusal {
-        kind: RefusalKind::Malformed,
-        message: format!(
-            "/members: initialization needs at least {needed} members with initialize true, found {brought}"
-        ),
-    })
+    Err(Refusal::new(
+        RefusalKind::Malformed,
+        format!("/members: initialization needs at least {needed} members with initialize true, found {brought}"),
+    ))
 }
 
 /// Tells the members of a creation their episode, the first one, which is skipped if there are none (INIT-028).
@@ -340,7 +248,7 @@ fn fail_all(session: &mut Session, rules: &Rules) {
     change_members(
         session,
         |member| member.episode == episode && member.failure.is_none(),
-        |member| member.failure = Some(Failure::Episode),
+        |member| member.failure = Some(InitializationFailure::Episode),
     );
 }
 
@@ -354,20 +262,6 @@ fn drop_host_candidates(session: &mut Session, rules: &Rules) {
     };
     if !candidates.iter().all(is_here) {
         session.initialization.host_candidates = candidates.iter().filter(|token| is_here(token)).cloned().collect();
-    }
-}
-
-/// Changes the members that `which` picks.
-fn change_members(session: &mut Session, which: impl Fn(&Member) -> bool, change: impl Fn(&mut Member)) {
-    if !session.members.iter().any(&which) {
-        return;
-    }
-    let before = Arc::clone(&session.members);
-    let members = Arc::make_mut(&mut session.members);
-    for (position, member) in before.iter().enumerate().filter(|(_, member)| which(member)) {
-        let mut member = member.clone();
-        change(&mut member);
-        members.replace(position, member);
     }
 }
 
@@ -416,13 +310,6 @@ impl Situation<'_> {
     fn passing(&self) -> impl Iterator<Item = &Member> {
         passing(self.session)
     }
-}
-
-/// The members of the running episode who have not failed.
-fn passing(session: &Session) -> impl Iterator<Item = &Member> {
-    let episode = Some(session.initialization.episode);
-    let members = session.members.iter();
-    members.filter(move |member| member.episode == episode && member.failure.is_none())
 }
 
 fn has_joined(member: &Member, rules: &Rules) -> bool {

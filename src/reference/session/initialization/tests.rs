@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::member::ChangeType;
-use super::super::sample::{
+use super::super::model::ChangeType;
+use super::super::tests::sample::{
     Stage as Scene, active, initialize, initialize_with, join, me_system, reserve, system, user,
 };
 use super::super::{Changes, ContractVersion, RefusalKind, Session};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::tests::{SCID, Stage, active, activity, session, session_ref};
+use super::sample::{SCID, Stage, active, activity, session, session_ref};
 use crate::rules::Rules;
 
 /// The rules that the session model alone does not show.

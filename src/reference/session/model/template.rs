@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::session::Capability;
+use super::capability::Capability;
 
 /// A template of a service config, as configured.
 #[derive(Clone, Debug)]

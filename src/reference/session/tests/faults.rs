@@ -8,11 +8,11 @@ use uuid::Uuid;
 use super::sample::{
     Stage, acting, active, initialize, initialize_with, join, me_system, reserve, server, system, user, user_with,
 };
-use super::{ContractVersion, Grant, Session};
-use crate::http::faults::SHOWN as OVER_HTTP;
+use crate::http::tests::faults::SHOWN as OVER_HTTP;
 use crate::principal::Principal;
 use crate::realtime::tests::SHOWN as IN_REAL_TIME;
 use crate::rules::{RuleKind, Rules};
+use crate::session::{ContractVersion, Grant, Session};
 
 /// What is decided before a session is asked: headers and queries.
 const AT_THE_EDGE: &[&str] = &["AUTH-008", "AUTH-014", "SES-MEMBER-013"];

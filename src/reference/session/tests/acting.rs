@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::RefusalKind;
 use super::sample::{Stage, acting, active, join, reserve, server, system, user};
+use crate::session::RefusalKind;
 
 /// A stage with alice (1) in its session, to which a service comes that acts for these users.
 fn visited(constants: Value, xuids: &[u64]) -> Stage {

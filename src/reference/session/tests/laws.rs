@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::sample::{Stage, server, user};
-use super::{Outcome, Session};
+use crate::session::{Outcome, Session};
 
 fn anything() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

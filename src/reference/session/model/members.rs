@@ -7,7 +7,7 @@ use super::member::{Member, Status};
 
 /// The members of a session. Clones share the members themselves.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Members {
+pub(in crate::session) struct Members {
     list: Vec<Arc<Member>>,
     next: u32,
     /// The users who were members and left: they may come back to a locked session (SES-RESTR-019).
@@ -15,67 +15,67 @@ pub(super) struct Members {
 }
 
 impl Members {
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Member> + ExactSizeIterator {
+    pub(in crate::session) fn iter(&self) -> impl DoubleEndedIterator<Item = &Member> + ExactSizeIterator {
         self.list.iter().map(AsRef::as_ref)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::session) fn len(&self) -> usize {
         self.list.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::session) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// The index of the first member; `next` if there is none (SES-RESP-010).
-    pub(super) fn first(&self) -> u32 {
+    pub(in crate::session) fn first(&self) -> u32 {
         self.list.first().map_or(self.next, |member| member.index)
     }
 
     /// The index that the next new member gets.
-    pub(super) fn next(&self) -> u32 {
+    pub(in crate::session) fn next(&self) -> u32 {
         self.next
     }
 
-    pub(super) fn accepted(&self) -> usize {
+    pub(in crate::session) fn accepted(&self) -> usize {
         self.iter().filter(|member| member.is_accepted()).count()
     }
 
-    pub(super) fn active(&self) -> usize {
+    pub(in crate::session) fn active(&self) -> usize {
         self.iter().filter(|member| member.status == Status::Active).count()
     }
 
-    pub(super) fn at(&self, position: usize) -> Option<&Member> {
+    pub(in crate::session) fn at(&self, position: usize) -> Option<&Member> {
         self.list.get(position).map(AsRef::as_ref)
     }
 
-    pub(super) fn position_of_xuid(&self, xuid: u64) -> Option<usize> {
+    pub(in crate::session) fn position_of_xuid(&self, xuid: u64) -> Option<usize> {
         self.list.iter().position(|member| member.xuid == xuid)
     }
 
-    pub(super) fn position_of_index(&self, index: u32) -> Option<usize> {
+    pub(in crate::session) fn position_of_index(&self, index: u32) -> Option<usize> {
         self.list.binary_search_by_key(&index, |member| member.index).ok()
     }
 
-    pub(super) fn by_xuid(&self, xuid: u64) -> Option<&Member> {
+    pub(in crate::session) fn by_xuid(&self, xuid: u64) -> Option<&Member> {
         self.position_of_xuid(xuid).and_then(|position| self.at(position))
     }
 
-    pub(super) fn by_index(&self, index: u32) -> Option<&Member> {
+    pub(in crate::session) fn by_index(&self, index: u32) -> Option<&Member> {
         self.position_of_index(index).and_then(|position| self.at(position))
     }
 
-    pub(super) fn has_left(&self, xuid: u64) -> bool {
+    pub(in crate::session) fn has_left(&self, xuid: u64) -> bool {
         self.left.contains(&xuid)
     }
 
     /// The users who were members and left.
-    pub(super) fn left(&self) -> impl Iterator<Item = u64> {
+    pub(in crate::session) fn left(&self) -> impl Iterator<Item = u64> {
         self.left.iter().copied()
     }
 
     /// The roster with these members, in whatever order.
-    pub(super) fn restore(members: Vec<Member>, next: u32, left: BTreeSet<u64>) -> Self {
+    pub(in crate::session) fn restore(members: Vec<Member>, next: u32, left: BTreeSet<u64>) -> Self {
         let mut list: Vec<_> = members.into_iter().map(Arc::new).collect();
         list.sort_unstable_by_key(|member| member.index);
         Self {
@@ -86,20 +86,20 @@ impl Members {
     }
 
     /// Appends a member, whose index must be [`next`](Self::next) or more, and says where it stands.
-    pub(super) fn push(&mut self, member: Member) -> usize {
+    pub(in crate::session) fn push(&mut self, member: Member) -> usize {
         self.next = self.next.max(member.index.saturating_add(1));
         self.list.push(Arc::new(member));
         self.list.len() - 1
     }
 
-    pub(super) fn replace(&mut self, position: usize, member: Member) {
+    pub(in crate::session) fn replace(&mut self, position: usize, member: Member) {
         if let Some(slot) = self.list.get_mut(position) {
             *slot = Arc::new(member);
         }
     }
 
     /// Removes the members that `goes` picks, and says whether there were any.
-    pub(super) fn remove_where(&mut self, mut goes: impl FnMut(&Member) -> bool) -> bool {
+    pub(in crate::session) fn remove_where(&mut self, mut goes: impl FnMut(&Member) -> bool) -> bool {
         let before = self.list.len();
         let left = &mut self.left;
         self.list.retain(|member| {

@@ -6,16 +6,17 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Access, Connections, ContractVersion, Former, Grant, Outcome, Refusal, RefusalKind, Session};
 use crate::principal::{Principal, PrincipalKind, User};
 use crate::rules::Rules;
+use crate::session::{
+    Access, Connections, ContractVersion, Former, Grant, Outcome, Refusal, RefusalKind, Session, Template,
+};
 use crate::session_ref::{SessionKey, SessionRef};
 use crate::social::Social;
-use crate::template::Template;
 
 /// Real-time connections as a test wants them: owner, and when it was lost. The highest of all GUIDs has no room.
 #[derive(Debug, Default)]
-pub(super) struct Sockets(pub(super) HashMap<Uuid, (u64, Option<Timestamp>)>);
+pub(in crate::session) struct Sockets(pub(in crate::session) HashMap<Uuid, (u64, Option<Timestamp>)>);
 
 impl Connections for Sockets {
     fn owner(&self, connection: Uuid) -> Option<u64> {
@@ -33,22 +34,22 @@ impl Connections for Sockets {
 
 /// A stage with one session, which the test writes to as different callers.
 #[derive(Debug)]
-pub(super) struct Stage {
-    pub(super) template: Template,
-    pub(super) name: String,
-    pub(super) version: ContractVersion,
-    pub(super) acting: Vec<User>,
-    pub(super) denies_manage: bool,
-    pub(super) now: Timestamp,
-    pub(super) grant: Grant,
-    pub(super) rules: Rules,
-    pub(super) social: Social,
-    pub(super) sockets: Sockets,
-    pub(super) session: Option<Session>,
+pub(in crate::session) struct Stage {
+    pub(in crate::session) template: Template,
+    pub(in crate::session) name: String,
+    pub(in crate::session) version: ContractVersion,
+    pub(in crate::session) acting: Vec<User>,
+    pub(in crate::session) denies_manage: bool,
+    pub(in crate::session) now: Timestamp,
+    pub(in crate::session) grant: Grant,
+    pub(in crate::session) rules: Rules,
+    pub(in crate::session) social: Social,
+    pub(in crate::session) sockets: Sockets,
+    pub(in crate::session) session: Option<Session>,
 }
 
 /// A user of a device of its own.
-pub(super) fn user(xuid: u64) -> Principal {
+pub(in crate::session) fn user(xuid: u64) -> Principal {
     let user = User {
         xuid,
         gamertag: Some(format!("Gamer{xuid}")),
@@ -64,7 +65,7 @@ pub(super) fn user(xuid: u64) -> Principal {
 }
 
 /// A user with something changed about it.
-pub(super) fn user_with(xuid: u64, change: impl FnOnce(&mut User)) -> Principal {
+pub(in crate::session) fn user_with(xuid: u64, change: impl FnOnce(&mut User)) -> Principal {
     let mut principal = user(xuid);
     if let PrincipalKind::User(user) = &mut principal.kind {
         change(user);
@@ -73,7 +74,7 @@ pub(super) fn user_with(xuid: u64, change: impl FnOnce(&mut User)) -> Principal 
 }
 
 /// The users that a service names, with the multiplayer privilege.
-pub(super) fn acting(xuids: &[u64]) -> Vec<User> {
+pub(in crate::session) fn acting(xuids: &[u64]) -> Vec<User> {
     let named = |xuid: &u64| User {
         xuid: *xuid,
         gamertag: None,
@@ -84,7 +85,7 @@ pub(super) fn acting(xuids: &[u64]) -> Vec<User> {
     xuids.iter().map(named).collect()
 }
 
-pub(super) fn server() -> Principal {
+pub(in crate::session) fn server() -> Principal {
     Principal {
         name: "server".to_owned(),
         title_id: 1234,
@@ -96,7 +97,7 @@ pub(super) fn server() -> Principal {
 
 impl Stage {
     /// A stage whose template (107) has these system constants.
-    pub(super) fn new(system: Value) -> Self {
+    pub(in crate::session) fn new(system: Value) -> Self {
         Self {
             template: Template {
                 name: "template".to_owned(),
@@ -118,7 +119,7 @@ impl Stage {
     }
 
     /// A stage whose members stay when they are inactive, with alice (1), active, in its session.
-    pub(super) fn with_alice(system: Value) -> Self {
+    pub(in crate::session) fn with_alice(system: Value) -> Self {
         let mut system = system;
         if system.get("inactiveRemovalTimeout").is_none() {
             system["inactiveRemovalTimeout"] = Value::Null;
@@ -128,7 +129,7 @@ impl Stage {
         stage
     }
 
-    pub(super) fn access<'a>(&'a self, caller: &'a Principal) -> Access<'a> {
+    pub(in crate::session) fn access<'a>(&'a self, caller: &'a Principal) -> Access<'a> {
         Access {
             caller,
             acting: &self.acting,
@@ -143,7 +144,7 @@ impl Stage {
     }
 
     /// Writes to the session, or creates it, and keeps the outcome; says what kind of outcome it was.
-    pub(super) fn put(&mut self, caller: &Principal, body: Value) -> Result<&'static str, Refusal> {
+    pub(in crate::session) fn put(&mut self, caller: &Principal, body: Value) -> Result<&'static str, Refusal> {
         let outcome = match &self.session {
             None => {
                 let at = SessionRef {
@@ -162,7 +163,7 @@ impl Stage {
     }
 
     /// Keeps an outcome as the session of the stage.
-    pub(super) fn keep(&mut self, outcome: Outcome) -> &'static str {
+    pub(in crate::session) fn keep(&mut self, outcome: Outcome) -> &'static str {
         match outcome {
             Outcome::Created(session) => {
                 self.session = Some(session);
@@ -181,7 +182,7 @@ impl Stage {
     }
 
     /// The kind of refusal of a write, which must not change anything.
-    pub(super) fn refused(&mut self, caller: &Principal, body: Value) -> RefusalKind {
+    pub(in crate::session) fn refused(&mut self, caller: &Principal, body: Value) -> RefusalKind {
         let before = self.session.as_ref().map(Session::etag);
         let refusal = self.put(caller, body.clone()).expect_err(&body.to_string());
         assert_eq!(self.session.as_ref().map(Session::etag), before);
@@ -189,48 +190,48 @@ impl Stage {
     }
 
     /// Lets time pass and applies the timers.
-    pub(super) fn after(&mut self, milliseconds: i64) -> &'static str {
+    pub(in crate::session) fn after(&mut self, milliseconds: i64) -> &'static str {
         self.now += SignedDuration::from_millis(milliseconds);
         let outcome = self.session().after_timers(self.now, &self.sockets, &self.rules);
         self.keep(outcome)
     }
 
-    pub(super) fn session(&self) -> &Session {
+    pub(in crate::session) fn session(&self) -> &Session {
         self.session.as_ref().expect("there is a session")
     }
 
     /// The document as alice sees it.
-    pub(super) fn document(&self) -> Value {
+    pub(in crate::session) fn document(&self) -> Value {
         self.document_for(&user(1))
     }
 
-    pub(super) fn document_for(&self, caller: &Principal) -> Value {
+    pub(in crate::session) fn document_for(&self, caller: &Principal) -> Value {
         self.session().to_json(&self.access(caller))
     }
 }
 
 /// A body that makes the caller an active member.
-pub(super) fn active() -> Value {
+pub(in crate::session) fn active() -> Value {
     me_system(json!({ "active": true }))
 }
 
 /// A body with member properties of the caller.
-pub(super) fn me_system(system: Value) -> Value {
+pub(in crate::session) fn me_system(system: Value) -> Value {
     json!({ "members": { "me": { "properties": { "system": system } } } })
 }
 
 /// A body that makes the caller an inactive member.
-pub(super) fn join() -> Value {
+pub(in crate::session) fn join() -> Value {
     json!({ "members": { "me": {} } })
 }
 
 /// A body with session properties.
-pub(super) fn system(system: Value) -> Value {
+pub(in crate::session) fn system(system: Value) -> Value {
     json!({ "properties": { "system": system } })
 }
 
 /// A body that reserves places.
-pub(super) fn reserve(xuids: &[u64]) -> Value {
+pub(in crate::session) fn reserve(xuids: &[u64]) -> Value {
     let members: serde_json::Map<_, _> = (0..)
         .zip(xuids)
         .map(|(number, xuid): (u32, _)| {
@@ -244,7 +245,7 @@ pub(super) fn reserve(xuids: &[u64]) -> Value {
 }
 
 /// The same body, but the members that it adds are to be initialized.
-pub(super) fn initialize(body: Value) -> Value {
+pub(in crate::session) fn initialize(body: Value) -> Value {
     let mut body = body;
     let members = body["members"].as_object_mut().expect("a body with members");
     for member in members.values_mut() {
@@ -254,7 +255,7 @@ pub(super) fn initialize(body: Value) -> Value {
 }
 
 /// A body that makes the caller an active member and reserves places, all of them to be initialized.
-pub(super) fn initialize_with(xuids: &[u64]) -> Value {
+pub(in crate::session) fn initialize_with(xuids: &[u64]) -> Value {
     let mut body = initialize(active());
     let members = body["members"].as_object_mut().expect("members");
     let reserved = initialize(reserve(xuids));
