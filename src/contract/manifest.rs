@@ -11,7 +11,7 @@ use crate::contract::case::strength::{self, Strength};
 use crate::contract::case::{Action, Case, Script, Scripts, Variant};
 use crate::contract::files::Files;
 use crate::contract::json::problem::{Place, Problem};
-use crate::contract::json::{self, Fields, Item, Report};
+use crate::contract::json::{self, Fields, Item, Problems};
 
 /// Where it is kept, beside the conversations that are recorded with it.
 pub const FILE: &str = "snapshots/manifest.json";
@@ -69,11 +69,11 @@ impl Manifest {
     pub fn read(files: &Files) -> Result<Option<Self>, Vec<Problem>> {
         let Some(text) = files.get(FILE) else { return Ok(None) };
         let root = json::parse(FILE, text).map_err(|problem| vec![problem])?;
-        let report = Report::new(FILE);
-        let manifest = read(Item::root(&root, &report));
+        let problems = Problems::new(FILE);
+        let manifest = read(Item::root(&root, &problems));
         match manifest {
-            Some(manifest) if report.is_clean() => Ok(Some(manifest)),
-            _ => Err(report.into_problems()),
+            Some(manifest) if problems.is_empty() => Ok(Some(manifest)),
+            _ => Err(problems.into_vec()),
         }
     }
 

@@ -22,7 +22,7 @@ use clause::{Chapter, Clause, LedgerEntry};
 use files::Files;
 use invariant::{Charge, Invariant, Invariants};
 use json::problem::{Place, Problem};
-use json::{Item, Report};
+use json::{Item, Problems};
 use schemas::Schemas;
 use serde_json::Value;
 use world::World;
@@ -49,13 +49,8 @@ impl Suite {
         let named = files
             .under("schemas/")
             .map(|(name, text)| (name.trim_start_matches("schemas/"), text));
-        let schemas = Schemas::new(named).unwrap_or_else(|error| {
-            problems.extend(error.faults().iter().map(|fault| Problem {
-                file: format!("schemas/{}", fault.file),
-                place: Place::Value(fault.pointer.clone()),
-                message: fault.message.clone(),
-                expected: String::new(),
-            }));
+        let schemas = Schemas::new(named).unwrap_or_else(|found| {
+            problems.extend(found);
             Schemas::default()
         });
         let mut suite = Self {
@@ -80,9 +75,9 @@ impl Suite {
                     continue;
                 }
             };
-            let report = Report::new(name);
-            suite.read_file(name, &root, &report);
-            problems.extend(report.into_problems());
+            let found = Problems::new(name);
+            suite.read_file(name, &root, &found);
+            problems.extend(found.into_vec());
         }
         for (index, clause) in suite.clauses.iter().enumerate() {
             for id in std::iter::once(&clause.id).chain(&clause.aliases) {
@@ -145,16 +140,16 @@ impl Suite {
     fn read_case(&self, files: &Files, name: &str, problems: &mut Vec<Problem>) -> Option<Case> {
         let (id, text) = (files::case_id(name)?, files.text(name)?);
         let root = json::parse(name, text).map_err(|problem| problems.push(problem)).ok()?;
-        let report = Report::new(name);
-        let read = case::read(id, text, &root, &report);
-        problems.extend(report.into_problems());
+        let found = Problems::new(name);
+        let read = case::read(id, text, &root, &found);
+        problems.extend(found.into_vec());
         let (case, scripts) = read?;
         links::check(self, &case, &scripts, problems);
         Some(case)
     }
 
-    fn read_file(&mut self, name: &str, root: &Value, report: &Report<'_>) {
-        let file = Item::root(root, report);
+    fn read_file(&mut self, name: &str, root: &Value, problems: &Problems<'_>) {
+        let file = Item::root(root, problems);
         let path = name.trim_start_matches("cases/").trim_end_matches(".json");
         match path.rsplit_once('/') {
             None if path == "world" => {

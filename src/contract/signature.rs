@@ -9,7 +9,7 @@ use crate::contract::Suite;
 use crate::contract::clause::Level;
 use crate::contract::files::Files;
 use crate::contract::json::problem::{Place, Problem};
-use crate::contract::json::{self, Item, Report};
+use crate::contract::json::{self, Item, Problems};
 
 /// Where they are kept, beside the conversations that are recorded.
 pub const FILE: &str = "snapshots/faults.json";
@@ -45,9 +45,9 @@ impl Signatures {
     pub fn read(files: &Files) -> Result<Option<Self>, Vec<Problem>> {
         let Some(text) = files.get(FILE) else { return Ok(None) };
         let root = json::parse(FILE, text).map_err(|problem| vec![problem])?;
-        let report = Report::new(FILE);
-        let read = read(Item::root(&root, &report));
-        let problems = report.into_problems();
+        let problems = Problems::new(FILE);
+        let read = read(Item::root(&root, &problems));
+        let problems = problems.into_vec();
         if problems.is_empty() { Ok(read) } else { Err(problems) }
     }
 

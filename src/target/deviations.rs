@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::contract::json::problem::{Place, Problem};
-use crate::contract::json::{Item, Report, parse};
+use crate::contract::json::{Item, Problems, parse};
 use crate::contract::pattern;
 
 /// One known nonconformance; all it says must hold of a failure that it excuses.
@@ -74,9 +74,9 @@ impl Deviation {
 /// Reads a deviations file; `name` is what problems call it.
 pub fn read(name: &str, text: &str) -> Result<Vec<Deviation>, Vec<Problem>> {
     let root = parse(name, text).map_err(|problem| vec![problem])?;
-    let report = Report::new(name);
-    let deviations = read_list(Item::root(&root, &report));
-    let mut problems = report.into_problems();
+    let problems = Problems::new(name);
+    let deviations = read_list(Item::root(&root, &problems));
+    let mut problems = problems.into_vec();
     match deviations {
         Some(deviations) if problems.is_empty() => Ok(deviations),
         _ => {

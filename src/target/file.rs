@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 
 use crate::contract::json::problem::{Place, Problem};
-use crate::contract::json::{Item, Report, parse};
+use crate::contract::json::{Item, Problems, parse};
 use crate::target::endpoint::{Address, Header, Proxy, Tls};
 use crate::target::limits::{Limits, Pace};
 use crate::target::token::{Source, Token};
@@ -31,9 +31,9 @@ const OWN_HEADERS: [&str; 8] = [
 /// `name` is what problems call the file, `folder` is what its relative paths start from.
 pub fn read(name: &str, text: &str, folder: &Path) -> Result<Target, Vec<Problem>> {
     let root = parse(name, text).map_err(|problem| vec![problem])?;
-    let report = Report::new(name);
-    let target = read_target(Item::root(&root, &report), folder);
-    let mut problems = report.into_problems();
+    let problems = Problems::new(name);
+    let target = read_target(Item::root(&root, &problems), folder);
+    let mut problems = problems.into_vec();
     match target {
         Some(target) if problems.is_empty() => Ok(target),
         _ => {

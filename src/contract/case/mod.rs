@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::contract::files::Text;
-use crate::contract::json::{Fields, Item, Report, escape};
+use crate::contract::json::{Fields, Item, Problems, escape};
 use matcher::Matcher;
 use variable::{Scope, resolve};
 
@@ -75,11 +75,11 @@ impl Case {
         if let Some(scripts) = reread.used.upgrade() {
             return Scripts(scripts);
         }
-        let report = Report::new("");
+        let problems = Problems::new("");
         let root = crate::contract::json::parse("", &self.origin.text).unwrap_or_default();
-        let rows = read_rows(Item::root(&root, &report)).unwrap_or_default();
+        let rows = read_rows(Item::root(&root, &problems)).unwrap_or_default();
         let mut shared = Vec::new();
-        let mut read = |row| read_script(Item::root(&root, &report), row, &mut shared, &report);
+        let mut read = |row| read_script(Item::root(&root, &problems), row, &mut shared, &problems);
         let scripts: Arc<Vec<Script>> = Arc::new(rows.iter().map_while(&mut read).collect());
         reread.used = Arc::downgrade(&scripts);
         reread.times = reread.times.saturating_add(1);
@@ -541,9 +541,9 @@ const CONTENTS: [(&str, Content); 3] = [
     ("none", Content::None),
 ];
 
-/// Reads a case file, whose text is parsed as `root`; what is wrong with it goes to the report.
-pub(super) fn read(id: &str, text: &Text, root: &Value, report: &Report<'_>) -> Option<(Case, Scripts)> {
-    let file = Item::root(root, report);
+/// Reads a case file, whose text is parsed as `root`; what is wrong with it is added to `problems`.
+pub(super) fn read(id: &str, text: &Text, root: &Value, problems: &Problems<'_>) -> Option<(Case, Scripts)> {
+    let file = Item::root(root, problems);
     let fields = file.object(&CASE_KEYS)?;
     let title = fields.string("title");
     if !title.is_empty()
@@ -576,7 +576,7 @@ pub(super) fn read(id: &str, text: &Text, root: &Value, report: &Report<'_>) -> 
     let (mut scripts, mut shared) = (Vec::new(), Vec::new());
     let is_versioned = versions.len() > 1;
     for (place, row) in read_rows(file)?.into_iter().enumerate() {
-        let script = read_script(file, &row, &mut shared, report)?;
+        let script = read_script(file, &row, &mut shared, problems)?;
         let own = script.steps().flat_map(Step::expectations);
         let judged: BTreeSet<String> = own
             .filter_map(|expectation| expectation.clauses.clone())
@@ -613,7 +613,12 @@ fn read_rows(file: Item<'_>) -> Option<Vec<Row>> {
 /// Reads what is said, with the cells of a row in the place of its variables.
 ///
 /// `shared` keeps the steps that are the same in all rows.
-fn read_script(file: Item<'_>, row: &Row, shared: &mut Vec<Option<Arc<Step>>>, report: &Report<'_>) -> Option<Script> {
+fn read_script(
+    file: Item<'_>,
+    row: &Row,
+    shared: &mut Vec<Option<Arc<Step>>>,
+    problems: &Problems<'_>,
+) -> Option<Script> {
     let value = |name: &str| row.cells.get(name).cloned();
     let scope = Scope {
         value: &value,
@@ -630,17 +635,17 @@ fn read_script(file: Item<'_>, row: &Row, shared: &mut Vec<Option<Arc<Step>>>, r
         Some((value, item.pointer()))
     };
     let text = |key| match part(key) {
-        Some((value, pointer)) => Some(Some(Item::at(&value, &pointer, report).string()?.to_owned())),
+        Some((value, pointer)) => Some(Some(Item::at(&value, &pointer, problems).string()?.to_owned())),
         None => Some(None),
     };
     let sessions = match part("sessions") {
-        Some((value, pointer)) => Item::at(&value, &pointer, report).members(read_session)?,
+        Some((value, pointer)) => Item::at(&value, &pointer, problems).members(read_session)?,
         None => Vec::new(),
     };
     let lets = match part("let") {
         Some((value, pointer)) => {
             let read = |key: &str, item: Item<'_>| Some((key.to_owned(), item.value().clone()));
-            Item::at(&value, &pointer, report).members(read)?
+            Item::at(&value, &pointer, problems).members(read)?
         }
         None => Vec::new(),
     };
@@ -658,7 +663,7 @@ fn read_script(file: Item<'_>, row: &Row, shared: &mut Vec<Option<Arc<Step>>>, r
             read_step(item)?
         } else {
             let value = resolve(item.value(), scope);
-            read_step(Item::at(&value, &item.pointer(), report))?
+            read_step(Item::at(&value, &item.pointer(), problems))?
         });
         if is_first {
             shared.resize(place, None);
@@ -668,7 +673,7 @@ fn read_script(file: Item<'_>, row: &Row, shared: &mut Vec<Option<Arc<Step>>>, r
         }
         Some(step)
     })?;
-    if steps.is_empty() && report.is_clean() {
+    if steps.is_empty() && problems.is_empty() {
         item.wrong("a case needs at least one step", "steps go here");
     }
     let setters = steps

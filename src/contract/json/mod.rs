@@ -124,28 +124,28 @@ impl<'de> Visitor<'de> for Strict {
 
 /// Collects the problems of one file while it is read.
 #[derive(Debug)]
-pub struct Report<'a> {
+pub struct Problems<'a> {
     file: &'a str,
-    problems: RefCell<Vec<Problem>>,
+    found: RefCell<Vec<Problem>>,
 }
 
-impl<'a> Report<'a> {
-    /// An empty report on a file.
+impl<'a> Problems<'a> {
+    /// None yet, of a file.
     pub fn new(file: &'a str) -> Self {
         Self {
             file,
-            problems: RefCell::default(),
+            found: RefCell::default(),
         }
     }
 
     /// What was found.
-    pub fn into_problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
+    pub fn into_vec(self) -> Vec<Problem> {
+        self.found.into_inner()
     }
 
     /// Whether nothing was found so far.
-    pub fn is_clean(&self) -> bool {
-        self.problems.borrow().is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.found.borrow().is_empty()
     }
 
     fn add(&self, place: Place, message: String, expected: String) {
@@ -156,9 +156,9 @@ impl<'a> Report<'a> {
             message,
             expected,
         };
-        let mut problems = self.problems.borrow_mut();
-        if !problems.contains(&problem) {
-            problems.push(problem);
+        let mut found = self.found.borrow_mut();
+        if !found.contains(&problem) {
+            found.push(problem);
         }
     }
 }
@@ -207,25 +207,25 @@ impl fmt::Display for Path<'_> {
 pub struct Item<'a> {
     value: &'a Value,
     path: Path<'a>,
-    report: &'a Report<'a>,
+    problems: &'a Problems<'a>,
 }
 
 impl<'a> Item<'a> {
     /// The root of a file.
-    pub fn root(value: &'a Value, report: &'a Report<'a>) -> Self {
+    pub fn root(value: &'a Value, problems: &'a Problems<'a>) -> Self {
         Self {
             value,
             path: Path::Root,
-            report,
+            problems,
         }
     }
 
     /// A value that stands, or came from what stands, at `pointer`.
-    pub fn at(value: &'a Value, pointer: &'a str, report: &'a Report<'a>) -> Self {
+    pub fn at(value: &'a Value, pointer: &'a str, problems: &'a Problems<'a>) -> Self {
         Self {
             value,
             path: Path::Known(pointer),
-            report,
+            problems,
         }
     }
 
@@ -241,13 +241,13 @@ impl<'a> Item<'a> {
 
     /// Reports a problem with this value.
     pub fn wrong(&self, message: impl Into<String>, expected: impl Into<String>) {
-        self.report
+        self.problems
             .add(Place::Value(self.pointer()), message.into(), expected.into());
     }
 
     /// Reports a problem with this value's key.
     pub fn wrong_key(&self, message: impl Into<String>, expected: impl Into<String>) {
-        self.report
+        self.problems
             .add(Place::Key(self.pointer()), message.into(), expected.into());
     }
 
@@ -295,7 +295,7 @@ impl<'a> Item<'a> {
         let item = |(index, value)| Item {
             value,
             path: Path::Index(&self.path, index),
-            report: self.report,
+            problems: self.problems,
         };
         Some(
             array
@@ -317,7 +317,7 @@ impl<'a> Item<'a> {
                 Item {
                     value,
                     path: Path::Key(&self.path, key),
-                    report: self.report,
+                    problems: self.problems,
                 },
             )
         });
@@ -333,7 +333,7 @@ impl<'a> Item<'a> {
             let item = Item {
                 value: self.value,
                 path: Path::Key(&self.path, key),
-                report: self.report,
+                problems: self.problems,
             };
             item.wrong_key(format!("unknown key `{key}`"), expected_one_of(key, known));
         }
@@ -368,7 +368,7 @@ where
         Some(Item {
             value,
             path: Path::Key(self.path, key),
-            report: self.item.report,
+            problems: self.item.problems,
         })
     }
 

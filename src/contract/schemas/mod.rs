@@ -10,13 +10,11 @@ mod violation;
 mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::OnceLock;
 
 use jsonschema::json::{Json, Node as _};
 use jsonschema::{Draft, Keyword, Registry, ValidationError, Validator};
 use serde_json::{Map, Value};
-use thiserror::Error;
 
 pub use field::Field;
 pub use operation::{Method, Operation, OperationPath, Operations, Parameter, Request};
@@ -24,6 +22,7 @@ pub use shape::{Volatile, VolatileKind};
 pub use violation::{Severity, Violation};
 
 use crate::contract::json::document::{self, Tree};
+use crate::contract::json::problem::{Place, Problem};
 use shape::Shape;
 
 /// The address that every schema's `$id` starts with; nothing lives there.
@@ -32,40 +31,13 @@ const SUFFIX: &str = ".schema.json";
 const OPERATIONS: &str = "operations.json";
 const HEADERS: &str = "headers";
 
-/// What is wrong with the schema files themselves; every fault of every file.
-#[derive(Debug, Error)]
-#[error("{}", self.lines())]
-pub struct SchemaError {
-    faults: Vec<Fault>,
-}
-
-impl SchemaError {
-    /// Each fault on its own, in the order of the files.
-    pub fn faults(&self) -> &[Fault] {
-        &self.faults
-    }
-
-    fn lines(&self) -> String {
-        let lines: Vec<String> = self.faults.iter().map(ToString::to_string).collect();
-        lines.join("\n")
-    }
-}
-
-/// One mistake in one schema file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Fault {
-    /// The file's name, without a folder.
-    pub file: String,
-    /// A JSON Pointer into the file.
-    pub pointer: String,
-    /// What is wrong, for people.
-    pub message: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "schemas/{}#{}: {}", self.file, self.pointer, self.message)
+/// A problem at a place of a schema file, which is named without a folder.
+fn problem(file: &str, pointer: String, message: String) -> Problem {
+    Problem {
+        file: format!("schemas/{file}"),
+        place: Place::Value(pointer),
+        message,
+        expected: String::new(),
     }
 }
 
@@ -125,51 +97,41 @@ impl Schemas {
     ///
     /// Finds misspelt keywords, dangling references and members without a description; validators are built when they
     /// are first needed, see [`Self::compile_all`].
-    pub fn new<N, T>(files: impl IntoIterator<Item = (N, T)>) -> Result<Self, SchemaError>
+    pub fn new<N, T>(files: impl IntoIterator<Item = (N, T)>) -> Result<Self, Vec<Problem>>
     where
         N: AsRef<str>,
         T: AsRef<str>,
     {
-        let mut faults = Vec::new();
+        let mut problems = Vec::new();
         let mut values = BTreeMap::new();
         let mut operations = Operations::default();
         for (file, text) in files {
             let (file, text) = (file.as_ref(), text.as_ref());
-            let mut fault = |message: String| {
-                faults.push(Fault {
-                    file: file.to_owned(),
-                    pointer: String::new(),
-                    message,
-                });
-            };
+            let mut wrong = |message: String| problems.push(problem(file, String::new(), message));
             if file == OPERATIONS {
                 match serde_json::from_str(text) {
                     Ok(read) => operations = read,
-                    Err(error) => fault(error.to_string()),
+                    Err(error) => wrong(error.to_string()),
                 }
             } else if let Some(name) = file.strip_suffix(SUFFIX) {
                 match serde_json::from_str(text) {
                     Ok(value) => _ = values.insert(name.to_owned(), value),
-                    Err(error) => fault(error.to_string()),
+                    Err(error) => wrong(error.to_string()),
                 }
             } else {
-                fault(format!("expected a file named {OPERATIONS} or *{SUFFIX}"));
+                wrong(format!("expected a file named {OPERATIONS} or *{SUFFIX}"));
             }
         }
         for (name, value) in &values {
-            vocabulary::check(&values, name, value, &mut faults);
+            vocabulary::check(&values, name, value, &mut problems);
         }
         for (pointer, name) in operations.schema_names() {
             if !values.contains_key(name) {
-                faults.push(Fault {
-                    file: OPERATIONS.to_owned(),
-                    pointer,
-                    message: format!("there is no schema `{name}`"),
-                });
+                problems.push(problem(OPERATIONS, pointer, format!("there is no schema `{name}`")));
             }
         }
-        if !faults.is_empty() {
-            return Err(SchemaError { faults });
+        if !problems.is_empty() {
+            return Err(problems);
         }
         let needs: Vec<BTreeSet<String>> = values.keys().map(|name| needs(&values, name)).collect();
         let headers = values.get(HEADERS).map(property_names).unwrap_or_default();
@@ -238,37 +200,26 @@ impl Schemas {
         self.operations.find(method, path)
     }
 
-    /// Builds every validator now; what cannot be built is a fault.
-    pub fn compile_all(&self) -> Result<(), SchemaError> {
-        let faults: Vec<Fault> = self
-            .documents
-            .iter()
-            .filter_map(|(name, document)| {
-                let message = self.validator(document).err()?;
-                Some(Fault {
-                    file: format!("{name}{SUFFIX}"),
-                    pointer: String::new(),
-                    message: message.to_owned(),
-                })
-            })
-            .collect();
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(SchemaError { faults })
-        }
+    /// Builds every validator now; what cannot be built is a problem of its file.
+    pub fn compile_all(&self) -> Vec<Problem> {
+        let documents = self.documents.iter();
+        let problems = documents.filter_map(|(name, document)| {
+            let message = self.validator(document).err()?;
+            Some(problem(&format!("{name}{SUFFIX}"), String::new(), message.to_owned()))
+        });
+        problems.collect()
     }
 
     /// What is wrong with a value; empty if it follows the schema.
     ///
-    /// An unknown schema is a [`Severity::Fault`].
+    /// An unknown schema is a [`Severity::SuiteFault`].
     pub fn validate(&self, schema: &str, version: u16, value: &Value) -> Vec<Violation> {
         let Some((name, document)) = self.find(schema, version) else {
-            return vec![Violation::fault(format!("there is no schema `{schema}`"))];
+            return vec![Violation::of_suite(format!("there is no schema `{schema}`"))];
         };
         let validator = match self.validator(document) {
             Ok(validator) => validator,
-            Err(error) => return vec![Violation::fault(format!("schemas/{name}{SUFFIX}: {error}"))],
+            Err(error) => return vec![Violation::of_suite(format!("schemas/{name}{SUFFIX}: {error}"))],
         };
         let violations = if validator.is_valid(value) {
             Vec::new()

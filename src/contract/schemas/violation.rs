@@ -14,8 +14,8 @@ pub enum Severity {
     Remark,
     /// The document breaks the schema.
     Violation,
-    /// The schema itself is unknown or broken: a fault of the suite.
-    Fault,
+    /// The schema itself is unknown or broken: it is the suite that is wrong.
+    SuiteFault,
 }
 
 /// One place where a document does not follow its schema.
@@ -35,13 +35,13 @@ pub struct Violation {
 }
 
 impl Violation {
-    pub(super) fn fault(message: String) -> Self {
+    pub(super) fn of_suite(message: String) -> Self {
         Self {
             pointer: String::new(),
             keyword: "$schema".to_owned(),
             clause: None,
             message,
-            severity: Severity::Fault,
+            severity: Severity::SuiteFault,
         }
     }
 

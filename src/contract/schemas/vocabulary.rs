@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::contract::json::escape;
+use crate::contract::json::problem::Problem;
 use crate::contract::schemas::shape::VolatileKind;
-use crate::contract::schemas::{BASE, Fault, SUFFIX, Target, entry, follow};
+use crate::contract::schemas::{BASE, SUFFIX, Target, entry, follow, problem};
 
 /// One of these strings, whatever the case of its letters; another case is remarked upon.
 pub(super) const ENUM: &str = "x-enum";
@@ -95,30 +96,27 @@ pub(super) fn strings(value: &Value) -> Vec<String> {
 }
 
 /// Finds what is wrong with one schema file.
-pub(super) fn check(values: &BTreeMap<String, Value>, name: &str, value: &Value, faults: &mut Vec<Fault>) {
+pub(super) fn check(values: &BTreeMap<String, Value>, name: &str, value: &Value, problems: &mut Vec<Problem>) {
     let mut check = Check {
         file: File { values, name },
-        faults,
+        problems,
     };
     let id = format!("{BASE}{name}{SUFFIX}");
     if value.get("$id").and_then(Value::as_str) != Some(&id) {
-        check.fault("/$id", format!("expected `{id}`"));
+        check.wrong("/$id", format!("expected `{id}`"));
     }
     check.schema("", value, true);
 }
 
 struct Check<'a> {
     file: File<'a>,
-    faults: &'a mut Vec<Fault>,
+    problems: &'a mut Vec<Problem>,
 }
 
 impl Check<'_> {
-    fn fault(&mut self, pointer: &str, message: String) {
-        self.faults.push(Fault {
-            file: format!("{}{SUFFIX}", self.file.name),
-            pointer: pointer.to_owned(),
-            message,
-        });
+    fn wrong(&mut self, pointer: &str, message: String) {
+        let file = format!("{}{SUFFIX}", self.file.name);
+        self.problems.push(problem(&file, pointer.to_owned(), message));
     }
 
     /// `describes` is false in a condition and in what follows from one: they only restrict what is described elsewhere.
@@ -126,17 +124,17 @@ impl Check<'_> {
         let schema = match schema {
             Value::Bool(_) => return,
             Value::Object(schema) => schema,
-            _ => return self.fault(pointer, "expected a schema: an object, true or false".to_owned()),
+            _ => return self.wrong(pointer, "expected a schema: an object, true or false".to_owned()),
         };
         for (keyword, value) in schema {
             if holds(keyword).is_none() {
-                self.fault(
+                self.wrong(
                     &below(pointer, keyword, Place::Only),
                     format!("there is no keyword `{keyword}`"),
                 );
             }
             if let Some(message) = self.file.wrong(pointer, keyword, value) {
-                self.fault(&below(pointer, keyword, Place::Only), message);
+                self.wrong(&below(pointer, keyword, Place::Only), message);
             }
         }
         children(schema, &mut |keyword, place, child| {
@@ -146,7 +144,7 @@ impl Check<'_> {
                 && !self.file.describes(child)
                 && !self.file.restricts(schema, key)
             {
-                self.fault(&here, format!("the member `{key}` has no description"));
+                self.wrong(&here, format!("the member `{key}` has no description"));
             }
             let describes = describes && !matches!(keyword, "if" | "then" | "else" | "not" | "contains");
             self.schema(&here, child, describes);
