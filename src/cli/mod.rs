@@ -29,6 +29,7 @@ use exit::Exit;
 use crate::contract::files::Files;
 use crate::contract::json::problem::Problem;
 use crate::contract::{Suite, plain};
+use crate::run::error::{RunError, SuiteError};
 
 /// The executable contract of the Multiplayer Session Directory (MPSD).
 ///
@@ -136,6 +137,19 @@ pub fn main() -> ExitCode {
 fn fault(error: &anyhow::Error) -> Exit {
     eprintln!("{}: {error:#}", style_error("error"));
     Exit::Fault
+}
+
+/// Tells why an engine came to no result.
+fn fail(suite: &Suite, error: &RunError) -> Exit {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let text: Vec<String> = causes.map(ToString::to_string).collect();
+    eprintln!("{}: {}", style_error("error"), text.join(": "));
+    match error {
+        RunError::Suite(SuiteError::Recorded { file, problems }) => {
+            tell(problems, suite.files().get(file).unwrap_or_default())
+        }
+        RunError::Suite(_) | RunError::Target(_) | RunError::Machine(_) | RunError::Run(_) => Exit::Fault,
+    }
 }
 
 /// Tells of what is wrong with a file that the user gave.

@@ -16,7 +16,7 @@ use crate::cli::reports::{self, Reports, write_checked};
 use crate::cli::review::review;
 use crate::cli::signals::Signals;
 use crate::cli::target::format_note;
-use crate::cli::{SuiteSource, now, on_worker, print, read_file, runtime, style_error, tell, today, write_file};
+use crate::cli::{SuiteSource, fail, now, on_worker, print, read_file, runtime, style_error, tell, today, write_file};
 use crate::contract::Suite;
 use crate::contract::case::Case;
 use crate::contract::manifest::{self, Manifest, Ran};
@@ -152,7 +152,7 @@ impl Run {
         } else {
             let started = runtime
                 .block_on(embedded::start(suite.world()))
-                .map_err(|error| crate::cli::fault(&error))?;
+                .map_err(|error| fail(&suite, &error))?;
             (started.0, Some(started.1))
         };
         let baseline = self.baseline(&suite, is_embedded);

@@ -48,7 +48,7 @@ impl Serve {
     pub(super) fn execute(self) -> Result<Exit, Exit> {
         let suite = self.suite.load()?;
         let mut config = match &self.config {
-            None => embedded::config(suite.world(), self.clock_control).map_err(|error| fault(&error))?,
+            None => embedded::config(suite.world(), self.clock_control).map_err(|error| fault(&error.into()))?,
             Some(path) => Config::parse(&read_file(path)?)
                 .map_err(|error| fault(&anyhow::Error::new(error).context(format!("in `{}`", path.display()))))?,
         };

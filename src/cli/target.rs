@@ -58,7 +58,7 @@ impl Target {
 
 fn init(suite: &Suite, file: Option<PathBuf>) -> Result<Exit, Exit> {
     let world = suite.world();
-    let config = embedded::config(world, false).map_err(|error| fault(&error))?;
+    let config = embedded::config(world, false).map_err(|error| fault(&error.into()))?;
     let target = embedded::target(world, &config, "https://mpsd.example");
     let identities = target.identities.iter().map(|(name, identity)| {
         let mut entry = Map::new();

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::contract::world::World;
+use crate::run::error::{RunError, SuiteError};
 use crate::target::token::Token;
 use crate::target::{Identity, Target};
 use mpsd_reference::clock::Clock;
@@ -20,12 +20,12 @@ pub const ADVANCE_HEADER: &str = "X-Mpsd-Advance-Ms";
 const FIRST_TITLE: u32 = 1_297_290_001;
 
 /// Starts the reference on a free loopback port, for one run.
-pub async fn start(world: &World) -> anyhow::Result<(Target, Server)> {
+pub async fn start(world: &World) -> Result<(Target, Server), RunError> {
     start_with(world, |_| ()).await
 }
 
 /// Starts the reference like [`start`], with a configuration that is changed before.
-pub async fn start_with(world: &World, change: impl FnOnce(&mut Config)) -> anyhow::Result<(Target, Server)> {
+pub async fn start_with(world: &World, change: impl FnOnce(&mut Config)) -> Result<(Target, Server), RunError> {
     let mut config = config(world, true)?;
     change(&mut config);
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -37,7 +37,7 @@ pub async fn start_with(world: &World, change: impl FnOnce(&mut Config)) -> anyh
 }
 
 /// The configuration that gives a service what the suite's cases need.
-pub fn config(world: &World, clock_control: bool) -> anyhow::Result<Config> {
+pub fn config(world: &World, clock_control: bool) -> Result<Config, SuiteError> {
     let titles = titles(world);
     let with_access: Vec<u32> = titles
         .iter()
@@ -76,7 +76,7 @@ pub fn config(world: &World, clock_control: bool) -> anyhow::Result<Config> {
         "social": social.collect::<Map<String, Value>>(),
         "clockControl": clock_control,
     });
-    Config::from_value(config).context("the suite's world cannot be served")
+    Config::from_value(config).map_err(SuiteError::World)
 }
 
 /// The description of a service that was given [`config`].

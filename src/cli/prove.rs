@@ -1,22 +1,18 @@
 //! `prove`: runs the suite against services that are wrong on purpose.
 
-mod proving;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anstream::{eprintln, println};
 use clap::Args;
-use tokio::runtime::Runtime;
+use mpsd_reference::fault;
 
-use self::proving::Proving;
 use crate::cli::exit::Exit;
 use crate::cli::reports::write_checked;
-use crate::cli::{SuiteSource, print, runtime, style_error, write_file};
-use crate::contract::pattern;
-use crate::contract::signature::{self, Signatures};
-use crate::report::proof::{Proof, Reach, html, terminal};
-use mpsd_reference::fault::{self, Fault};
+use crate::cli::{SuiteSource, fail, print, runtime, style_error, write_file};
+use crate::contract::signature;
+use crate::report::proof::{Reach, html, terminal};
+use crate::run::prove::{Proving, select};
 
 /// Prove that the suite catches what it claims to catch.
 #[derive(Debug, Args)]
@@ -94,17 +90,21 @@ impl Prove {
             (false, true) => Reach::Clauses,
             (false, false) => Reach::First,
         };
-        let proving = Arc::new(Proving::new(Arc::clone(&suite), reach));
+        let proving = Proving::new(Arc::clone(&suite), reach).map_err(|error| fail(&suite, &error.into()))?;
+        let proving = Arc::new(proving);
         let runtime = runtime()?;
         let is_whole = self.selectors.is_empty();
-        let mut proof = runtime.block_on(Arc::clone(&proving).run(faults, is_whole, jobs))?;
-        if self.record {
-            proof = record(&runtime, proving, proof, jobs)?;
+        let proved = runtime.block_on(Arc::clone(&proving).run(faults, is_whole, jobs));
+        let mut proof = proved.map_err(|error| fail(&suite, &error))?;
+        if let (true, Some(root)) = (self.record, suite.files().root()) {
+            let signed = runtime.block_on(Arc::clone(&proving).sign(proof, jobs));
+            let (signed, signatures) = signed.map_err(|error| fail(&suite, &error))?;
+            write_file(&root.join(signature::FILE), &signatures.write())?;
+            proof = signed;
         }
         // Whoever still hangs is not waited for.
         runtime.shutdown_background();
-        let reasons = Signatures::read(suite.files()).unwrap_or_default().unwrap_or_default();
-        print(&terminal::render(&proof, &reasons));
+        print(&terminal::render(&proof, proving.recorded()));
         for (format, path) in &self.reports {
             let text = match format {
                 Format::Json => proof.json(),
@@ -112,7 +112,8 @@ impl Prove {
             };
             write_checked(path, &text, None)?;
         }
-        let missed = proof.summary.survived + proof.summary.wrong_reason + proof.unexplained(&reasons).count();
+        let missed =
+            proof.summary.survived + proof.summary.wrong_reason + proof.unexplained(proving.recorded()).count();
         Ok(if missed == 0 {
             Exit::Conforms
         } else {
@@ -121,35 +122,7 @@ impl Prove {
     }
 }
 
-/// Runs the cases by which faults are told apart for every fault, and records which of them fail.
-fn record(runtime: &Runtime, proving: Arc<Proving>, proof: Proof, jobs: usize) -> Result<Proof, Exit> {
-    let suite = proving.suite();
-    let before = Signatures::read(suite.files()).unwrap_or_default().unwrap_or_default();
-    let witnesses = Proof::witnesses(&proof.faults);
-    let proof = runtime.block_on(proving.run_more(proof, &witnesses, jobs))?;
-    if let Some(root) = suite.files().root() {
-        write_file(
-            &root.join(signature::FILE),
-            &proof.signatures(witnesses, &before).write(),
-        )?;
-    }
-    Ok(proof)
-}
-
 /// Some more than there are processors: a fault may make the service wait.
 fn default_jobs() -> usize {
     3 * std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get)
-}
-
-/// The faults that selectors chose, and the selectors that chose none.
-fn select(faults: &[Fault], selectors: &[String]) -> (Vec<Fault>, Vec<String>) {
-    let chooses = |selector: &str, fault: &Fault| {
-        let is_clause = fault.clauses.iter().any(|clause| clause.eq_ignore_ascii_case(selector));
-        pattern::matches(selector, fault.id) || is_clause || fault.kind.name() == selector
-    };
-    let is_idle = |selector: &&String| !faults.iter().any(|fault| chooses(selector, fault));
-    let idle = selectors.iter().filter(is_idle).cloned().collect();
-    let is_chosen = |fault: &Fault| selectors.is_empty() || selectors.iter().any(|selector| chooses(selector, fault));
-    let chosen = faults.iter().filter(|fault| is_chosen(fault)).cloned().collect();
-    (chosen, idle)
 }

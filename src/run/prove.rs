@@ -1,31 +1,46 @@
-//! One fault after another, each in a world of its own.
+//! The proof that the suite catches what it claims to catch: it is run against services with one seeded fault each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anstream::eprintln;
 use futures_util::stream::{self, StreamExt as _};
+use mpsd_reference::config::RateLimits;
+use mpsd_reference::fault::Fault;
 
-use crate::cli::exit::Exit;
-use crate::cli::{fault as tell_fault, style_error};
-use crate::contract::Suite;
+use crate::contract::signature::{self, Signatures};
+use crate::contract::{Suite, pattern};
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay, Selected};
 use crate::report::proof::{Proof, Proven, Reach, Verdicted, unproven};
 use crate::run::embedded;
-use mpsd_reference::config::RateLimits;
-use mpsd_reference::fault::Fault;
+use crate::run::error::{RunError, SuiteError};
 
 /// Conversations at a time with one service.
 const CONVERSATIONS: usize = 12;
 /// The feature that needs a service of its own: throttling would disturb all other cases.
 const RATE_LIMITS: &str = "rate-limits";
 
+/// The faults that selectors choose: ids, patterns with `*`, ids of clauses that a fault breaks, or kinds; none chooses all.
+/// The second list has the selectors that choose none.
+pub fn select(faults: &[Fault], selectors: &[String]) -> (Vec<Fault>, Vec<String>) {
+    let chooses = |selector: &str, fault: &Fault| {
+        let is_clause = fault.clauses.iter().any(|clause| clause.eq_ignore_ascii_case(selector));
+        pattern::matches(selector, fault.id) || is_clause || fault.kind.name() == selector
+    };
+    let is_idle = |selector: &&String| !faults.iter().any(|fault| chooses(selector, fault));
+    let idle = selectors.iter().filter(is_idle).cloned().collect();
+    let is_chosen = |fault: &Fault| selectors.is_empty() || selectors.iter().any(|selector| chooses(selector, fault));
+    let chosen = faults.iter().filter(|fault| is_chosen(fault)).cloned().collect();
+    (chosen, idle)
+}
+
 /// The suite, and which of its cases test what.
 #[derive(Debug)]
-pub(super) struct Proving {
+pub struct Proving {
     suite: Arc<Suite>,
+    /// What was recorded before, with the reasons why some clauses are broken by no fault.
+    recorded: Signatures,
     reach: Reach,
     all: Vec<Selected>,
     /// The cases about each clause, by the clause's id.
@@ -33,7 +48,12 @@ pub(super) struct Proving {
 }
 
 impl Proving {
-    pub(super) fn new(suite: Arc<Suite>, reach: Reach) -> Self {
+    /// Reads what the suite's cases test and what was recorded of earlier proofs; nothing is run yet.
+    pub fn new(suite: Arc<Suite>, reach: Reach) -> Result<Self, SuiteError> {
+        let recorded = Signatures::read(suite.files()).map_err(|problems| SuiteError::Recorded {
+            file: signature::FILE,
+            problems,
+        })?;
         let mut all = Vec::new();
         let mut by_clause: BTreeMap<String, Vec<Selected>> = BTreeMap::new();
         for (index, case) in suite.cases().iter().enumerate() {
@@ -50,22 +70,23 @@ impl Proving {
                 }
             }
         }
-        Self {
+        Ok(Self {
             suite,
+            recorded: recorded.unwrap_or_default(),
             reach,
             all,
             by_clause,
-        }
+        })
     }
 
-    /// The suite.
-    pub(super) fn suite(&self) -> Arc<Suite> {
-        Arc::clone(&self.suite)
+    /// What was recorded of earlier proofs; empty where nothing was.
+    pub fn recorded(&self) -> &Signatures {
+        &self.recorded
     }
 
     /// Proves every fault, some at a time; `is_whole` says that these are all, which have to break every clause that can be
     /// broken.
-    pub(super) async fn run(self: Arc<Self>, faults: Vec<Fault>, is_whole: bool, jobs: usize) -> Result<Proof, Exit> {
+    pub async fn run(self: Arc<Self>, faults: Vec<Fault>, is_whole: bool, jobs: usize) -> Result<Proof, RunError> {
         let start = Instant::now();
         let mut faults = self.each(faults, jobs, Self::prove).await?;
         if is_whole && self.reach == Reach::First {
@@ -78,7 +99,7 @@ impl Proving {
 
     /// Runs the cases of clauses that were not found broken yet, one of the faults that break a clause after another. The
     /// first case that catches a fault leaves the other clauses that it breaks open.
-    async fn break_clauses(self: &Arc<Self>, mut faults: Vec<Proven>, jobs: usize) -> Result<Vec<Proven>, Exit> {
+    async fn break_clauses(self: &Arc<Self>, mut faults: Vec<Proven>, jobs: usize) -> Result<Vec<Proven>, RunError> {
         let mut tried: BTreeSet<(String, String)> = BTreeSet::new();
         loop {
             let mut open: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -105,7 +126,7 @@ impl Proving {
     }
 
     /// Runs for a fault the cases of some clauses, each until the clause was found broken.
-    async fn break_more(self: Arc<Self>, (mut proven, clauses): (Proven, Vec<String>)) -> anyhow::Result<Proven> {
+    async fn break_more(self: Arc<Self>, (mut proven, clauses): (Proven, Vec<String>)) -> Result<Proven, RunError> {
         let id = proven.id.clone();
         for clause in clauses {
             let cases = self.by_clause.get(&clause).map(Vec::as_slice).unwrap_or_default();
@@ -126,13 +147,16 @@ impl Proving {
         Ok(proven)
     }
 
+    /// Runs the cases by which faults are distinguished for every fault of a proof, and sums up which of them fail.
+    pub async fn sign(self: Arc<Self>, proof: Proof, jobs: usize) -> Result<(Proof, Signatures), RunError> {
+        let witnesses = Proof::witnesses(&proof.faults);
+        let proof = Arc::clone(&self).run_more(proof, &witnesses, jobs).await?;
+        let signatures = proof.signatures(witnesses, &self.recorded);
+        Ok((proof, signatures))
+    }
+
     /// Runs some cases for every fault of a proof, as far as they were not run for it.
-    pub(super) async fn run_more(
-        self: Arc<Self>,
-        proof: Proof,
-        cases: &BTreeSet<String>,
-        jobs: usize,
-    ) -> Result<Proof, Exit> {
+    async fn run_more(self: Arc<Self>, proof: Proof, cases: &BTreeSet<String>, jobs: usize) -> Result<Proof, RunError> {
         let start = Instant::now();
         let is_meant = |selected: &&Selected| self.id(**selected).is_some_and(|id| cases.contains(id));
         let wanted: Arc<[Selected]> = self.all.iter().filter(is_meant).copied().collect();
@@ -166,18 +190,22 @@ impl Proving {
         faults: Vec<T>,
         jobs: usize,
         prove: impl Fn(Arc<Self>, T) -> F,
-    ) -> Result<Vec<Proven>, Exit>
+    ) -> Result<Vec<Proven>, RunError>
     where
-        F: Future<Output = anyhow::Result<Proven>> + Send + 'static,
+        F: Future<Output = Result<Proven, RunError>> + Send + 'static,
     {
         let started = faults.into_iter().map(|fault| {
             let proving = prove(Arc::clone(self), fault);
-            async move { tokio::spawn(proving).await.unwrap_or_else(|error| Err(error.into())) }
+            async move {
+                let broke_off =
+                    |error: tokio::task::JoinError| Err(RunError::Run(format!("a proof broke off: {error}")));
+                tokio::spawn(proving).await.unwrap_or_else(broke_off)
+            }
         });
         let mut running = stream::iter(started).buffer_unordered(jobs);
         let mut faults = Vec::new();
         while let Some(proven) = running.next().await {
-            faults.push(proven.map_err(|error| tell_fault(&error))?);
+            faults.push(proven?);
         }
         Ok(faults)
     }
@@ -189,7 +217,7 @@ impl Proving {
     }
 
     /// Makes sure that the cases that noticed something pass without a fault: else they prove nothing.
-    async fn check_baseline(&self, faults: &[Proven]) -> Result<(), Exit> {
+    async fn check_baseline(&self, faults: &[Proven]) -> Result<(), RunError> {
         let catches = faults
             .iter()
             .flat_map(|fault| fault.caught_by.iter().chain(&fault.also_found_by));
@@ -205,21 +233,15 @@ impl Proving {
                 }
                 true
             };
-            let replayed = self.replay(None, is_limited, &selected, take).await;
-            replayed.map_err(|error| tell_fault(&error))?;
+            self.replay(None, is_limited, &selected, take).await?;
         }
         if wrong.is_empty() {
             return Ok(());
         }
-        eprintln!(
-            "{}: these cases find something without any fault as well, so they prove nothing: {}",
-            style_error("error"),
-            wrong.join(", ")
-        );
-        Err(Exit::Fault)
+        Err(SuiteError::ProveNothing(wrong).into())
     }
 
-    async fn prove(self: Arc<Self>, fault: Fault) -> anyhow::Result<Proven> {
+    async fn prove(self: Arc<Self>, fault: Fault) -> Result<Proven, RunError> {
         let suite = &self.suite;
         let mut proven = Proven::new(suite, fault.id, &fault.text, fault.kind.name(), &fault.clauses);
         let about: BTreeSet<Selected> = proven
@@ -269,7 +291,7 @@ impl Proving {
         is_limited: bool,
         selected: &[Selected],
         mut take: impl FnMut(&Outcome) -> bool + Send,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), RunError> {
         if selected.is_empty() {
             return Ok(());
         }
