@@ -3,9 +3,10 @@
 
 use std::hint::black_box;
 
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use mpsd_reference::clock::Clock;
 use mpsd_reference::config::Config;
 use mpsd_reference::http::Service;
@@ -67,9 +68,9 @@ impl Stage {
             .header("authorization", token)
             .header("x-xbl-contract-version", "107");
         let body = if body.is_null() {
-            Body::empty()
+            Full::default()
         } else {
-            Body::from(body.to_string())
+            Full::<Bytes>::from(body.to_string())
         };
         let answer = self.service.answer(request.body(body).unwrap()).await;
         black_box(answer).status()

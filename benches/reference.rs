@@ -8,18 +8,23 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::routing::get;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use mpsd_conformance::target::Target;
 use mpsd_conformance::wire::client::{Client, WireRequest};
 use mpsd_reference::clock::Clock;
 use mpsd_reference::config::Config;
 use mpsd_reference::server::Server;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 const AT_ONCE: usize = 64;
@@ -72,6 +77,29 @@ async fn load(client: &Client, token: &str, method: &str, is_changing: bool) {
     }
 }
 
+/// Answers every request with the document, once its body has been read.
+async fn serve_bare(listener: TcpListener, document: Bytes) {
+    loop {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        stream.set_nodelay(true).expect("the option is known");
+        let document = document.clone();
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let document = document.clone();
+            async move {
+                request.into_body().collect().await?;
+                let mut response = Response::new(Full::new(document));
+                let json = HeaderValue::from_static("application/json");
+                response.headers_mut().insert(CONTENT_TYPE, json);
+                Ok::<_, hyper::Error>(response)
+            }
+        });
+        tokio::spawn(async move {
+            let builder = auto::Builder::new(TokioExecutor::new());
+            drop(builder.serve_connection(TokioIo::new(stream), answer).await);
+        });
+    }
+}
+
 fn serve(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime starts");
     let config = Config::from_value(json!({
@@ -98,15 +126,9 @@ fn serve(criterion: &mut Criterion) {
             .body
     });
     let bare = runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(any).await.expect("a port");
+        let listener = TcpListener::bind(any).await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let answer = move || {
-            let document = document.clone();
-            async move { ([(CONTENT_TYPE, "application/json")], document) }
-        };
-        let put = answer.clone();
-        let routes = get(answer).put(move |_: Bytes| put());
-        tokio::spawn(async move { axum::serve(listener, Router::new().route("/{*path}", routes)).await });
+        tokio::spawn(serve_bare(listener, document));
         Client::new(&Target::at(&format!("http://{address}")), limit).expect("a client")
     });
     for (method, is_changing) in [("GET", false), ("PUT", true)] {

@@ -1,6 +1,6 @@
 //! How failures are told to people at a terminal.
 
-use axum::http::{Method, StatusCode};
+use http::{Method, StatusCode};
 use mpsd_conformance::replay::verdict::Verdict;
 use mpsd_conformance::report::{Report, cause, terminal};
 use regex::Regex;

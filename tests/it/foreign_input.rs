@@ -8,10 +8,9 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use axum::body::to_bytes;
 use bytes::Bytes;
 use http::Request;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use mpsd_conformance::contract::case::{Body, Script, Step};
 use mpsd_conformance::contract::files::Files;
 use mpsd_conformance::contract::json::problem::Problem;
@@ -431,7 +430,7 @@ fn no_request_makes_the_service_fail() {
                 continue;
             };
             let (parts, answer) = service.answer(request).await.into_parts();
-            let answer = to_bytes(answer, usize::MAX).await.unwrap();
+            let answer = answer.collect().await.unwrap().to_bytes();
             let told = || {
                 format!(
                     "{} {} {:?}\n{}",

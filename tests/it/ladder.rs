@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::http::{Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
 use mpsd_conformance::replay::verdict::Verdict;
 use mpsd_conformance::report::ladder::{self, Rung};
 use mpsd_conformance::report::terminal;

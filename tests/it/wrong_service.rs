@@ -3,12 +3,13 @@
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::Request as Incoming;
-use axum::http::{HeaderValue, Request, Response, header};
 use bytes::Bytes;
-use http_body_util::Full;
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use mpsd_conformance::contract::Suite;
 use mpsd_conformance::contract::files::Files;
 use mpsd_conformance::replay::verdict::Outcome;
@@ -38,7 +39,7 @@ impl Honest {
     /// What the reference answers.
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
         let (parts, body) = self.0.answer(request.map(Full::new)).await.into_parts();
-        Response::from_parts(parts, to_bytes(body, usize::MAX).await.unwrap())
+        Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
     }
 }
 
@@ -104,19 +105,40 @@ pub fn is_session(request: &Request<Bytes>) -> bool {
     path.contains("/sessiontemplates/") && path.split('/').count() == 7
 }
 
+/// Serves what `wrong` answers, connection by connection, for ever.
+async fn serve(listener: TcpListener, honest: Honest, wrong: Wrong) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (honest, wrong) = (honest.clone(), Arc::clone(&wrong));
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let (honest, wrong) = (honest.clone(), Arc::clone(&wrong));
+            async move {
+                let (parts, body) = request.into_parts();
+                // A body that breaks off has no answer that anybody reads.
+                let bytes = body.collect().await?.to_bytes();
+                let response = wrong(honest, Request::from_parts(parts, bytes)).await;
+                Ok::<_, hyper::Error>(response.map(Full::new))
+            }
+        });
+        tokio::spawn(async move {
+            let builder = auto::Builder::new(TokioExecutor::new());
+            drop(
+                builder
+                    .serve_connection_with_upgrades(TokioIo::new(stream), answer)
+                    .await,
+            );
+        });
+    }
+}
+
 /// Replays the cases that `is_wanted` says, by their ids, against a service.
 pub async fn replay(wrong: Wrong, is_wanted: impl Fn(&str) -> bool) -> Report<'static> {
     let suite = &*SUITE;
     let config = embedded::config(suite.world(), true).unwrap();
     let honest = Honest(Service::new(&config, Clock::system()).unwrap());
-    let app = Router::new().fallback(async move |request: Incoming| {
-        let (parts, body) = request.into_parts();
-        let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
-        wrong(honest, Request::from_parts(parts, bytes)).await.map(Body::from)
-    });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let serving = tokio::spawn(async { axum::serve(listener, app).await });
+    let serving = tokio::spawn(serve(listener, honest, wrong));
     let mut target = embedded::target(suite.world(), &config, &url);
     target.is_disposable = true;
     let target = Arc::new(target);

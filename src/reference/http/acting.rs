@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::HeaderMap;
+use http::HeaderMap;
 
 use super::super::config::decimal;
 use super::super::failure::Failure;

@@ -1,9 +1,8 @@
-//! Answers: documents, messages, and the one place where a failure gets its status.
+//! Responses: documents, messages, and the one place where a failure gets its status.
 
-use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::Full;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Value, json};
@@ -24,21 +23,24 @@ const CACHE_SESSION: HeaderValue = HeaderValue::from_static("max-age=0, must-rev
 /// LIVE-005
 const CACHE_PRECONDITION: HeaderValue = HeaderValue::from_static("no-cache, no-store");
 
+/// What the service answers with: every body is in memory, whole.
+pub type Response = http::Response<Full<Bytes>>;
+
 /// An answer of nothing but a status.
 pub(super) fn empty(status: StatusCode) -> Response {
-    with_status(status, Body::empty())
+    with_status(status, Bytes::new())
 }
 
 /// A JSON document that is no session.
 pub(super) fn document(status: StatusCode, value: &Value) -> Response {
-    let mut answer = with_status(status, Body::from(json::bytes(value)));
+    let mut answer = with_status(status, json::bytes(value));
     answer.headers_mut().insert(header::CONTENT_TYPE, JSON);
     answer
 }
 
 /// A session.
 pub(super) fn session(status: StatusCode, document: Document) -> Response {
-    let mut answer = with_status(status, Body::from(document.body));
+    let mut answer = with_status(status, document.body);
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, JSON);
     headers.insert(header::CACHE_CONTROL, CACHE_SESSION);
@@ -107,33 +109,30 @@ pub(super) fn http_date(time: Timestamp) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
-fn with_status(status: StatusCode, body: Body) -> Response {
-    let mut answer = Response::new(body);
+fn with_status(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     answer
 }
 
 fn text(status: StatusCode, message: impl Into<Bytes>) -> Response {
-    let mut answer = with_status(status, Body::from(message.into()));
+    let mut answer = with_status(status, message);
     answer.headers_mut().insert(header::CONTENT_TYPE, TEXT);
     answer
 }
 
-/// A failure on its way out.
-pub(super) struct ApiError<'r>(pub(super) Failure, pub(super) &'r Rules);
-
-impl IntoResponse for ApiError<'_> {
-    fn into_response(self) -> Response {
-        let Self(failure, rules) = self;
-        match failure {
-            Failure::Unauthenticated(why) => {
+impl Failure {
+    /// The response that a caller gets instead of what it asked for.
+    pub(super) fn response(self, rules: &Rules) -> Response {
+        match self {
+            Self::Unauthenticated(why) => {
                 let mut answer = text(StatusCode::UNAUTHORIZED, why.to_string());
                 let scheme = HeaderValue::from_static("XBL3.0");
                 answer.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
                 answer
             }
-            Failure::UnknownPath => text(StatusCode::NOT_FOUND, "The path names nothing that this service knows."),
-            Failure::UnsupportedVerb { allowed } => {
+            Self::UnknownPath => text(StatusCode::NOT_FOUND, "The path names nothing that this service knows."),
+            Self::UnsupportedVerb { allowed } => {
                 let message = format!("The path does not know this verb, only {allowed}.");
                 let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, message);
                 answer
@@ -141,35 +140,35 @@ impl IntoResponse for ApiError<'_> {
                     .insert(header::ALLOW, HeaderValue::from_static(allowed));
                 answer
             }
-            Failure::UnsupportedVersion(message) => match rules.unsupported_version {
+            Self::UnsupportedVersion(message) => match rules.unsupported_version {
                 UnsupportedVersion::BadRequest => text(StatusCode::BAD_REQUEST, message),
                 UnsupportedVersion::NotAcceptable => text(StatusCode::NOT_ACCEPTABLE, message),
             },
-            Failure::Malformed(message) => text(StatusCode::BAD_REQUEST, message),
-            Failure::MediaType(message) => match rules.other_media_type {
+            Self::Malformed(message) => text(StatusCode::BAD_REQUEST, message),
+            Self::MediaType(message) => match rules.other_media_type {
                 OtherMediaType::BadRequest => text(StatusCode::BAD_REQUEST, message),
                 OtherMediaType::Unsupported => text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message),
             },
-            Failure::BodyTooLong { limit } => text(
+            Self::BodyTooLong { limit } => text(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format!("The body is longer than {limit} bytes."),
             ),
-            Failure::HeadersTooLong { limit } => {
+            Self::HeadersTooLong { limit } => {
                 let message = format!("The headers are longer than {limit} bytes.");
                 text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message)
             }
-            Failure::TooSlow => text(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."),
-            Failure::NotFound(message) => text(StatusCode::NOT_FOUND, message),
-            Failure::Forbidden(message) => text(StatusCode::FORBIDDEN, message),
-            Failure::Unwritable(document) => session(StatusCode::FORBIDDEN, document),
-            Failure::Conflict(message) => text(StatusCode::CONFLICT, message),
-            Failure::Precondition(document) => {
+            Self::TooSlow => text(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."),
+            Self::NotFound(message) => text(StatusCode::NOT_FOUND, message),
+            Self::Forbidden(message) => text(StatusCode::FORBIDDEN, message),
+            Self::Unwritable(document) => session(StatusCode::FORBIDDEN, document),
+            Self::Conflict(message) => text(StatusCode::CONFLICT, message),
+            Self::Precondition(document) => {
                 let status = StatusCode::PRECONDITION_FAILED;
                 let mut answer = document.map_or_else(|| empty(status), |document| session(status, document));
                 answer.headers_mut().insert(header::CACHE_CONTROL, CACHE_PRECONDITION);
                 answer
             }
-            Failure::Throttled(throttled) => {
+            Self::Throttled(throttled) => {
                 let kind = match throttled.window {
                     Window::Burst => "burst",
                     Window::Sustain => "sustain",
@@ -188,7 +187,7 @@ impl IntoResponse for ApiError<'_> {
                     .insert(header::RETRY_AFTER, HeaderValue::from(throttled.retry_after));
                 answer
             }
-            Failure::UpgradeRequired => {
+            Self::UpgradeRequired => {
                 let mut answer = text(
                     StatusCode::UPGRADE_REQUIRED,
                     "The path only speaks WebSocket, version 13.",
@@ -199,8 +198,8 @@ impl IntoResponse for ApiError<'_> {
                 headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
                 answer
             }
-            Failure::Unkept(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("The service {why}.")),
-            Failure::Fault => text(StatusCode::INTERNAL_SERVER_ERROR, "The service has a fault."),
+            Self::Unkept(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("The service {why}.")),
+            Self::Fault => text(StatusCode::INTERNAL_SERVER_ERROR, "The service has a fault."),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Preconditions: `If-Match` and `If-None-Match`.
 
-use axum::http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, header};
 
 /// The preconditions of a request.
 #[derive(Debug, Default)]

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
@@ -14,7 +13,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::super::failure::Failure;
 use super::super::principal::Principal;
 use super::super::realtime::socket::{self, Opening};
-use super::Edge;
+use super::answer::Response;
+use super::edge::Edge;
 
 const PROTOCOL: &str = "rta.xboxlive.com.V2";
 
@@ -56,7 +56,7 @@ impl Edge {
             }
         });
 
-        let mut answer = Response::new(Body::empty());
+        let mut answer = Response::new(Full::default());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = answer.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));

@@ -5,10 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use axum::body::Body;
-use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, header};
-use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderValue, Method, header};
+use http_body_util::Full;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -18,7 +17,8 @@ use super::super::principal::Principal;
 use super::super::session::{Access, ContractVersion, Grant, Session, Status};
 use super::super::session_ref::SessionKey;
 use super::super::store::Part;
-use super::Edge;
+use super::answer::Response;
+use super::edge::Edge;
 
 const PAGE: &str = include_str!("explorer.html");
 const UNKNOWN: &str =
@@ -153,7 +153,7 @@ fn page(content: &str) -> Response {
     let nonce = Uuid::new_v4().simple().to_string();
     // The content comes last: nothing in it is replaced.
     let html = PAGE.replace("{nonce}", &nonce).replacen("{content}", content, 1);
-    let mut answer = Response::new(Body::from(html));
+    let mut answer = Response::new(Full::from(html));
     let headers = answer.headers_mut();
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \

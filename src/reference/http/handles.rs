@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -12,7 +11,9 @@ use super::super::handle::{Handle, HandleKind};
 use super::super::rules::{Rules, Settled};
 use super::super::session::{Capability, Grant, Session, Status, Visibility};
 use super::super::session_ref::SessionRef;
-use super::{Body, Call, answer};
+use super::answer::{self, Response};
+use super::body::Body;
+use super::call::Call;
 
 /// What a caller asked to see besides the handle itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -129,7 +130,7 @@ impl Call<'_> {
     /// An answer that tells which session it shows (LIVE-011, HDL-DRF-002).
     fn named(&self, at: &SessionRef, answer: Result<Response, Failure>) -> Response {
         let rules = self.rules();
-        let mut answer = answer.unwrap_or_else(|failure| answer::ApiError(failure, rules).into_response());
+        let mut answer = answer.unwrap_or_else(|failure| failure.response(rules));
         let shows = answer.status().is_success() || answer.headers().contains_key(header::ETAG);
         if shows && rules.handle_names_session.kept() {
             answer::name_session(&mut answer, at, rules);

@@ -5,8 +5,11 @@
 
 mod acting;
 mod answer;
+mod body;
+mod call;
 mod conditions;
 mod connect;
+mod edge;
 mod explorer;
 mod handles;
 mod path;
@@ -17,25 +20,25 @@ mod templates;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::HttpBody;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, header};
-use axum::response::{IntoResponse, Response};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::Buf;
 use futures_util::FutureExt;
-use http_body_util::BodyExt;
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use hyper::body::Body as HttpBody;
+use jiff::Timestamp;
+use serde_json::Value;
 #[cfg(test)]
 use uuid::Uuid;
 
 use self::acting::Acting;
+pub use self::answer::Response;
+use self::body::{Body, received};
+use self::call::Call;
+use self::edge::Edge;
 use self::path::{Element, Resource};
 use super::auth::Authority;
 use super::clock::Clock;
@@ -43,54 +46,19 @@ use super::config::{Config, ConfigError, Limits, RateLimits, decimal};
 use super::failure::Failure;
 use super::fault;
 use super::handle::check_session_name;
-use super::json;
-use super::principal::Principal;
 use super::provisions::Provisions;
 use super::rate::{Counter, Rates};
-use super::realtime::{ConnectionsAt, RealTime};
-use super::rules::{EmptyBody, RepeatedMember, Rules};
-use super::session::{Access, ContractVersion, Grant, Session};
+use super::realtime::RealTime;
+use super::session::{ContractVersion, Grant, Session};
 use super::session_ref::{SessionKey, SessionRef};
 use super::store::{Moment, Store};
-use super::wire::{self, Wire};
+use super::wire;
 
-/// The request header that says how many milliseconds ahead of the service's clock a request happens.
-const ADVANCE: &str = "x-mpsd-advance-ms";
 const CONTRACT_VERSION: &str = "x-xbl-contract-version";
 
 /// The service, ready to answer; clones share it. It knows nothing of sockets: see [`super::server`].
 #[derive(Clone, Debug)]
 pub struct Service(Arc<Edge>);
-
-struct Edge {
-    authority: Authority,
-    provisions: Provisions,
-    store: Store,
-    real_time: Arc<RealTime>,
-    clock: Clock,
-    clock_control: bool,
-    limits: Limits,
-    rates: Option<Rates>,
-    explorer: bool,
-    /// What is wrong on the wire, on purpose.
-    wire: Option<Arc<Wire>>,
-}
-
-/// What is known of a request once it may be answered.
-#[derive(Clone, Copy)]
-struct Call<'s> {
-    edge: &'s Edge,
-    caller: &'s Principal,
-    acting: &'s Acting,
-    version: ContractVersion,
-    now: Timestamp,
-    headers: &'s HeaderMap,
-    query: &'s str,
-    connections: ConnectionsAt<'s>,
-}
-
-/// The body of a request, or what is wrong with it: told only once everything else is in order.
-type Body = Result<Value, Failure>;
 
 impl Service {
     /// A service with nothing stored.
@@ -184,8 +152,7 @@ impl Service {
             }
             Err(failure) => (self.0.clock.now(), Err(failure)),
         };
-        let mut answer =
-            answer.unwrap_or_else(|failure| answer::ApiError(failure, &self.0.provisions.rules).into_response());
+        let mut answer = answer.unwrap_or_else(|failure| failure.response(&self.0.provisions.rules));
         // HDR-011; hyper would tell the time of the wall clock.
         if let Some(date) = answer::http_date(now) {
             answer.headers_mut().insert(header::DATE, date);
@@ -194,31 +161,7 @@ impl Service {
     }
 }
 
-impl fmt::Debug for Edge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Edge")
-            .field("authority", &self.authority)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Edge {
-    /// The time of a request: the clock's, unless the caller may move it and does.
-    fn now(&self, headers: &HeaderMap) -> Result<Timestamp, Failure> {
-        let now = self.clock.now();
-        let Some(advance) = headers.get(ADVANCE).filter(|_| self.clock_control) else {
-            return Ok(now);
-        };
-        let millis = advance
-            .to_str()
-            .ok()
-            .and_then(decimal)
-            .and_then(|millis| i64::try_from(millis).ok());
-        millis
-            .and_then(|millis| now.checked_add(SignedDuration::from_millis(millis)).ok())
-            .ok_or_else(|| Failure::Malformed(format!("{ADVANCE} is no number of milliseconds.")))
-    }
-
     async fn respond<B>(&self, parts: &Parts, body: B, now: Timestamp) -> Result<Response, Failure>
     where
         B: HttpBody,
@@ -275,83 +218,6 @@ impl Edge {
         self.check_kept()?;
         counted.and(answer)
     }
-
-    fn check_kept(&self) -> Result<(), Failure> {
-        match self.store.broken() {
-            Some(why) => Err(Failure::Unkept(why.to_owned())),
-            None => Ok(()),
-        }
-    }
-
-    async fn body<B>(&self, headers: &HeaderMap, body: B) -> Body
-    where
-        B: HttpBody,
-        B::Data: Buf,
-    {
-        let patience = Duration::from_millis(self.limits.request_millis);
-        let received = tokio::time::timeout(patience, received(body, self.limits.body_bytes)).await;
-        self.parse(headers, &received.unwrap_or(Err(Failure::TooSlow))?)
-    }
-
-    fn parse(&self, headers: &HeaderMap, bytes: &Bytes) -> Body {
-        let rules = &self.provisions.rules;
-        if bytes.is_empty() {
-            return match rules.empty_body {
-                EmptyBody::Empty => Ok(Value::Object(Map::new())),
-                EmptyBody::BadRequest => Err(Failure::Malformed("The body is empty.".to_owned())),
-            };
-        }
-        if let Some(given) = headers.get(header::CONTENT_TYPE) {
-            let essence = given
-                .to_str()
-                .unwrap_or_default()
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim();
-            if !essence.eq_ignore_ascii_case("application/json") {
-                let message = format!("The body is declared as `{essence}`; expected `application/json`.");
-                return Err(Failure::MediaType(message));
-            }
-        }
-        if let Some(coding) = headers
-            .get(header::CONTENT_ENCODING)
-            .filter(|coding| *coding != "identity")
-        {
-            let coding = String::from_utf8_lossy(coding.as_bytes()).into_owned();
-            return Err(Failure::MediaType(format!(
-                "The body is encoded as `{coding}`; expected no encoding."
-            )));
-        }
-        let repeats = rules.repeated_member == RepeatedMember::LastCounts;
-        json::parse(bytes, self.limits.nesting_depth, repeats)
-            .map_err(|error| Failure::Malformed(format!("The body is not JSON as expected: {error}.")))
-    }
-}
-
-/// All bytes of a body. One that is too long is read on for a while, because a client that still sends does not listen.
-async fn received<B>(body: B, limit: usize) -> Result<Bytes, Failure>
-where
-    B: HttpBody,
-    B::Data: Buf,
-{
-    let mut body = pin!(body);
-    let mut bytes = BytesMut::new();
-    let mut length = 0_usize;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Failure::Malformed("The body did not arrive whole.".to_owned()))?;
-        let Ok(data) = frame.into_data() else { continue };
-        length = length.saturating_add(data.remaining());
-        if length <= limit {
-            bytes.put(data);
-        } else if length / 16 > limit {
-            break;
-        }
-    }
-    if length > limit {
-        return Err(Failure::BodyTooLong { limit });
-    }
-    Ok(bytes.freeze())
 }
 
 /// HDR-001 to HDR-004.
@@ -393,70 +259,6 @@ impl Counter {
 }
 
 impl Call<'_> {
-    fn count(&self, counter: Counter) -> Result<(), Failure> {
-        let (Some(rates), Some(xuid)) = (&self.edge.rates, self.caller.xuid()) else {
-            return Ok(());
-        };
-        rates
-            .count(xuid, self.caller.title_id, counter, self.now, self.rules())
-            .map_err(Failure::Throttled)
-    }
-
-    /// The user for whom the caller speaks, if there is exactly one.
-    fn speaker(&self) -> Option<u64> {
-        self.access(Grant::None).user().map(|user| user.xuid)
-    }
-
-    /// Whether the caller is a service whose access stands above the rights of users.
-    fn manages(&self) -> bool {
-        self.access(Grant::None).manages()
-    }
-
-    fn rules(&self) -> &Rules {
-        &self.edge.provisions.rules
-    }
-
-    /// What the caller may do, with what a handle brought it.
-    fn access(&self, grant: Grant) -> Access<'_> {
-        Access {
-            caller: self.caller,
-            acting: &self.acting.users,
-            denies_manage: self.acting.denies_manage,
-            version: self.version,
-            now: self.now,
-            grant,
-            rules: &self.edge.provisions.rules,
-            social: &self.edge.provisions.social,
-            connections: &self.connections,
-        }
-    }
-
-    /// What timers are judged by.
-    fn moment(&self) -> Moment<'_> {
-        Moment {
-            now: self.now,
-            connections: self.connections,
-            rules: &self.edge.provisions.rules,
-        }
-    }
-
-    /// The value of a query parameter; the last one counts.
-    fn parameter(&self, name: &str) -> Option<String> {
-        let given = path::parameters(self.query).filter(|(given, _)| given.eq_ignore_ascii_case(name));
-        given.last().map(|(_, value)| value)
-    }
-
-    /// A query parameter that is `true` or `false`; absent is false (QRY-010).
-    fn flag(&self, name: &str) -> Result<bool, Failure> {
-        match self.parameter(name).as_deref() {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(_) => Err(Failure::Malformed(format!(
-                "The query parameter `{name}` is neither true nor false."
-            ))),
-        }
-    }
-
     fn dispatch(&self, resource: Resource<'_>, method: &Method, body: Body) -> Result<Response, Failure> {
         match resource {
             Resource::Templates { scid } => self.list_templates(&scid),

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::http::StatusCode;
-use axum::response::Response;
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::super::config::decimal;
@@ -13,8 +12,9 @@ use super::super::rules::{EnumCase, Rules};
 use super::super::session::{Capability, Restriction, Session, Status, Visibility, time_text};
 use super::super::session_ref::{SessionKey, folded};
 use super::super::store::{Part, Place};
+use super::answer::{self, Response};
+use super::call::Call;
 use super::handles::{Include, effective_visibility};
-use super::{Call, answer};
 
 /// The most results of any query (QRY-004, HDL-QRY-017).
 const MOST_RESULTS: usize = 100;

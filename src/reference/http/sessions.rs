@@ -1,7 +1,6 @@
 //! Reading and writing sessions and their elements.
 
-use axum::http::StatusCode;
-use axum::response::Response;
+use http::StatusCode;
 
 use super::super::document::Document;
 use super::super::failure::Failure;
@@ -9,8 +8,10 @@ use super::super::rules::{ElementAnswer, ElementRemoval, MissingSession};
 use super::super::session::{Access, Grant, Outcome, Refusal, RefusalKind, Session};
 use super::super::session_ref::SessionRef;
 use super::super::store::{Live, Visit};
+use super::answer::{self, Response};
+use super::body::Body;
+use super::call::Call;
 use super::conditions::{Conditions, Verdict};
-use super::{Body, Call, answer};
 
 impl Call<'_> {
     pub(super) fn get_session(&self, at: &SessionRef, grant: Grant) -> Result<Response, Failure> {

@@ -1,12 +1,12 @@
 //! Reading session templates (TPL-001, TPL-002, TPL-016).
 
-use axum::http::StatusCode;
-use axum::response::Response;
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::super::failure::Failure;
 use super::super::session::Template;
-use super::{Call, answer};
+use super::answer::{self, Response};
+use super::call::Call;
 
 impl Call<'_> {
     pub(super) fn list_templates(&self, scid: &str) -> Result<Response, Failure> {

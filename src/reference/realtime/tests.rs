@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use axum::http::Request;
 use futures_util::{SinkExt, StreamExt};
-use http_body_util::BodyExt;
+use http::Request;
+use http_body_util::{BodyExt, Full};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
@@ -114,7 +113,7 @@ impl Stage {
             .header("authorization", &self.tokens[who])
             .header("x-xbl-contract-version", "107")
             .header("x-mpsd-advance-ms", (seconds * 1000).to_string())
-            .body(Body::from(if body.is_null() {
+            .body(Full::<bytes::Bytes>::from(if body.is_null() {
                 String::new()
             } else {
                 body.to_string()

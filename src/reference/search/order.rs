@@ -4,8 +4,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
-use super::super::rules::Rules;
-use super::filter::{Field, FilterError, Parser, Subject, Token, Value, field};
+use super::filter::{Cursor, Field, FilterError, Subject, Token, Value, field, single};
 
 /// The order that `orderBy` names: by an attribute, ascending or descending.
 ///
@@ -40,20 +39,19 @@ impl Order {
     /// is a path of the filter language that has one value, `timestamp` for the time the handle was made, or the bare
     /// name of a number or string, which no handle needs to have (SRCH-QRY-012).
     pub fn parse(text: &str) -> Result<Self, FilterError> {
-        let rules = Rules::default();
-        let mut parser = Parser::new(text, &rules)?;
-        let (word, start) = parser.word("the attribute to order by")?;
-        let by = match field(&mut parser, word, start)? {
-            Some(field) => By::Field(field.check_single(&parser, word, start)?),
+        let mut cursor = Cursor::new(text)?;
+        let (word, start) = cursor.word("the attribute to order by")?;
+        let by = match field(&mut cursor, word, start)? {
+            Some(field) => By::Field(single(field, &cursor, word, start)?),
             None if word.eq_ignore_ascii_case("timestamp") => By::Field(Field::PostedTime),
             None => By::Name(word.to_owned()),
         };
-        let descending = parser.at_keyword("desc");
-        if descending || parser.at_keyword("asc") {
-            parser.advance()?;
-            parser.expect(Token::End, "the end")?;
+        let descending = cursor.at_keyword("desc");
+        if descending || cursor.at_keyword("asc") {
+            cursor.advance()?;
+            cursor.expect(Token::End, "the end")?;
         } else {
-            parser.expect(Token::End, "`asc`, `desc` or the end")?;
+            cursor.expect(Token::End, "`asc`, `desc` or the end")?;
         }
         Ok(Self { by, descending })
     }

@@ -8,11 +8,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use axum::body::Body;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
-use axum::response::Response;
 use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
@@ -319,13 +317,13 @@ impl Is {
 }
 
 impl Kept {
-    async fn of(answer: Response) -> Self {
+    async fn of(answer: Response<Full<Bytes>>) -> Self {
         let (head, body) = answer.into_parts();
-        let body = body.collect().await.map(http_body_util::Collected::to_bytes);
+        let Ok(body) = body.collect().await;
         Self {
             status: head.status,
             headers: head.headers,
-            body: body.unwrap_or_default(),
+            body: body.to_bytes(),
         }
     }
 
@@ -407,13 +405,13 @@ impl Wire {
     }
 
     /// Carries a request to the service, and its answer back.
-    pub(super) async fn carry<A: Future<Output = Response>>(
+    pub(super) async fn carry<A: Future<Output = Response<Full<Bytes>>>>(
         &self,
         kind: Kind,
         parts: Parts,
         body: Bytes,
         service: impl Fn(Request<Full<Bytes>>) -> A,
-    ) -> Response {
+    ) -> Response<Full<Bytes>> {
         let sent = Asked { kind, parts, body };
         let due: Vec<_> = self
             .faults
@@ -460,7 +458,7 @@ impl Wire {
                 }
             }
         }
-        let mut answer = Response::new(Body::from(kept.body));
+        let mut answer = Response::new(Full::new(kept.body));
         (*answer.status_mut(), *answer.headers_mut()) = (kept.status, kept.headers);
         answer
     }

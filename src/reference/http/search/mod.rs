@@ -5,13 +5,13 @@ mod tests;
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
-use axum::response::Response;
+use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::answer::{self, Response};
+use super::call::Call;
 use super::handles::Include;
-use super::{Call, answer};
 use crate::failure::Failure;
 use crate::handle::Handle;
 use crate::rules::{EmptyFilter, Rules};

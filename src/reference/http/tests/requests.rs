@@ -1,8 +1,9 @@
-use axum::body::{Body, HttpBody};
 use bytes::Bytes;
+use hyper::body::Body;
 use serde_json::json;
 
-use super::super::{ADVANCE, CONTRACT_VERSION};
+use super::super::CONTRACT_VERSION;
+use super::super::edge::ADVANCE;
 use super::sample::{Answer, SCID, Stage, active, session};
 
 #[tokio::test]
@@ -145,9 +146,8 @@ async fn too_many_requests_are_throttled_where_the_operator_wants_it() {
 #[tokio::test]
 async fn a_fault_ends_with_its_request() {
     let stage = Stage::new();
-    let broken = Body::new(Broken);
     let answer = stage
-        .send("alice", &format!("PUT {}", session("open", "one")), &[], broken)
+        .send_body("alice", &format!("PUT {}", session("open", "one")), &[], Broken)
         .await;
     answer.assert_text(500);
     assert_eq!(stage.put("alice", &session("open", "one"), &active()).await.status, 201);
@@ -156,7 +156,7 @@ async fn a_fault_ends_with_its_request() {
 /// A body that panics when it is read.
 struct Broken;
 
-impl HttpBody for Broken {
+impl Body for Broken {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use axum::body::Body;
-use axum::http::{HeaderMap, Request};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Body;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -90,7 +91,17 @@ impl Stage {
         who: &str,
         line: &str,
         headers: &[(&str, &str)],
-        body: impl Into<Body>,
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        self.send_body(who, line, headers, Full::new(body.into())).await
+    }
+
+    pub(in crate::http) async fn send_body(
+        &self,
+        who: &str,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Body<Data = Bytes>,
     ) -> Answer {
         let (method, path) = line.split_once(' ').unwrap();
         let mut request = Request::builder().method(method).uri(path);
@@ -103,11 +114,7 @@ impl Stage {
         for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
             request = request.header(*name, *value);
         }
-        let (parts, body) = self
-            .service
-            .answer(request.body(body.into()).unwrap())
-            .await
-            .into_parts();
+        let (parts, body) = self.service.answer(request.body(body).unwrap()).await.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Answer {
             status: parts.status.as_u16(),

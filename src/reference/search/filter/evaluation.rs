@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::super::super::rules::AnyNotEqual;
 use super::super::facts::{RoleFacts, SessionFacts};
 use super::super::handle::SearchHandle;
+use super::condition::{Condition, Operator, Test};
 use super::field::{Field, Literal, Measure};
-use super::{Condition, Operator, Test};
 
 /// What is judged: a handle, and its session if it has been looked at.
 #[derive(Clone, Copy)]

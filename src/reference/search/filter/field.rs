@@ -1,11 +1,9 @@
-//! What a filter can ask about: the documentation's table of paths.
+//! What a filter can ask about, and the values it compares with.
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
 
-use super::FilterError;
 use super::lexer::Token;
-use super::parser::Parser;
 
 /// A path of a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,108 +60,7 @@ pub(in super::super) enum Literal {
     Xuid(Option<u64>),
 }
 
-const ATTRIBUTE: &str =
-    "an attribute: tags, strings/{name}, numbers/{name}, achievementIds, language or session/{property}";
-const PROPERTY: &str = "a property of the session: memberXuids, ownerXuids, keywords, scid, templateName, scheduledTime, \
-                        postedTime, registrationState, membersCount, maxMembersCount, maxMembersCountRemaining, \
-                        targetMembersCount, targetMembersCountRemaining, needs or roles/{type}/{role}/{measure}";
-
-/// Reads the path that starts with `first`, a word at `start`. `None` if no path starts like this.
-pub(in super::super) fn field(
-    parser: &mut Parser<'_>,
-    first: &str,
-    start: usize,
-) -> Result<Option<Field>, FilterError> {
-    Ok(Some(match first.to_ascii_lowercase().as_str() {
-        "tags" => Field::Tags,
-        "achievementids" => Field::AchievementIds,
-        "language" => Field::Language,
-        "strings" | "string" => Field::String(name(parser, "the name of a string")?),
-        "numbers" | "number" => Field::Number(name(parser, "the name of a number")?),
-        "memberxuids" => Field::MemberXuids,
-        "ownerxuids" => Field::OwnerXuids,
-        "session" => property(parser)?,
-        _ if parser.token() == Token::Open => {
-            let expected = "`tolower`, the only function"; // SRCH-FLT-002
-            return Err(parser.error_at(start, format!("the function `{first}`"), expected));
-        }
-        _ => return Ok(None),
-    }))
-}
-
-/// As [`field`], but some path must start like this.
-pub(super) fn known(parser: &mut Parser<'_>, first: &str, start: usize) -> Result<Field, FilterError> {
-    let field = field(parser, first, start)?;
-    field.ok_or_else(|| parser.error_at(start, Token::Word(first).shown(), ATTRIBUTE))
-}
-
-pub(super) fn attribute_expected(parser: &Parser<'_>) -> FilterError {
-    parser.unexpected(ATTRIBUTE)
-}
-
-fn property(parser: &mut Parser<'_>) -> Result<Field, FilterError> {
-    parser.expect(Token::Slash, "`/` and a property of the session")?;
-    let (word, start) = parser.word(PROPERTY)?;
-    Ok(match word.to_ascii_lowercase().as_str() {
-        "memberxuids" => Field::MemberXuids,
-        "ownerxuids" => Field::OwnerXuids,
-        "keywords" => Field::Keywords,
-        "scid" => Field::Scid,
-        "templatename" => Field::TemplateName,
-        "scheduledtime" => Field::ScheduledTime,
-        "postedtime" => Field::PostedTime,
-        "registrationstate" => Field::RegistrationState,
-        "memberscount" => Field::MembersCount,
-        "maxmemberscount" => Field::MaxMembersCount,
-        "maxmemberscountremaining" => Field::MaxMembersCountRemaining,
-        "targetmemberscount" => Field::TargetMembersCount,
-        "targetmemberscountremaining" => Field::TargetMembersCountRemaining,
-        "needs" => Field::Needs,
-        "roles" => {
-            let role_type = name(parser, "the name of a role type")?;
-            let role = name(parser, "the name of a role")?;
-            let measures = "`count`, `target` or `needs`";
-            parser.expect(
-                Token::Slash,
-                "`/` and the measure of the role: `count`, `target` or `needs`",
-            )?;
-            let (word, start) = parser.word(measures)?;
-            let measure = match word.to_ascii_lowercase().as_str() {
-                "count" => Measure::Count,
-                "target" => Measure::Target,
-                "needs" => Measure::Needs,
-                _ => return Err(parser.error_at(start, Token::Word(word).shown(), measures)),
-            };
-            Field::Role {
-                role_type,
-                role,
-                measure,
-            }
-        }
-        _ => return Err(parser.error_at(start, Token::Word(word).shown(), PROPERTY)),
-    })
-}
-
-fn name(parser: &mut Parser<'_>, what: &str) -> Result<String, FilterError> {
-    parser.expect(Token::Slash, &format!("`/` and {what}"))?;
-    parser.word(what).map(|(word, _)| word.to_owned())
-}
-
 impl Field {
-    /// The field, read from the word `first` at `start`, unless it is a collection.
-    pub(in super::super) fn check_single(
-        self,
-        parser: &Parser<'_>,
-        first: &str,
-        start: usize,
-    ) -> Result<Self, FilterError> {
-        if self.is_collection() {
-            let found = format!("the collection at `{first}`");
-            return Err(parser.error_at(start, found, "an attribute that has one value"));
-        }
-        Ok(self)
-    }
-
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Tags

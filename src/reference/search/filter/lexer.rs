@@ -1,6 +1,6 @@
 //! The words of a filter.
 
-use super::FilterError;
+use super::error::FilterError;
 
 /// The longest filter, in bytes.
 pub(super) const LONGEST: usize = 8 * 1024;

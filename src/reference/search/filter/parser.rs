@@ -12,20 +12,22 @@
 //! ```
 
 use super::super::super::rules::Rules;
-use super::field::{Field, Kind, attribute_expected, known};
-use super::lexer::{Lexer, Token};
-use super::{Branch, Condition, Filter, FilterError, Operator, Test};
+use super::condition::{Branch, Condition, Operator, Test};
+use super::cursor::Cursor;
+use super::error::FilterError;
+use super::field::{Field, Kind, Literal};
+use super::lexer::Token;
+use super::path::{attribute_expected, known, single};
 
 /// How deep parentheses may be nested.
 const DEEPEST: usize = 32;
+
 const OPERATOR: &str = "a comparison: eq, ne, gt, ge, lt or le";
 
-/// A filter being read: the token at hand, and what follows it.
+/// A filter being read.
 #[derive(Debug)]
-pub(in super::super) struct Parser<'t> {
-    lexer: Lexer<'t>,
-    token: Token<'t>,
-    start: usize,
+pub(super) struct Parser<'t> {
+    cursor: Cursor<'t>,
     rules: &'t Rules,
 }
 
@@ -36,31 +38,25 @@ struct Parsed {
 }
 
 impl<'t> Parser<'t> {
-    pub(in super::super) fn new(text: &'t str, rules: &'t Rules) -> Result<Self, FilterError> {
-        let mut lexer = Lexer::new(text)?;
-        let (token, start) = lexer.next()?;
-        Ok(Self {
-            lexer,
-            token,
-            start,
-            rules,
-        })
+    pub(super) fn new(text: &'t str, rules: &'t Rules) -> Result<Self, FilterError> {
+        let cursor = Cursor::new(text)?;
+        Ok(Self { cursor, rules })
     }
 
-    /// The whole filter.
-    pub(super) fn filter(mut self) -> Result<Filter, FilterError> {
+    /// The whole filter: one branch, or the two sides of the root's `or`.
+    pub(super) fn branches(mut self) -> Result<Vec<Branch>, FilterError> {
         let parsed = self.disjunction(0)?;
-        self.expect(Token::End, "`and`, `or` or the end")?;
+        self.cursor.expect(Token::End, "`and`, `or` or the end")?;
         let mut branches = vec![parsed.left];
         branches.extend(parsed.right.map(|(_, branch)| branch));
-        Ok(Filter { branches })
+        Ok(branches)
     }
 
     fn disjunction(&mut self, depth: usize) -> Result<Parsed, FilterError> {
         let mut whole = self.conjunction(depth)?;
-        while self.at_keyword("or") {
-            let at = self.start;
-            self.advance()?;
+        while self.cursor.at_keyword("or") {
+            let at = self.cursor.start();
+            self.cursor.advance()?;
             let other = self.conjunction(depth)?;
             let before = [&whole, &other].into_iter().filter_map(Parsed::or).max();
             if let Some(before) = before {
@@ -68,7 +64,11 @@ impl<'t> Parser<'t> {
                     continue;
                 }
                 // SRCH-FLT-005
-                return Err(self.error_at(before.max(at), "a second `or`".to_owned(), "at most one in a filter"));
+                return Err(self.cursor.error_at(
+                    before.max(at),
+                    "a second `or`".to_owned(),
+                    "at most one in a filter",
+                ));
             }
             whole.right = Some((at, other.left));
         }
@@ -77,13 +77,15 @@ impl<'t> Parser<'t> {
 
     fn conjunction(&mut self, depth: usize) -> Result<Parsed, FilterError> {
         let mut whole = self.term(depth)?;
-        while self.at_keyword("and") {
-            self.advance()?;
+        while self.cursor.at_keyword("and") {
+            self.cursor.advance()?;
             let other = self.term(depth)?;
             let or = whole.or().or(other.or());
             if let Some(at) = or.filter(|_| self.rules.or_is_at_the_root.kept()) {
                 // SRCH-FLT-006
-                return Err(self.error_at(at, "an `or` below an `and`".to_owned(), "`or` only at the root"));
+                return Err(self
+                    .cursor
+                    .error_at(at, "an `or` below an `and`".to_owned(), "`or` only at the root"));
             }
             whole.left.append(other.left);
         }
@@ -91,10 +93,10 @@ impl<'t> Parser<'t> {
     }
 
     fn term(&mut self, depth: usize) -> Result<Parsed, FilterError> {
-        if self.token == Token::Open {
+        if self.cursor.token() == Token::Open {
             self.descend(depth)?;
             let inner = self.disjunction(depth + 1)?;
-            self.expect(Token::Close, "`and`, `or` or `)`")?;
+            self.cursor.expect(Token::Close, "`and`, `or` or `)`")?;
             return Ok(inner);
         }
         let mut left = Branch::default();
@@ -103,25 +105,25 @@ impl<'t> Parser<'t> {
     }
 
     fn condition(&mut self, depth: usize) -> Result<Condition, FilterError> {
-        let Token::Word(word) = self.token else {
-            return Err(attribute_expected(self));
+        let Token::Word(word) = self.cursor.token() else {
+            return Err(attribute_expected(&self.cursor));
         };
-        let start = self.start;
-        self.advance()?;
-        if word.eq_ignore_ascii_case("tolower") && self.token == Token::Open {
-            self.advance()?;
-            let Token::Word(word) = self.token else {
-                return Err(attribute_expected(self));
+        let start = self.cursor.start();
+        self.cursor.advance()?;
+        if word.eq_ignore_ascii_case("tolower") && self.cursor.token() == Token::Open {
+            self.cursor.advance()?;
+            let Token::Word(word) = self.cursor.token() else {
+                return Err(attribute_expected(&self.cursor));
             };
-            let start = self.start;
-            self.advance()?;
-            let field = known(self, word, start)?.check_single(self, word, start)?;
+            let start = self.cursor.start();
+            self.cursor.advance()?;
+            let field = single(known(&mut self.cursor, word, start)?, &self.cursor, word, start)?;
             self.check_lowering(field.kind(), start)?;
-            self.expect(Token::Close, "`)`")?;
+            self.cursor.expect(Token::Close, "`)`")?;
             let test = self.test(&field, true)?;
             return Ok(Condition::One { field, test });
         }
-        let field = known(self, word, start)?;
+        let field = known(&mut self.cursor, word, start)?;
         if field.is_collection() {
             return self.any(field, depth);
         }
@@ -131,30 +133,32 @@ impl<'t> Parser<'t> {
 
     /// What follows a collection (SRCH-FLT-003, SRCH-FLT-004).
     fn any(&mut self, field: Field, depth: usize) -> Result<Condition, FilterError> {
-        self.expect(Token::Slash, "`/any(`")?;
-        if !self.at_keyword("any") {
-            return Err(self.unexpected("`any(`"));
+        self.cursor.expect(Token::Slash, "`/any(`")?;
+        if !self.cursor.at_keyword("any") {
+            return Err(self.cursor.unexpected("`any(`"));
         }
-        self.advance()?;
-        self.expect(Token::Open, "`(`")?;
-        let (variable, _) = self.word("the name of a variable")?;
-        self.expect(Token::Colon, "`:`")?;
+        self.cursor.advance()?;
+        self.cursor.expect(Token::Open, "`(`")?;
+        let (variable, _) = self.cursor.word("the name of a variable")?;
+        self.cursor.expect(Token::Colon, "`:`")?;
         let mut tests = Vec::new();
         self.predicate(&field, variable, depth, &mut tests)?;
-        self.expect(Token::Close, "`and` or `)`")?;
+        self.cursor.expect(Token::Close, "`and` or `)`")?;
         let wanted = match self.operator() {
             None => true,
-            Some(_) if !self.rules.any_may_be_compared.kept() => return Err(self.unexpected("`and`, `or` or the end")),
+            Some(_) if !self.rules.any_may_be_compared.kept() => {
+                return Err(self.cursor.unexpected("`and`, `or` or the end"));
+            }
             Some(operator @ (Operator::Equal | Operator::NotEqual)) => {
-                self.advance()?;
-                let truth = self.at_keyword("true");
-                if !truth && !self.at_keyword("false") {
-                    return Err(self.unexpected("`true` or `false`"));
+                self.cursor.advance()?;
+                let truth = self.cursor.at_keyword("true");
+                if !truth && !self.cursor.at_keyword("false") {
+                    return Err(self.cursor.unexpected("`true` or `false`"));
                 }
-                self.advance()?;
+                self.cursor.advance()?;
                 truth == (operator == Operator::Equal)
             }
-            Some(_) => return Err(self.unexpected("`eq`, `ne`, `and`, `or` or the end")),
+            Some(_) => return Err(self.cursor.unexpected("`eq`, `ne`, `and`, `or` or the end")),
         };
         Ok(Condition::Any { field, tests, wanted })
     }
@@ -167,38 +171,42 @@ impl<'t> Parser<'t> {
         tests: &mut Vec<Test>,
     ) -> Result<(), FilterError> {
         loop {
-            if self.token == Token::Open {
+            if self.cursor.token() == Token::Open {
                 self.descend(depth)?;
                 self.predicate(field, variable, depth + 1, tests)?;
-                self.expect(Token::Close, "`and` or `)`")?;
+                self.cursor.expect(Token::Close, "`and` or `)`")?;
             } else {
                 tests.push(self.element(field, variable)?);
             }
-            if self.at_keyword("or") {
-                return Err(self.error_at(self.start, "an `or` in `any`".to_owned(), "`or` only at the root"));
+            if self.cursor.at_keyword("or") {
+                return Err(self.cursor.error_at(
+                    self.cursor.start(),
+                    "an `or` in `any`".to_owned(),
+                    "`or` only at the root",
+                ));
             }
-            if !self.at_keyword("and") {
+            if !self.cursor.at_keyword("and") {
                 return Ok(());
             }
-            self.advance()?;
+            self.cursor.advance()?;
         }
     }
 
     fn element(&mut self, field: &Field, variable: &str) -> Result<Test, FilterError> {
         let expected = format!("the variable `{variable}` or `tolower({variable})`");
-        let (word, start) = self.word(&expected)?;
-        let is_call = self.token == Token::Open;
+        let (word, start) = self.cursor.word(&expected)?;
+        let is_call = self.cursor.token() == Token::Open;
         if is_call && word.eq_ignore_ascii_case("tolower") {
             self.check_lowering(field.kind(), start)?;
-            self.advance()?;
-            let (word, start) = self.word(&expected)?;
+            self.cursor.advance()?;
+            let (word, start) = self.cursor.word(&expected)?;
             self.check_variable(word, start, variable)?;
-            self.expect(Token::Close, "`)`")?;
+            self.cursor.expect(Token::Close, "`)`")?;
             return self.test(field, true);
         }
         if is_call {
             let expected = "`tolower`, the only function"; // SRCH-FLT-002
-            return Err(self.error_at(start, format!("the function `{word}`"), expected));
+            return Err(self.cursor.error_at(start, format!("the function `{word}`"), expected));
         }
         self.check_variable(word, start, variable)?;
         self.test(field, false)
@@ -206,16 +214,16 @@ impl<'t> Parser<'t> {
 
     /// What follows a value: the operator and the literal.
     fn test(&mut self, field: &Field, lowered: bool) -> Result<Test, FilterError> {
-        let operator = self.operator().ok_or_else(|| self.unexpected(OPERATOR))?;
-        self.advance()?;
+        let operator = self.operator().ok_or_else(|| self.cursor.unexpected(OPERATOR))?;
+        self.cursor.advance()?;
         let kind = field.kind();
         let mut literal = kind
-            .literal(self.token)
-            .ok_or_else(|| self.unexpected(kind.expected()))?;
-        self.advance()?;
+            .literal(self.cursor.token())
+            .ok_or_else(|| self.cursor.unexpected(kind.expected()))?;
+        self.cursor.advance()?;
         let folded = field.is_address() && !lowered;
         let folds_literal = folded || lowered && !self.rules.literals_keep_their_case.kept();
-        if let (true, super::Literal::Text(text)) = (folds_literal, &mut literal) {
+        if let (true, Literal::Text(text)) = (folds_literal, &mut literal) {
             *text = text.to_lowercase();
         }
         Ok(Test {
@@ -226,7 +234,7 @@ impl<'t> Parser<'t> {
     }
 
     fn operator(&self) -> Option<Operator> {
-        let Token::Word(word) = self.token else {
+        let Token::Word(word) = self.cursor.token() else {
             return None;
         };
         let ends_count = self.rules.ge_is_no_gt.kept();
@@ -247,64 +255,29 @@ impl<'t> Parser<'t> {
         if matches!(kind, Kind::Text | Kind::Xuid) {
             return Ok(());
         }
-        Err(self.error_at(start, "an attribute that is no text".to_owned(), "a text for `tolower`"))
+        Err(self
+            .cursor
+            .error_at(start, "an attribute that is no text".to_owned(), "a text for `tolower`"))
     }
 
     fn check_variable(&self, word: &str, start: usize, variable: &str) -> Result<(), FilterError> {
         if word == variable {
             return Ok(());
         }
-        Err(self.error_at(start, Token::Word(word).shown(), &format!("the variable `{variable}`")))
+        Err(self
+            .cursor
+            .error_at(start, Token::Word(word).shown(), &format!("the variable `{variable}`")))
     }
 
     /// Goes past an opening parenthesis.
     fn descend(&mut self, depth: usize) -> Result<(), FilterError> {
         if depth >= DEEPEST {
             let expected = format!("at most {DEEPEST} parentheses inside each other");
-            return Err(self.error_at(self.start, "one more `(`".to_owned(), &expected));
+            return Err(self
+                .cursor
+                .error_at(self.cursor.start(), "one more `(`".to_owned(), &expected));
         }
-        self.advance()
-    }
-
-    pub(in super::super) fn advance(&mut self) -> Result<(), FilterError> {
-        (self.token, self.start) = self.lexer.next()?;
-        Ok(())
-    }
-
-    /// The token at hand.
-    pub(in super::super) fn token(&self) -> Token<'t> {
-        self.token
-    }
-
-    pub(in super::super) fn at_keyword(&self, keyword: &str) -> bool {
-        matches!(self.token, Token::Word(word) if word.eq_ignore_ascii_case(keyword))
-    }
-
-    /// Goes past `token`, or says that `expected` was.
-    pub(in super::super) fn expect(&mut self, token: Token<'_>, expected: &str) -> Result<(), FilterError> {
-        if self.token == token {
-            self.advance()
-        } else {
-            Err(self.unexpected(expected))
-        }
-    }
-
-    /// Goes past a word, and gives it with its offset.
-    pub(in super::super) fn word(&mut self, expected: &str) -> Result<(&'t str, usize), FilterError> {
-        let Token::Word(word) = self.token else {
-            return Err(self.unexpected(expected));
-        };
-        let start = self.start;
-        self.advance()?;
-        Ok((word, start))
-    }
-
-    pub(in super::super) fn unexpected(&self, expected: &str) -> FilterError {
-        self.error_at(self.start, self.token.shown(), expected)
-    }
-
-    pub(in super::super) fn error_at(&self, position: usize, found: String, expected: &str) -> FilterError {
-        self.lexer.error(position, found, expected.to_owned())
+        self.cursor.advance()
     }
 }
 

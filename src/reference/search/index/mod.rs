@@ -1,5 +1,6 @@
 //! The search handles, and the queries over them.
 
+mod page;
 mod plan;
 mod shelf;
 
@@ -10,7 +11,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use uuid::Uuid;
 
-use self::shelf::{Page, Shelf, Slot};
+use self::page::Page;
+use self::shelf::{Shelf, Slot};
 use super::super::rules::AnyNotEqual;
 use super::super::session_ref::SessionKey;
 use super::facts::{SessionFacts, Sessions};
