@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::contract::Suite;
 use crate::contract::case::{Action, Body, Case, Script, Step, Variant, variable};
-use crate::contract::clause::Level;
+use crate::contract::clause::{Clause, Level};
 use crate::contract::json::problem::{Place, Problem};
 use crate::contract::manifest::{self, Manifest};
 use crate::contract::signature::{self, Signatures};
@@ -13,6 +13,7 @@ use crate::contract::signature::{self, Signatures};
 pub fn check(suite: &Suite) -> Vec<Problem> {
     let mut problems = Vec::new();
     check_schemas(suite, &mut problems);
+    check_invariants(suite, &mut problems);
     check_clauses(suite, &mut problems);
     for case in suite.cases() {
         let mut seen = BTreeSet::new();
@@ -93,6 +94,20 @@ fn check_schemas(suite: &Suite, problems: &mut Vec<Problem>) {
     }
 }
 
+/// Invariants of which a finding would count against clauses of different weights.
+fn check_invariants(suite: &Suite, problems: &mut Vec<Problem>) {
+    for (index, invariant) in suite.invariants().iter().enumerate() {
+        if let Some((message, expected)) = mixed(suite, &invariant.clauses) {
+            problems.push(Problem {
+                file: "cases/invariants.json".to_owned(),
+                place: Place::Value(format!("/invariants/{index}/clauses")),
+                message,
+                expected: expected.to_owned(),
+            });
+        }
+    }
+}
+
 /// Clauses without a case, and contested ones that the ledger does not know.
 fn check_clauses(suite: &Suite, problems: &mut Vec<Problem>) {
     let cases = suite.cases_by_clause();
@@ -148,6 +163,7 @@ fn check_step(
     step: &Step,
     wrong: &mut dyn FnMut(String, String, String),
 ) {
+    check_charges(suite, variant, step, wrong);
     let Some(expectation) = &step.expect else { return };
     let requests = step.requests();
     if requests
@@ -201,6 +217,37 @@ fn check_step(
             );
         }
     }
+}
+
+/// A finding counts against all clauses of its expectation, and weighs as much as the heaviest: they must weigh the same.
+fn check_charges(suite: &Suite, variant: &Variant, step: &Step, wrong: &mut dyn FnMut(String, String, String)) {
+    if step.is_setup {
+        return;
+    }
+    let own = step
+        .expectations()
+        .filter(|expectation| expectation.assertions() > 0)
+        .map(|expectation| (&expectation.pointer, expectation.clauses.as_ref()));
+    let tally = (!step.tally.is_empty()).then_some((&step.pointer, None));
+    for (pointer, clauses) in own.chain(tally) {
+        if let Some((message, expected)) = mixed(suite, clauses.unwrap_or(&variant.clauses)) {
+            wrong(pointer.clone(), message, expected.to_owned());
+        }
+    }
+}
+
+/// What is wrong with clauses that one finding counts against.
+fn mixed(suite: &Suite, ids: &[String]) -> Option<(String, &'static str)> {
+    let clauses = || ids.iter().filter_map(|id| suite.clause(id));
+    let heavy = clauses().max_by_key(|clause| clause.weight())?;
+    let light = clauses().min_by_key(|clause| clause.weight())?;
+    (light.weight() != heavy.weight()).then(|| {
+        let told = |clause: &Clause| format!("`{}` ({}, {})", clause.id, clause.level.name(), clause.evidence.name());
+        (
+            format!("a finding here counts against both {} and {}", told(heavy), told(light)),
+            "`clauses` of one weight here, and what the lighter one says in `also` or in another step",
+        )
+    })
 }
 
 /// Whether a later step compares a document with an earlier one.
