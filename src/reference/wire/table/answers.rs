@@ -83,7 +83,7 @@ pub(super) const TABLE: &[WireFault] = &[
     fault("absent-element-is-null", "An element that a session lacks is answered 200 with null.", &["SES-ELEM-007"], &[ELEMENTS, GET, On::Status(&[204])], &[Change::Status(200), Change::Head("content-type", "application/json"), Change::Body("null")]),
     fault("element-of-nothing-is-204", "An element of a missing session is answered 204.", &["SES-ELEM-008", "SES-ELEM-002"], &[ELEMENTS, On::Status(&[404])], NOTHING),
     fault("gone-element-is-404", "An element that is gone after its removal is answered 404.", &["SES-ELEM-010"], &[ELEMENTS, DELETE, On::Status(&[204])], NOT_FOUND),
-    fault("gone-element-is-202", "An element that is gone after its removal is answered 202.", &["SES-ELEM-010", "SES-DEL-001", "SES-DEL-006", "SES-DEL-010"], &[ELEMENTS, DELETE, On::Status(&[204])], &[Change::Status(202)]),
+    fault("gone-element-is-202", "An element that is gone after its removal is answered 202.", &["SES-ELEM-010", "SES-DEL-001", "SES-DEL-006", "SES-DEL-010", "SES-DEL-009"], &[ELEMENTS, DELETE, On::Status(&[204])], &[Change::Status(202)]),
     fault("element-precondition-is-partial", "412 of an element carries the element alone.", &["SES-ELEM-011"], &[ELEMENTS, On::Status(&[412])], &[Change::Body("{\"system\":{},\"custom\":{}}")]),
     fault("etag-is-missing", "A session comes without an ETag.", &["HDR-010", "SES-CREATE-014"], &[SESSIONS, DONE], &[Change::Unhead("etag")]),
     fault("etag-is-missing-when-read", "A session that is read comes without an ETag.", &["HDR-010", "SES-GET-001"], &[SESSION, GET, On::Status(&[200])], &[Change::Unhead("etag")]),
