@@ -648,9 +648,7 @@ impl<'a> Conversation<'a> {
         }
         match (speaker.name, self.replay.target.identities.get(speaker.name)) {
             ("unknown", _) => headers.push(("Authorization".to_owned(), self.replay.canary.reveal().to_owned())),
-            (_, Some(identity)) => {
-                headers.push(("Authorization".to_owned(), identity.token.reveal().to_string()));
-            }
+            (_, Some(identity)) => headers.extend(identity.headers()),
             _ => {}
         }
         if let Some(header) = &self.replay.target.advance_header

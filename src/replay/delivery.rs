@@ -227,7 +227,7 @@ impl Replay {
     pub(crate) fn plain_read(&self, speaker: &str) -> WireRequest {
         let mut headers = vec![("X-Xbl-Contract-Version".to_owned(), "107".to_owned())];
         if let Some(identity) = self.target.identities.get(speaker) {
-            headers.push(("Authorization".to_owned(), identity.token.reveal().to_string()));
+            headers.extend(identity.headers());
         }
         WireRequest {
             method: "GET".to_owned(),

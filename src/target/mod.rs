@@ -70,7 +70,20 @@ pub struct Identity {
     pub token: Token,
 }
 
+/// The header in which a service principal names the title that it acts for, in decimal (GDK, service-to-service calls).
+const TITLE_HEADER: &str = "X-Xbl-OnBehalfOf-Title";
+
 impl Identity {
+    /// The headers of each of its requests: its token and, of a service principal, the title that it acts for.
+    pub fn headers(&self) -> impl Iterator<Item = (String, String)> {
+        let token = ("Authorization".to_owned(), self.token.reveal().to_string());
+        let title = self
+            .xuid
+            .is_none()
+            .then(|| (TITLE_HEADER.to_owned(), self.title.clone()));
+        std::iter::once(token).chain(title)
+    }
+
     /// What a target file says of it, but for where its token comes from.
     pub fn facts(&self) -> Map<String, Value> {
         let known = [
