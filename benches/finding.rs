@@ -7,9 +7,7 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use mpsd_reference::clock::Clock;
-use mpsd_reference::config::Config;
-use mpsd_reference::http::Service;
+use mpsd_reference::{Clock, Config, Service};
 use serde_json::{Value, json};
 
 const SCID: &str = "88aa0000-0000-0000-0000-000000000001";

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
+use mpsd_reference::SessionRef;
 use mpsd_reference::rules::AnyNotEqual;
 use mpsd_reference::search::{
     Filter, Order, Query, RoleFacts, SearchAttributes, SearchHandle, SearchIndex, SessionFacts, Sessions,
 };
-use mpsd_reference::session_ref::SessionRef;
 use serde_json::json;
 use uuid::Uuid;
 

@@ -21,7 +21,7 @@ use mpsd_conformance::run::embedded;
 use mpsd_conformance::snapshot;
 use mpsd_conformance::snapshot::baseline;
 use mpsd_conformance::target::Target;
-use mpsd_reference::server::Server;
+use mpsd_reference::Server;
 use tokio::runtime::Runtime;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

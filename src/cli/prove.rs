@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anstream::{eprintln, println};
 use clap::Args;
-use mpsd_reference::fault;
+use mpsd_reference::faults;
 
 use crate::cli::exit::Exit;
 use crate::cli::reports::write_checked;
@@ -61,7 +61,7 @@ fn parse(text: &str) -> Result<(Format, PathBuf), String> {
 impl Prove {
     /// Carries out the command.
     pub(super) fn execute(self) -> Result<Exit, Exit> {
-        let (faults, idle) = select(&fault::all(), &self.selectors);
+        let (faults, idle) = select(&faults::all(), &self.selectors);
         if faults.is_empty() {
             eprintln!(
                 "{}: no fault is selected; `prove --list` shows what there is",

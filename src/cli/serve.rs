@@ -14,9 +14,8 @@ use crate::cli::{SuiteSource, fault, read_file, runtime, write_file};
 use crate::run::embedded;
 use crate::target::Target;
 use crate::target::token::Token;
-use mpsd_reference::clock::Clock;
-use mpsd_reference::config::{Config, RateLimits};
-use mpsd_reference::server::Server;
+use mpsd_reference::config::RateLimits;
+use mpsd_reference::{Clock, Config, Server};
 
 /// Serve the reference MPSD.
 #[derive(Debug, Args)]

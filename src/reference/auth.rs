@@ -10,7 +10,7 @@ use super::config::{Config, ConfigError, Kind, PrincipalConfig};
 use super::principal::{Principal, PrincipalKind, User};
 
 /// The principals, by token. The set does not change while the service runs.
-pub struct Authority {
+pub(crate) struct Authority {
     by_token: HashMap<String, Entry>,
 }
 
@@ -22,7 +22,7 @@ struct Entry {
 
 /// Why a request has no principal (AUTH-003).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unauthenticated {
+pub(crate) enum Unauthenticated {
     /// There is no `Authorization` header.
     Missing,
     /// The header is not of the form `XBL3.0 x=<hash>;<token>`.
@@ -46,7 +46,7 @@ impl fmt::Display for Unauthenticated {
 
 impl Authority {
     /// The principals of `config`, which must all have tokens; what is good for some time is so from `now` on.
-    pub fn new(config: &Config, now: Timestamp) -> Result<Self, ConfigError> {
+    pub(crate) fn new(config: &Config, now: Timestamp) -> Result<Self, ConfigError> {
         let mut by_token = HashMap::new();
         for (name, configured) in &config.principals {
             let at = format!("principals.{name}");
@@ -66,7 +66,7 @@ impl Authority {
     }
 
     /// Who sent `authorization`, the value of the header, at `now`. The hash before the token only has to be there.
-    pub fn authenticate(
+    pub(crate) fn authenticate(
         &self,
         authorization: Option<&[u8]>,
         now: Timestamp,
@@ -79,7 +79,7 @@ impl Authority {
     }
 
     /// When the token in `authorization` expires, if ever.
-    pub fn expiry(&self, authorization: Option<&[u8]>) -> Option<Timestamp> {
+    pub(crate) fn expiry(&self, authorization: Option<&[u8]>) -> Option<Timestamp> {
         self.entry(authorization).ok()?.expires
     }
 

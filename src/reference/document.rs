@@ -19,13 +19,9 @@ impl Document {
     /// The document of a session that is not stored (`nocommit`); `etag` is that of the stored state.
     pub(super) fn of(session: &Session, etag: Option<String>, access: &Access<'_>) -> Self {
         Self {
-            body: rendered(session, access),
+            body: session.to_bytes(access),
             etag,
             expires: session.next_timer(),
         }
     }
-}
-
-pub(super) fn rendered(session: &Session, access: &Access<'_>) -> Bytes {
-    Bytes::from(session.to_bytes(access))
 }

@@ -42,8 +42,8 @@ pub(super) enum Failure {
     UpgradeRequired,
     /// The service is to keep its data and cannot.
     Unkept(String),
-    /// A fault of the service.
-    Fault,
+    /// The service found an invariant of its own broken, and said so on standard error.
+    Defect,
 }
 
 /// ERR-004. One text for all causes, so that it tells a stranger nothing about the session (LIVE-026).
@@ -72,7 +72,6 @@ impl From<Refusal> for Failure {
             RefusalKind::Unreadable | RefusalKind::Unwritable => Self::inaccessible(),
             RefusalKind::Forbidden => Self::Forbidden(refusal.message),
             RefusalKind::Conflict => Self::Conflict(refusal.message),
-            RefusalKind::NotFound => Self::NotFound(refusal.message),
         }
     }
 }

@@ -51,6 +51,18 @@ pub(super) enum HandleKind {
     Search(Arc<SearchHandle>),
 }
 
+impl HandleKind {
+    /// The value of `type` in documents.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Activity { .. } => "activity",
+            Self::Invite { .. } => "invite",
+            Self::Transfer { .. } => "transfer",
+            Self::Search(_) => "search",
+        }
+    }
+}
+
 impl Handle {
     /// Reads the body of POST /handles.
     pub(super) fn from_request(body: &Value, access: &Access<'_>) -> Result<Self, Failure> {
@@ -207,10 +219,10 @@ impl Handle {
         let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
         put("id", json!(self.id.to_string()));
         put("version", json!(1));
+        put("type", json!(self.kind.name()));
+        put("sessionRef", self.at.to_json());
         match &self.kind {
             HandleKind::Activity { owner } => {
-                put("type", json!("activity"));
-                put("sessionRef", self.at.to_json());
                 put("ownerXuid", number(*owner));
                 put("titleId", title);
                 put("createTime", json!(time_text(self.created)));
@@ -220,8 +232,6 @@ impl Handle {
                 attributes,
                 expires,
             } => {
-                put("type", json!("invite"));
-                put("sessionRef", self.at.to_json());
                 put("invitedXuid", number(*invited));
                 let tells = rules.invites_tell_sender_and_end.kept();
                 if let Some(sender) = self.creator.filter(|_| tells) {
@@ -236,14 +246,10 @@ impl Handle {
             }
             // LIVE-003: the request and the id, nothing more.
             HandleKind::Transfer { origin } => {
-                put("type", json!("transfer"));
-                put("sessionRef", self.at.to_json());
                 put("originSessionRef", origin.to_json());
             }
             // SRCH-HDL-019
             HandleKind::Search(search) => {
-                put("type", json!("search"));
-                put("sessionRef", self.at.to_json());
                 let attributes = search.attributes().to_json();
                 if rules.attributes_keep_their_case.kept() {
                     put("searchAttributes", attributes);

@@ -4,7 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::Serialize;
 use serde_json::{Map, Number, Value};
+
+use super::defect::defect;
 
 /// Reads one JSON value. `depth` bounds the nesting of objects and arrays; `repeats` says whether an object may name a
 /// member twice, the last one then counting.
@@ -18,12 +21,17 @@ pub(super) fn parse(text: &[u8], depth: usize, repeats: bool) -> Result<Value, s
     Ok(value)
 }
 
-/// The bytes of a value.
-pub(super) fn bytes(value: &Value) -> Bytes {
-    let mut text = Vec::with_capacity(1024);
-    // Writing a value to memory cannot fail.
-    drop(serde_json::to_writer(&mut text, value));
+/// The bytes of a document. `capacity` is how many are expected.
+pub(super) fn bytes(document: &impl Serialize, capacity: usize) -> Bytes {
+    let mut text = Vec::with_capacity(capacity);
+    serde_json::to_writer(&mut text, document)
+        .unwrap_or_else(|error| defect(format_args!("a document is not JSON: {error}")));
     Bytes::from(text)
+}
+
+/// The value of a document.
+pub(super) fn value(document: &impl Serialize) -> Value {
+    serde_json::to_value(document).unwrap_or_else(|error| defect(format_args!("a document is not JSON: {error}")))
 }
 
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 
 /// The authenticated caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
+pub(crate) struct Principal {
     /// The name it has in the configuration.
     pub name: String,
     /// The title it runs, a decimal number in documents (`activeTitleId`).
@@ -13,7 +13,7 @@ pub struct Principal {
 
 /// What kind of caller a [`Principal`] is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PrincipalKind {
+pub(crate) enum PrincipalKind {
     /// A signed-in user.
     User(User),
     /// A title's service: it has no xuid, and may act on members and servers of any session.
@@ -25,7 +25,7 @@ pub enum PrincipalKind {
 
 /// The claims of a user's token, or what a service says of a user for whom it acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     /// The user's id, a decimal string in documents.
     pub xuid: u64,
     /// The gamertag claim, if the token carries one.
@@ -40,7 +40,7 @@ pub struct User {
 
 impl Principal {
     /// The user behind this principal; `None` for a server.
-    pub fn user(&self) -> Option<&User> {
+    pub(crate) fn user(&self) -> Option<&User> {
         match &self.kind {
             PrincipalKind::User(user) => Some(user),
             PrincipalKind::Server { .. } => None,
@@ -48,12 +48,12 @@ impl Principal {
     }
 
     /// The xuid behind this principal; `None` for a server.
-    pub fn xuid(&self) -> Option<u64> {
+    pub(crate) fn xuid(&self) -> Option<u64> {
         self.user().map(|user| user.xuid)
     }
 
     /// Whether this is a service principal.
-    pub fn is_server(&self) -> bool {
+    pub(crate) fn is_server(&self) -> bool {
         matches!(self.kind, PrincipalKind::Server { .. })
     }
 }

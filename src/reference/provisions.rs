@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::config::{Config, ConfigError, ServiceConfig, SocialConfig, TemplateConfig, decimal};
 use super::failure::Failure;
-use super::fault;
+use super::faults;
 use super::principal::Principal;
 use super::rules::Rules;
 use super::session::Template;
@@ -45,7 +45,7 @@ impl Provisions {
             let told = |error: &dyn std::fmt::Display| ConfigError::new(format!("rules.{id}"), error.to_string());
             rules.set(id, reading).map_err(|error| told(&error))?;
         }
-        for id in fault::of_rules(config) {
+        for id in faults::of_rules(config) {
             rules
                 .set(id, "broken")
                 .map_err(|error| ConfigError::new("faults", error.to_string()))?;
@@ -79,13 +79,11 @@ impl Provisions {
         self.service_config(scid, caller)?.template(name)
     }
 
-    /// The ids of the service configs that `caller` has access to.
-    pub(super) fn scids(&self, caller: &Principal) -> impl Iterator<Item = &str> {
-        let served = self
-            .service_configs
+    /// The service configs that `caller` has access to.
+    pub(super) fn service_configs(&self, caller: &Principal) -> impl Iterator<Item = &Provisioned> {
+        self.service_configs
             .values()
-            .filter(move |config| config.serves(caller));
-        served.map(|config| config.scid.as_str())
+            .filter(move |config| config.serves(caller))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 /// The social graph, as configured.
 #[derive(Clone, Debug, Default)]
-pub struct Social {
+pub(crate) struct Social {
     /// Pairs (follower, followed) of xuids.
     pub follows: HashSet<(u64, u64)>,
     /// Pairs (who, favourite) of xuids.
@@ -15,12 +15,12 @@ pub struct Social {
 
 impl Social {
     /// Whether `who` follows `whom`.
-    pub fn follows(&self, who: u64, whom: u64) -> bool {
+    pub(crate) fn follows(&self, who: u64, whom: u64) -> bool {
         self.follows.contains(&(who, whom))
     }
 
     /// Whether `who` has blocked `whom`.
-    pub fn blocks(&self, who: u64, whom: u64) -> bool {
+    pub(crate) fn blocks(&self, who: u64, whom: u64) -> bool {
         self.blocks.contains(&(who, whom))
     }
 }

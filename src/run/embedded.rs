@@ -10,9 +10,8 @@ use crate::contract::world::World;
 use crate::run::error::{RunError, SuiteError};
 use crate::target::token::Token;
 use crate::target::{Identity, Target};
-use mpsd_reference::clock::Clock;
-use mpsd_reference::config::{Config, RateLimits};
-use mpsd_reference::server::Server;
+use mpsd_reference::config::RateLimits;
+use mpsd_reference::{Clock, Config, Server};
 
 /// The header that moves a conversation's clock ahead on the reference.
 pub const ADVANCE_HEADER: &str = "X-Mpsd-Advance-Ms";

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use mpsd_reference::config::ConfigError;
-use mpsd_reference::server::StartError;
+use mpsd_reference::{ConfigError, StartError};
 use thiserror::Error;
 
 use crate::contract::json::problem::Problem;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
 use mpsd_reference::config::RateLimits;
-use mpsd_reference::fault::Fault;
+use mpsd_reference::faults::Fault;
 
 use crate::contract::signature::{self, Signatures};
 use crate::contract::{Suite, pattern};

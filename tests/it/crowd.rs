@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use mpsd_conformance::target::Target;
 use mpsd_conformance::wire::client::{Client, WireRequest};
-use mpsd_reference::clock::Clock;
-use mpsd_reference::config::Config;
-use mpsd_reference::server::Server;
+use mpsd_reference::{Clock, Config, Server};
 use serde_json::{Map, Value, json};
 
 use crate::service::{Dice, SCID, session};

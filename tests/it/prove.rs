@@ -10,7 +10,7 @@ use mpsd_conformance::contract::signature::Signatures;
 use mpsd_conformance::replay::{Options, Replay, Selected};
 use mpsd_conformance::report::Report;
 use mpsd_conformance::run::embedded;
-use mpsd_reference::fault;
+use mpsd_reference::faults;
 use serde_json::{Value, json};
 
 use crate::program::{program, text};
@@ -88,15 +88,15 @@ fn a_selector_that_chooses_no_fault_is_told() {
 fn every_fault_is_listed_with_what_is_wrong() {
     let ended = program(["prove", "--list"]);
     assert_eq!(ended.code, 0);
-    for fault in fault::all() {
+    for fault in faults::all() {
         assert!(ended.stdout.contains(&fault.text), "{}", fault.id);
     }
-    assert!(fault::all().len() >= 250);
+    assert!(faults::all().len() >= 250);
 }
 
 #[test]
 fn every_clause_that_a_fault_breaks_is_one_of_the_suite() {
-    for fault in fault::all() {
+    for fault in faults::all() {
         for clause in &fault.clauses {
             assert!(SUITE.clause(clause).is_some(), "{} breaks {clause}", fault.id);
         }
@@ -107,7 +107,7 @@ fn every_clause_that_a_fault_breaks_is_one_of_the_suite() {
 fn every_must_clause_has_a_fault_or_a_reason_for_none() {
     let signatures = Signatures::read(SUITE.files()).unwrap().unwrap();
     let known = |id: &str| SUITE.clause(id).map(|clause| clause.id.as_str());
-    let faults = fault::all();
+    let faults = faults::all();
     let broken: BTreeSet<&str> = faults
         .iter()
         .flat_map(|fault| fault.clauses.iter().filter_map(|id| known(id)))
@@ -140,7 +140,7 @@ fn a_must_clause_that_no_recorded_fault_breaks_needs_a_reason() {
 fn the_recorded_faults_are_those_that_there_are() {
     let signatures = Signatures::read(SUITE.files()).unwrap().unwrap();
     let recorded: BTreeSet<&str> = signatures.faults.iter().map(|fault| fault.id.as_str()).collect();
-    let faults = fault::all();
+    let faults = faults::all();
     let known: BTreeSet<&str> = faults.iter().map(|fault| fault.id).collect();
     assert_eq!(recorded, known, "`prove --record --suite .` records them");
 }
@@ -149,7 +149,7 @@ fn the_recorded_faults_are_those_that_there_are() {
 async fn diagnosed(fault: &str) -> Vec<String> {
     let suite = &*SUITE;
     let signatures = Signatures::read(suite.files()).unwrap().unwrap();
-    let change = |config: &mut mpsd_reference::config::Config| config.faults.push(fault.to_owned());
+    let change = |config: &mut mpsd_reference::Config| config.faults.push(fault.to_owned());
     let (target, server) = embedded::start_with(suite.world(), change).await.unwrap();
     let target = Arc::new(target);
     let replay = Arc::new(Replay::new(Arc::clone(suite), Arc::clone(&target), Options::default()).unwrap());

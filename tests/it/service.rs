@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
-use mpsd_reference::clock::Clock;
-use mpsd_reference::config::{Config, ConfigError};
-use mpsd_reference::http::Service;
+use mpsd_reference::{Clock, Config, ConfigError, Service};
 use serde_json::{Value, json};
 
 /// The service config that all sessions of these tests live in.

@@ -16,8 +16,7 @@ use mpsd_conformance::replay::verdict::Outcome;
 use mpsd_conformance::replay::{Options, Replay, Selected};
 use mpsd_conformance::report::Report;
 use mpsd_conformance::run::embedded;
-use mpsd_reference::clock::Clock;
-use mpsd_reference::http::Service;
+use mpsd_reference::{Clock, Service};
 use serde_json::Value;
 use tokio::net::TcpListener;
 

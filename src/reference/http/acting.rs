@@ -78,8 +78,8 @@ impl Acting {
             ..caller.clone()
         };
         if provisions
-            .scids(&named)
-            .any(|scid| provisions.service_config(scid, caller).is_err())
+            .service_configs(&named)
+            .any(|config| provisions.service_config(&config.scid, caller).is_err())
         {
             let message = format!("The service may not act for title {title_id}.");
             return Err(Failure::Forbidden(message));

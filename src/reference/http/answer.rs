@@ -8,6 +8,7 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::defect::defect;
 use super::super::document::Document;
 use super::super::failure::Failure;
 use super::super::json;
@@ -33,7 +34,7 @@ pub(super) fn empty(status: StatusCode) -> Response {
 
 /// A JSON document that is no session.
 pub(super) fn document(status: StatusCode, value: &Value) -> Response {
-    let mut answer = with_status(status, json::bytes(value));
+    let mut answer = with_status(status, json::bytes(value, 1024));
     answer.headers_mut().insert(header::CONTENT_TYPE, JSON);
     answer
 }
@@ -45,10 +46,7 @@ pub(super) fn session(status: StatusCode, document: Document) -> Response {
     headers.insert(header::CONTENT_TYPE, JSON);
     headers.insert(header::CACHE_CONTROL, CACHE_SESSION);
     let mut put = |name: HeaderName, value: Option<HeaderValue>| value.map(|value| headers.insert(name, value));
-    put(
-        header::ETAG,
-        document.etag.and_then(|etag| HeaderValue::try_from(etag).ok()),
-    );
+    put(header::ETAG, document.etag.map(header_value));
     // HDR-012
     put(header::EXPIRES, document.expires.and_then(http_date));
     answer
@@ -61,9 +59,8 @@ pub(super) fn name_session(answer: &mut Response, at: &SessionRef, rules: &Rules
     } else {
         "https://sessiondirectory.xboxlive.com"
     };
-    if let Ok(path) = HeaderValue::try_from(format!("{host}{}", location(at))) {
-        answer.headers_mut().insert(header::CONTENT_LOCATION, path);
-    }
+    let path = header_value(format!("{host}{}", location(at)));
+    answer.headers_mut().insert(header::CONTENT_LOCATION, path);
 }
 
 /// A new handle, and where it is (LIVE-001).
@@ -72,10 +69,9 @@ pub(super) fn created_handle(value: &Value, id: Uuid, rules: &Rules) -> Response
     if !rules.handles_tell_where_they_are.kept() {
         return answer;
     }
-    if let Ok(path) = HeaderValue::try_from(format!("/handles/{id}")) {
-        answer.headers_mut().insert(header::LOCATION, path.clone());
-        answer.headers_mut().insert(header::CONTENT_LOCATION, path);
-    }
+    let path = header_value(format!("/handles/{id}"));
+    answer.headers_mut().insert(header::LOCATION, path.clone());
+    answer.headers_mut().insert(header::CONTENT_LOCATION, path);
     answer
 }
 
@@ -98,15 +94,18 @@ pub(super) fn not_modified(etag: &str) -> Response {
 fn tag(answer: &mut Response, etag: &str) {
     let headers = answer.headers_mut();
     headers.insert(header::CACHE_CONTROL, CACHE_SESSION);
-    if let Ok(etag) = HeaderValue::from_str(etag) {
-        headers.insert(header::ETAG, etag);
-    }
+    headers.insert(header::ETAG, header_value(etag.to_owned()));
 }
 
 /// A time as headers write it, in whole seconds.
 pub(super) fn http_date(time: Timestamp) -> Option<HeaderValue> {
     let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()?;
     HeaderValue::try_from(text).ok()
+}
+
+/// A header of the service's own making, which has printable ASCII only.
+pub(super) fn header_value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or_else(|error| defect(error))
 }
 
 fn with_status(status: StatusCode, body: impl Into<Bytes>) -> Response {
@@ -199,7 +198,7 @@ impl Failure {
                 answer
             }
             Self::Unkept(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("The service {why}.")),
-            Self::Fault => text(StatusCode::INTERNAL_SERVER_ERROR, "The service has a fault."),
+            Self::Defect => text(StatusCode::INTERNAL_SERVER_ERROR, "The service has a fault."),
         }
     }
 }

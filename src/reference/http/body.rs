@@ -37,12 +37,10 @@ impl Edge {
             };
         }
         if let Some(given) = headers.get(header::CONTENT_TYPE) {
-            let essence = given
-                .to_str()
-                .unwrap_or_default()
-                .split(';')
-                .next()
-                .unwrap_or_default()
+            let declared = String::from_utf8_lossy(given.as_bytes());
+            let essence = declared
+                .split_once(';')
+                .map_or(&*declared, |(essence, _)| essence)
                 .trim();
             if !essence.eq_ignore_ascii_case("application/json") {
                 let message = format!("The body is declared as `{essence}`; expected `application/json`.");

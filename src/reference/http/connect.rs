@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::super::failure::Failure;
 use super::super::principal::Principal;
 use super::super::realtime::socket::{self, Opening};
-use super::answer::Response;
+use super::answer::{Response, header_value};
 use super::edge::Edge;
 
 const PROTOCOL: &str = "rta.xboxlive.com.V2";
@@ -64,9 +64,8 @@ impl Edge {
         if is_offered && rules.sub_protocol_is_chosen.kept() {
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
         }
-        if let Ok(accept) = HeaderValue::try_from(derive_accept_key(key.as_bytes())) {
-            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-        }
+        let accept = header_value(derive_accept_key(key.as_bytes()));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         Ok(answer)
     }
 }

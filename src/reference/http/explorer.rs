@@ -52,19 +52,19 @@ impl Edge {
 
     fn seen_by(&self, caller: &Principal, now: Timestamp) -> String {
         let mut html = String::new();
-        let mut scids: Vec<_> = self.provisions.scids(caller).collect();
-        scids.sort_unstable();
+        let mut configs: Vec<_> = self.provisions.service_configs(caller).collect();
+        configs.sort_unstable_by(|one, other| one.scid.cmp(&other.scid));
         let who = caller
             .xuid()
             .map_or_else(|| "a server".to_owned(), |xuid| format!("user {xuid}"));
         put(&mut html, format_args!("<p>{}, {}\n", escaped(&caller.name), who));
-        for scid in scids {
+        for config in configs {
+            let scid = config.scid.as_str();
             put(
                 &mut html,
                 format_args!("<h2>Service config {}</h2>\n<h3>Templates</h3>\n", escaped(scid)),
             );
-            let config = self.provisions.service_config(scid, caller);
-            for template in config.map(|config| config.templates()).unwrap_or_default() {
+            for template in config.templates() {
                 let summary = format!("{}, contract version {}", template.name, template.contract_version);
                 let mut document = json!({ "constants": template.constants });
                 if !template.role_types.is_null() {
@@ -88,15 +88,15 @@ impl Edge {
             let keys: BTreeSet<_> = sessions.iter().map(|session| &session.key).collect();
             let mut handles: BTreeMap<SessionKey, Vec<_>> = BTreeMap::new();
             for handle in self.store.handles().to_sessions(&keys, now) {
-                let documents = handles.entry(handle.at.key()).or_default();
-                documents.push(Value::Object(handle.to_json(&self.provisions.rules)));
+                handles.entry(handle.at.key()).or_default().push(handle);
             }
             for session in &sessions {
                 put_details(&mut html, session.key.as_str(), &session.summary, &session.document);
                 for handle in handles.get(&session.key).into_iter().flatten() {
-                    let text = |name: &str| handle.get(name).and_then(Value::as_str).unwrap_or_default();
-                    let summary = format!("handle of {}: {} {}", session.summary, text("type"), text("id"));
-                    put_details(&mut html, text("id"), &summary, handle);
+                    let id = handle.id.to_string();
+                    let summary = format!("handle of {}: {} {id}", session.summary, handle.kind.name());
+                    let document = Value::Object(handle.to_json(&self.provisions.rules));
+                    put_details(&mut html, &id, &summary, &document);
                 }
             }
             if sessions.is_empty() {
@@ -176,14 +176,13 @@ fn page(content: &str) -> Response {
 
 /// A summary that opens to a document.
 fn put_details(html: &mut String, id: &str, summary: &str, document: &Value) {
-    let document = serde_json::to_string_pretty(document).unwrap_or_default();
     put(
         html,
         format_args!(
             "<details id=\"{}\"><summary>{}</summary><pre>{}</pre></details>\n",
             escaped(id),
             escaped(summary),
-            escaped(&document)
+            escaped(&format!("{document:#}"))
         ),
     );
 }

@@ -44,7 +44,7 @@ use super::auth::Authority;
 use super::clock::Clock;
 use super::config::{Config, ConfigError, Limits, RateLimits, decimal};
 use super::failure::Failure;
-use super::fault;
+use super::faults;
 use super::handle::check_session_name;
 use super::provisions::Provisions;
 use super::rate::{Counter, Rates};
@@ -74,7 +74,7 @@ impl Service {
             None => Store::default(),
         };
         let life = Duration::from_millis(config.limits.socket_millis);
-        let wire = fault::on_the_wire(config)?.map(Arc::new);
+        let wire = faults::on_the_wire(config)?.map(Arc::new);
         let real_time = RealTime::new(clock.clone(), provisions.rules.clone(), life, wire.clone());
         Ok(Self(Arc::new(Edge {
             authority: Authority::new(config, clock.now())?,
@@ -105,7 +105,7 @@ impl Service {
                 connections: edge.real_time.at(now, None),
                 rules: &edge.provisions.rules,
             };
-            // A fault ends with the access, like it ends with a request.
+            // A defect ends with the access, like it ends with a request.
             let access = AssertUnwindSafe(|| edge.store.read(session, moment, |_| ()));
             drop(std::panic::catch_unwind(access));
         };
@@ -123,7 +123,8 @@ impl Service {
         self.0.real_time.close().await;
     }
 
-    /// Answers a request. A fault of the service is answered with 500, and ends with the request.
+    /// Answers a request. A defect of the service is reported on standard error, answered with 500, and ends with the
+    /// request.
     pub async fn answer<B>(&self, request: Request<B>) -> Response
     where
         B: HttpBody,
@@ -134,7 +135,10 @@ impl Service {
         };
         let (parts, body) = request.into_parts();
         let kind = Resource::find(parts.uri.path()).map_or(wire::Kind::Other, |resource| resource.kind());
-        let body = received(body, usize::MAX).await.unwrap_or_default();
+        let body = match received(body, usize::MAX).await {
+            Ok(body) => body,
+            Err(failure) => return failure.response(&self.0.provisions.rules),
+        };
         wire.carry(kind, parts, body, |request| self.answer_truly(request))
             .await
     }
@@ -148,7 +152,7 @@ impl Service {
         let (now, answer) = match self.0.now(&parts.headers) {
             Ok(now) => {
                 let answer = AssertUnwindSafe(self.0.respond(&parts, body, now)).catch_unwind().await;
-                (now, answer.unwrap_or(Err(Failure::Fault)))
+                (now, answer.unwrap_or(Err(Failure::Defect)))
             }
             Err(failure) => (self.0.clock.now(), Err(failure)),
         };

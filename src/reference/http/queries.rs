@@ -293,7 +293,10 @@ impl Call<'_> {
             None | Some(Value::Null) if !rules.activity_scid_is_optional.kept() => {
                 return Err(malformed("`scid` is missing"));
             }
-            None | Some(Value::Null) => provisions.scids(self.caller).collect(),
+            None | Some(Value::Null) => provisions
+                .service_configs(self.caller)
+                .map(|config| config.scid.as_str())
+                .collect(),
             Some(Value::String(scid)) => vec![&provisions.service_config(scid, self.caller)?.scid],
             Some(_) => return Err(malformed("`scid` is no string")),
         };

@@ -13,7 +13,7 @@ use crate::social::Social;
 
 /// What a handle brought the caller, on top of its own rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Grant {
+pub(crate) enum Grant {
     /// Nothing: the session's own address was used.
     #[default]
     None,
@@ -29,7 +29,7 @@ pub enum Grant {
 
 /// Who accesses a session, how and when.
 #[derive(Clone, Copy)]
-pub struct Access<'a> {
+pub(crate) struct Access<'a> {
     /// The authenticated caller.
     pub caller: &'a Principal,
     /// The users for whom the caller acts, if it is a service (AUTH-008).
@@ -74,12 +74,12 @@ impl fmt::Debug for Access<'_> {
 
 impl<'a> Access<'a> {
     /// The users for whom the caller speaks: itself, or those for whom a service acts.
-    pub fn users(&self) -> &'a [User] {
+    pub(crate) fn users(&self) -> &'a [User] {
         self.caller.user().map_or(self.acting, std::slice::from_ref)
     }
 
     /// The user for whom the caller speaks, if there is exactly one.
-    pub fn user(&self) -> Option<&'a User> {
+    pub(crate) fn user(&self) -> Option<&'a User> {
         match self.users() {
             [user] => Some(user),
             _ => None,
@@ -87,7 +87,7 @@ impl<'a> Access<'a> {
     }
 
     /// The user whose activity the caller may set: services set none (HDL-ACT-011).
-    pub fn activity_owner(&self) -> Option<&'a User> {
+    pub(crate) fn activity_owner(&self) -> Option<&'a User> {
         if self.rules.services_set_no_activity.kept() {
             self.caller.user()
         } else {
@@ -102,14 +102,14 @@ impl<'a> Access<'a> {
     }
 
     /// Whether the caller is a service whose access stands above the rights of users (AUTH-013).
-    pub fn manages(&self) -> bool {
+    pub(crate) fn manages(&self) -> bool {
         let overrides = self.acting.is_empty() || self.rules.manage_overrides.kept();
         self.caller.is_server() && !self.denies_manage && overrides
     }
 }
 
 /// Which real-time connections are open.
-pub trait Connections {
+pub(crate) trait Connections {
     /// The xuid of the user whose connection it is or was; `None` if it is not known.
     fn owner(&self, connection: Uuid) -> Option<u64>;
     /// When the connection was lost; `None` while it lives, or if it is not known.

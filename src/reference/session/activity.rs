@@ -10,7 +10,7 @@ use super::refusal::{Refusal, RefusalKind};
 
 impl Session {
     /// Binds an activity handle to the caller's member, who must be active; returns the handle it replaces (LIVE-002).
-    pub fn bind_activity(&self, handle: Uuid, access: &Access<'_>) -> Result<(Self, Option<Uuid>), Refusal> {
+    pub(crate) fn bind_activity(&self, handle: Uuid, access: &Access<'_>) -> Result<(Self, Option<Uuid>), Refusal> {
         let refuse = |why: &str| Refusal::new(RefusalKind::Forbidden, why);
         let Some(user) = access.activity_owner() else {
             return Err(refuse("only a user has an activity"));
@@ -19,13 +19,10 @@ impl Session {
         let Some(position) = self.members.position_of_xuid(user.xuid) else {
             return Err(refuse("the user is not a member of the session"));
         };
-        let Some(member) = self
-            .members
-            .at(position)
-            .filter(|member| member.status == Status::Active)
-        else {
+        let member = &self.members[position];
+        if member.status != Status::Active {
             return Err(refuse("the user is not active in the session"));
-        };
+        }
         let replaced = member.activity;
         let mut after = if access.rules.activity_is_a_change.kept() {
             self.touched()
@@ -42,7 +39,7 @@ impl Session {
 
     /// The session without that activity; the document and the `ETag` stay as they are.
     #[must_use]
-    pub fn unbind_activity(&self, handle: Uuid) -> Self {
+    pub(crate) fn unbind_activity(&self, handle: Uuid) -> Self {
         let mut after = self.clone();
         let bound = self
             .members

@@ -6,11 +6,11 @@ use super::model::{ChangeType, Server, Session, Subscription};
 
 /// The kinds of change between two states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes(u16);
+pub(crate) struct Changes(u16);
 
 impl Changes {
     /// What the creation of a session is: whatever is stored is a change (RTA-037), and a member came.
-    pub fn creation() -> Self {
+    pub(crate) fn creation() -> Self {
         let mut changes = Self::default();
         changes.add(ChangeType::Everything);
         changes.add(ChangeType::MembersList);
@@ -18,12 +18,12 @@ impl Changes {
     }
 
     /// Whether there is no change at all.
-    pub fn is_none(self) -> bool {
+    pub(crate) fn is_none(self) -> bool {
         self.0 == 0
     }
 
     /// What changed from `before` to `after`, two states of one branch.
-    pub fn between(before: &Session, after: &Session) -> Self {
+    pub(crate) fn between(before: &Session, after: &Session) -> Self {
         let mut changes = Self::default();
         if before.state == after.state {
             return changes;
@@ -84,12 +84,12 @@ impl Changes {
     }
 
     /// Whether a change of this kind is among them.
-    pub fn has(self, kind: ChangeType) -> bool {
+    pub(crate) fn has(self, kind: ChangeType) -> bool {
         self.0 & (1 << kind as u16) != 0
     }
 
     /// Whether a subscriber is to be tapped (RTA-018).
-    pub fn concern(self, subscription: &Subscription) -> bool {
+    pub(crate) fn concern(self, subscription: &Subscription) -> bool {
         subscription.change_types.iter().any(|kind| self.has(*kind))
     }
 

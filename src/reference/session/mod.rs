@@ -38,14 +38,13 @@ mod timers;
 mod version;
 mod write;
 
-pub use self::access::{Access, Connections, Grant};
-pub use self::changes::Changes;
-pub use self::model::{
-    Capability, ChangeType, Former, MemberView, Restriction, RoleView, Session, Status, Subscription, Template,
-    Visibility,
+pub(crate) use self::access::{Access, Connections, Grant};
+pub(crate) use self::changes::Changes;
+pub(crate) use self::model::{
+    Capability, Former, MemberView, Restriction, Session, Status, Subscription, Template, Visibility,
 };
-pub use self::outcome::Outcome;
-pub use self::refusal::{Refusal, RefusalKind};
-pub use self::render::time_text;
-pub use self::timers::CONNECTION_GRACE;
-pub use self::version::{ContractVersion, UnsupportedContractVersion};
+pub(crate) use self::outcome::Outcome;
+pub(crate) use self::refusal::{Refusal, RefusalKind};
+pub(crate) use self::render::time_text;
+pub(crate) use self::timers::CONNECTION_GRACE;
+pub(crate) use self::version::ContractVersion;

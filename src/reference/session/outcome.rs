@@ -9,7 +9,7 @@ use crate::rules::Rules;
 
 /// What a write, or the passing of time, made of a session.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A new session.
     Created(Session),
     /// Another state of the session.

@@ -44,7 +44,7 @@ pub(super) fn check_large(session: &Session, access: &Access<'_>) -> Result<(), 
 
 impl Session {
     /// Refuses the caller who may not see the session.
-    pub fn may_read(&self, access: &Access<'_>) -> Result<(), Refusal> {
+    pub(crate) fn may_read(&self, access: &Access<'_>) -> Result<(), Refusal> {
         check_large(self, access)?;
         if access.manages() {
             return Ok(());
@@ -54,14 +54,14 @@ impl Session {
     }
 
     /// Whether the user speaks for the session: an accepted member, and an owner where there are owners.
-    pub fn is_in_charge(&self, xuid: u64) -> bool {
+    pub(crate) fn is_in_charge(&self, xuid: u64) -> bool {
         self.member(xuid).is_some_and(|member| {
             member.status != Status::Reserved && (member.is_owner || !self.has_capability(Capability::HasOwners))
         })
     }
 
     /// Whether the user, a member, may invite others (HDL-INV-014).
-    pub fn may_invite(&self, xuid: u64) -> bool {
+    pub(crate) fn may_invite(&self, xuid: u64) -> bool {
         !self.constants.has(Capability::HasOwners)
             || self.constants.ownership.allow_non_owner_invite_handles
             || self.member(xuid).is_some_and(|member| member.is_owner)

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// What the refusal means for the status.
     pub kind: RefusalKind,
     /// Where, what was found and what was expected; for people.
@@ -30,7 +30,7 @@ impl std::error::Error for Refusal {}
 
 /// The kinds of [`Refusal`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusalKind {
+pub(crate) enum RefusalKind {
     /// The request makes no sense (400).
     Malformed,
     /// The caller may not see the session (403 with a text).
@@ -41,6 +41,4 @@ pub enum RefusalKind {
     Forbidden,
     /// The request contradicts what is fixed (409).
     Conflict,
-    /// The session can have no such element (404).
-    NotFound,
 }

@@ -4,6 +4,7 @@
 
 use std::fmt::Display;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
@@ -13,21 +14,18 @@ use super::access::Access;
 use super::model::{Capability, Initialization, Member, Restriction, Session, Status, Subscription, SystemProperties};
 use super::roles;
 use super::version::ContractVersion;
+use crate::json;
 use crate::rules::Rules;
 
 impl Session {
     /// The document for the caller and its contract version, as a value.
-    pub fn to_json(&self, access: &Access<'_>) -> Value {
-        // Text keys and plain values cannot fail to become a value.
-        serde_json::to_value(self.view(access)).unwrap_or_default()
+    pub(crate) fn to_json(&self, access: &Access<'_>) -> Value {
+        json::value(&self.view(access))
     }
 
     /// The document for the caller and its contract version, as bytes; cheaper than [`to_json`](Self::to_json).
-    pub fn to_bytes(&self, access: &Access<'_>) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(2048);
-        // Writing into memory cannot fail.
-        let _ = serde_json::to_writer(&mut bytes, &self.view(access));
-        bytes
+    pub(crate) fn to_bytes(&self, access: &Access<'_>) -> Bytes {
+        json::bytes(&self.view(access), 2048)
     }
 
     fn view<'s>(&'s self, access: &Access<'s>) -> View<'s> {
@@ -46,14 +44,12 @@ impl Session {
     }
 
     /// Whether documents differ from caller to caller: a large session shows each member only itself.
-    pub fn view_is_personal(&self) -> bool {
+    pub(crate) fn view_is_personal(&self) -> bool {
         self.constants.has(Capability::Large)
     }
 
     /// An element of the document, addressed by the segments behind the session's path; `None` if there is none.
-    ///
-    /// See [`is_element_path`](Self::is_element_path) for paths that can never lead anywhere.
-    pub fn element(&self, path: &[&str], access: &Access<'_>) -> Option<Value> {
+    pub(crate) fn element(&self, path: &[&str], access: &Access<'_>) -> Option<Value> {
         let mut document = self.to_json(access);
         let (first, rest) = path.split_first()?;
         let mut element = document.get_mut(first.to_lowercase())?.take();
@@ -75,22 +71,8 @@ impl Session {
         Some(element)
     }
 
-    /// Whether a session can have an element at that path: `properties`, `constants`, `members`, `members/{index}`,
-    /// `members/me`, `servers`, `servers/{name}` (SES-ELEM-009).
-    pub fn is_element_path(path: &[&str]) -> bool {
-        let is = |segment: &str, name: &str| segment.eq_ignore_ascii_case(name);
-        match path {
-            [one] => ["properties", "constants", "members", "servers"]
-                .iter()
-                .any(|name| is(one, name)),
-            [members, member] if is(members, "members") => is(member, "me") || member.parse::<u32>().is_ok(),
-            [servers, name] if is(servers, "servers") => !name.is_empty(),
-            _ => false,
-        }
-    }
-
     /// `roleTypes` as the document shows it; an empty object if there are none.
-    pub fn roles_json(&self) -> Value {
+    pub(crate) fn roles_json(&self) -> Value {
         roles::to_json(&self.role_types, &self.members)
     }
 }
@@ -529,6 +511,6 @@ impl Serialize for Time {
 }
 
 /// A time as documents show it: UTC with seven fractional digits (LIVE-010).
-pub fn time_text(time: Timestamp) -> String {
+pub(crate) fn time_text(time: Timestamp) -> String {
     Time(time).to_string()
 }

@@ -11,7 +11,7 @@ use crate::rules::Rules;
 
 impl Session {
     /// How many members have a role of a role type, if there is one of these names.
-    pub fn role(&self, role_type: &str, role: &str) -> Option<RoleView> {
+    pub(crate) fn role(&self, role_type: &str, role: &str) -> Option<RoleView> {
         let Role { max, target } = *self.role_types.get(role_type)?.roles.get(role)?;
         Some(RoleView {
             count: count(&self.members, role_type, role),
@@ -290,10 +290,9 @@ impl Role {
 }
 
 fn read_settings(value: &Value, at: &At<'_>) -> Result<Vec<Setting>, Refusal> {
-    at.each(value, |at, setting| match setting.as_str() {
-        Some("max") => Ok(Setting::Max),
-        Some("target") => Ok(Setting::Target),
-        _ => Err(at.wrong(setting, "max or target")),
+    at.each(value, |at, setting| {
+        let named = Setting::ALL.iter().find(|(name, _)| setting.as_str() == Some(name));
+        named.map_or_else(|| Err(at.wrong(setting, "max or target")), |(_, setting)| Ok(*setting))
     })
 }
 

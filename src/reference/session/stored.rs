@@ -15,19 +15,13 @@ use super::refusal::Refusal;
 use super::render::{MemberSystemView, SystemView};
 use super::version::ContractVersion;
 use super::{roles, servers};
+use crate::json;
 use crate::rules::Rules;
 use crate::session_ref::SessionRef;
 
-const STATUS: &[(&str, Status)] = &[
-    ("reserved", Status::Reserved),
-    ("inactive", Status::Inactive),
-    ("ready", Status::Ready),
-    ("active", Status::Active),
-];
-
 impl Session {
     /// The whole state of the session; [`from_stored`](Self::from_stored) makes the same session of it.
-    pub fn to_stored(&self) -> Value {
+    pub(crate) fn to_stored(&self) -> Value {
         let system = SystemView {
             session: self,
             system: &self.properties.system,
@@ -54,9 +48,8 @@ impl Session {
             "emptySince": self.empty_since.map(|time| time.to_string()),
             "searchHandle": self.search_handle.map(|handle| handle.to_string()),
             "constants": { "system": self.constants.system, "custom": self.constants.custom },
-            // Plain maps and texts always become a value.
             "properties": {
-                "system": serde_json::to_value(system).unwrap_or_default(),
+                "system": json::value(&system),
                 "custom": *self.properties.custom,
             },
             "roleTypes": roles::settings_to_json(&self.role_types),
@@ -68,7 +61,7 @@ impl Session {
     }
 
     /// The session that [`to_stored`](Self::to_stored) described; refused if the value is anything else.
-    pub fn from_stored(stored: &Value, rules: &Rules) -> Result<Self, Refusal> {
+    pub(crate) fn from_stored(stored: &Value, rules: &Rules) -> Result<Self, Refusal> {
         let at = At::ROOT;
         let constants = Constants::restore(
             at.then("constants").object(get(get(stored, "constants"), "system"))?,
@@ -147,10 +140,6 @@ fn initialization_from_stored(stored: &Value, rules: &Rules, at: &At<'_>) -> Res
 }
 
 fn member_to_stored(member: &Member) -> Value {
-    let status = STATUS
-        .iter()
-        .find(|(_, status)| *status == member.status)
-        .map(|(name, _)| *name);
     json!({
         "index": member.index,
         "xuid": member.xuid,
@@ -158,13 +147,13 @@ fn member_to_stored(member: &Member) -> Value {
         "team": member.constants.team,
         "matchmakingResult": member.constants.matchmaking_result,
         "constants": member.constants.custom,
-        "status": status,
+        "status": member.status.name(),
         "since": member.since.to_string(),
         "joinTime": member.join_time.to_string(),
         "gamertag": member.gamertag,
         "deviceId": member.device_id,
         "titleId": member.title_id,
-        "system": serde_json::to_value(MemberSystemView(member)).unwrap_or_default(),
+        "system": json::value(&MemberSystemView(member)),
         "custom": *member.custom,
         "roles": member.roles,
         "activity": member.activity.map(|handle| handle.to_string()),
@@ -210,7 +199,7 @@ fn member_from_stored(
             matchmaking_result: Some(get(stored, "matchmakingResult").clone()).filter(|value| !value.is_null()),
             custom: get(stored, "constants").clone(),
         }),
-        status: at.then("status").choice(get(stored, "status"), STATUS, rules)?,
+        status: at.then("status").choice(get(stored, "status"), Status::ALL, rules)?,
         since: time(get(stored, "since"), &at.then("since"))?,
         join_time: time(get(stored, "joinTime"), &at.then("joinTime"))?,
         gamertag: text("gamertag")?,
@@ -318,7 +307,7 @@ mod tests {
         stage
             .put(&user(3), join())
             .expect("who left a locked session may come back");
-        assert_eq!(stage.session().members().last().map(|member| member.index), Some(4));
+        assert_eq!(stage.session().members.next(), 5);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::outcome::Outcome;
 use crate::rules::{ReadyExpiry, ReservationExpiry, Rules};
 
 /// How long a lost connection goes unnoticed (LIVE-021).
-pub const CONNECTION_GRACE: SignedDuration = SignedDuration::from_secs(30);
+pub(crate) const CONNECTION_GRACE: SignedDuration = SignedDuration::from_secs(30);
 
 /// What an expired timer makes of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ enum Transition {
 
 impl Session {
     /// Applies what is due at `now`: `Unchanged`, `Changed`, or `Gone`. One transition a member (TMO-004).
-    pub fn after_timers(&self, now: Timestamp, connections: &dyn Connections, rules: &Rules) -> Outcome {
+    pub(crate) fn after_timers(&self, now: Timestamp, connections: &dyn Connections, rules: &Rules) -> Outcome {
         if !rules.timers_are_applied.kept() {
             return Outcome::Unchanged;
         }
@@ -73,7 +73,7 @@ impl Session {
     }
 
     /// When the earliest pending timer expires; `None` if none is pending (TMO-016).
-    pub fn next_timer(&self) -> Option<Timestamp> {
+    pub(crate) fn next_timer(&self) -> Option<Timestamp> {
         let members = self.members.iter().filter_map(|member| self.due(member));
         members.chain(self.emptied_until()).chain(self.stage_due()).min()
     }

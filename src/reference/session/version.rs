@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 
 /// A version of the contract that requests may be written in; 104 and 105 have the same schema (VER-005).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ContractVersion {
+pub(crate) enum ContractVersion {
     /// 104.
     V104,
     /// 105.
@@ -20,7 +20,7 @@ pub enum ContractVersion {
 
 /// A contract version that the service does not speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnsupportedContractVersion(pub u16);
+pub(crate) struct UnsupportedContractVersion(pub u16);
 
 impl std::fmt::Display for UnsupportedContractVersion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -36,7 +36,7 @@ impl std::error::Error for UnsupportedContractVersion {}
 
 impl ContractVersion {
     /// The number in the header.
-    pub const fn number(self) -> u16 {
+    pub(crate) const fn number(self) -> u16 {
         match self {
             Self::V104 => 104,
             Self::V105 => 105,

@@ -22,12 +22,12 @@ use self::handles::Handles;
 use self::journal::{Journal, JournalError};
 use self::membership::Membership;
 pub(super) use self::membership::{Part, Place};
-use super::document::{self, Document};
+use super::document::Document;
 use super::handle::Handle;
 use super::realtime::ConnectionsAt;
 use super::rules::Rules;
 use super::session::{Access, Capability, ContractVersion, Former, Outcome, Session};
-use super::session_ref::{SessionKey, SessionRef};
+use super::session_ref::SessionKey;
 
 /// How many addresses keep the correlation id of a session that is gone (SES-CREATE-019 names no period).
 const FORMERS_KEPT: usize = 1 << 16;
@@ -217,8 +217,6 @@ impl Store {
             key,
             moment,
             state,
-            ended: None,
-            is_changed: false,
         })
     }
 
@@ -264,9 +262,6 @@ pub(super) struct Visit<'s> {
     key: &'s SessionKey,
     moment: Moment<'s>,
     state: MutexGuard<'s, State>,
-    /// Where the session was that ended.
-    ended: Option<SessionRef>,
-    is_changed: bool,
 }
 
 impl Visit<'_> {
@@ -286,7 +281,6 @@ impl Visit<'_> {
     }
 
     fn replace(&mut self, session: Session, quietly: bool) -> &mut Live {
-        self.is_changed = true;
         let before = self.state.live.take();
         let live = Live::new(match &before {
             Some(_) => session,
@@ -322,6 +316,9 @@ impl Visit<'_> {
         self.moment
             .connections
             .session_changed(self.key, before, Some(&live.session), quietly);
+        if let Some(journal) = &self.store.journal {
+            journal.keep_session(&live.session);
+        }
         self.state.live.insert(live)
     }
 
@@ -330,8 +327,6 @@ impl Visit<'_> {
         let Some(live) = self.state.live.take() else {
             return;
         };
-        self.is_changed = true;
-        self.ended = Some(live.session.at().clone());
         // RTA-015: nobody is tapped, since there is nothing left to read.
         self.moment
             .connections
@@ -343,9 +338,13 @@ impl Visit<'_> {
             self.store.handles.remove(handle);
         }
         self.store.handles.session_ended(self.key);
-        self.state.former = Some(Former {
+        let former = Former {
             correlation_id: live.session.correlation_id(),
-        });
+        };
+        if let Some(journal) = &self.store.journal {
+            journal.end_session(live.session.at(), &former);
+        }
+        self.state.former = Some(former);
         self.store.remember_former(self.key);
     }
 
@@ -373,15 +372,8 @@ impl Visit<'_> {
 }
 
 impl Drop for Visit<'_> {
-    /// What changed is kept. A slot without anything in it leaves its shard, so that refused requests leave nothing behind.
+    /// A slot without anything in it leaves its shard, so that refused requests leave nothing behind.
     fn drop(&mut self) {
-        if let Some(journal) = self.store.journal.as_ref().filter(|_| self.is_changed) {
-            match (&self.state.live, &self.state.former, &self.ended) {
-                (Some(live), _, _) => journal.keep_session(&live.session),
-                (None, Some(former), Some(at)) => journal.end_session(at, former),
-                _ => {}
-            }
-        }
         self.store.retire(self.key, &mut self.state);
     }
 }
@@ -414,7 +406,7 @@ impl Live {
     /// The document for this caller and contract version. What is the same for all is rendered once.
     pub(super) fn document(&mut self, access: &Access<'_>) -> Document {
         let body = if self.session.view_is_personal() {
-            document::rendered(&self.session, access)
+            self.session.to_bytes(access)
         } else {
             let slot = match access.version {
                 ContractVersion::V104 => 0,
@@ -423,7 +415,7 @@ impl Live {
             };
             let body = self.bodies[slot]
                 .take()
-                .unwrap_or_else(|| document::rendered(&self.session, access));
+                .unwrap_or_else(|| self.session.to_bytes(access));
             self.bodies[slot].insert(body).clone()
         };
         Document {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 /// What is done to a value.
 #[derive(Clone, Copy, Debug)]
-pub enum Edit {
+pub(crate) enum Edit {
     /// It is taken out.
     Remove,
     /// Its key is another.

@@ -14,13 +14,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
-pub use self::edit::Edit;
+pub(crate) use self::edit::Edit;
 use self::edit::find;
-pub use self::table::wire_faults;
+pub(crate) use self::table::wire_faults;
 
 /// One way in which the wire can be wrong.
 #[derive(Clone, Copy, Debug)]
-pub struct WireFault {
+pub(crate) struct WireFault {
     /// What the configuration calls it.
     pub id: &'static str,
     /// What is wrong then.
@@ -35,7 +35,7 @@ pub struct WireFault {
 
 /// What a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A session at its own path.
     Session,
     /// A session through a handle.
@@ -70,7 +70,7 @@ pub enum Kind {
 
 /// A condition.
 #[derive(Clone, Copy, Debug)]
-pub enum On {
+pub(crate) enum On {
     /// The path names one of these.
     Path(&'static [Kind]),
     /// The path and query have the text, letter by letter.
@@ -99,7 +99,7 @@ pub enum On {
 
 /// What a value is like.
 #[derive(Clone, Copy, Debug)]
-pub enum Is {
+pub(crate) enum Is {
     /// It is there.
     There,
     /// It is this value, written as JSON.
@@ -110,7 +110,7 @@ pub enum Is {
 
 /// What is done to a request, an answer or a frame.
 #[derive(Clone, Copy, Debug)]
-pub enum Change {
+pub(crate) enum Change {
     /// The request loses the header.
     Unsend(&'static str),
     /// The request has the header with this value.

@@ -144,7 +144,7 @@ async fn too_many_requests_are_throttled_where_the_operator_wants_it() {
 }
 
 #[tokio::test]
-async fn a_fault_ends_with_its_request() {
+async fn a_defect_ends_with_its_request() {
     let stage = Stage::new();
     let answer = stage
         .send_body("alice", &format!("PUT {}", session("open", "one")), &[], Broken)

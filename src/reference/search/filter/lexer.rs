@@ -69,7 +69,7 @@ impl<'t> Lexer<'t> {
             let end = self.at + length;
             self.at = end + 1;
             if !self.rest().starts_with('\'') {
-                return Ok((Token::Text(self.text.get(inside..end).unwrap_or_default()), start));
+                return Ok((Token::Text(&self.text[inside..end]), start));
             }
             self.at += 1;
         }
@@ -77,7 +77,7 @@ impl<'t> Lexer<'t> {
     }
 
     fn rest(&self) -> &'t str {
-        self.text.get(self.at..).unwrap_or_default()
+        &self.text[self.at..]
     }
 
     /// What is wrong at the offset `position`.
@@ -110,7 +110,7 @@ impl Token<'_> {
 
 fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }
 }

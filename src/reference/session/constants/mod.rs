@@ -20,19 +20,12 @@ use self::request::read_request;
 use super::access::Access;
 use super::field::{At, decimal};
 use super::merge::same;
-use super::model::{Capability, Constants, Session, Template};
+use super::model::{Capability, Constants, Template};
 use super::refusal::{Refusal, RefusalKind};
 use super::request::Bag;
 use super::version::{self, ContractVersion};
 use crate::rules::{DefaultsOf, ImpliedGameplay, Rules};
 use crate::session_ref::SessionRef;
-
-impl Session {
-    /// Refuses constants of a template from which no session could be made; what its creators may still add is not missed.
-    pub fn check_template(template: &Template, rules: &Rules) -> Result<(), Refusal> {
-        Fixed::read(template, rules).map(|_| ())
-    }
-}
 
 impl Constants {
     /// The constants of a new session: the template's, and what the creator adds to them (TPL-006).

@@ -1,8 +1,7 @@
 use serde_json::{Value, json};
 
-use crate::rules::Rules;
 use crate::session::tests::sample::{Stage, active, server, user};
-use crate::session::{ContractVersion, RefusalKind, Session};
+use crate::session::{ContractVersion, RefusalKind};
 
 fn with_constants(system: &Value) -> Value {
     let mut body = active();
@@ -60,17 +59,18 @@ fn the_creator_adds_to_the_template_but_does_not_contradict_it() {
 }
 
 #[test]
-fn a_template_that_makes_no_sense_is_told_before_anyone_uses_it() {
-    let mut template = Stage::new(json!({ "maxMembersCount": 10 })).template;
-    assert!(Session::check_template(&template, &Rules::default()).is_ok());
-    template.constants = json!({ "system": { "visibility": "dim" } });
-    let refusal = Session::check_template(&template, &Rules::default()).unwrap_err();
+fn a_template_that_makes_no_sense_refuses_creations_and_is_named() {
+    let mut stage = Stage::new(json!({ "visibility": "dim" }));
+    let refusal = stage.put(&user(1), active()).unwrap_err();
     assert_eq!(
         refusal.message,
         "/template/constants/system/visibility: found \"dim\", expected one of private, visible, open"
     );
-    template.contract_version = 106;
-    assert!(Session::check_template(&template, &Rules::default()).is_err());
+    stage.template = Stage::new(json!({ "maxMembersCount": 10 })).template;
+    stage.template.contract_version = 106;
+    assert_eq!(stage.refused(&user(1), active()), RefusalKind::Malformed);
+    stage.template.contract_version = 105;
+    stage.put(&user(1), active()).unwrap();
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Member {
                         at.text(value)?;
                         self.constants.team.as_deref().map_or(Value::Null, Value::from)
                     }
-                    "matchmakingResult" => self.constants.matchmaking_result.clone().unwrap_or_default(),
+                    "matchmakingResult" => self.constants.matchmaking_result.clone().unwrap_or(Value::Null),
                     _ => return Err(at.unknown(SYSTEM_CONSTANTS)),
                 };
                 if !same(&own, value) {

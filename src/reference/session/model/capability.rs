@@ -6,7 +6,7 @@ macro_rules! capabilities {
     ($( $Name:ident = $text:literal: $meaning:literal, )+) => {
         /// What a session can be made capable of by its constants.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Capability {
+        pub(crate) enum Capability {
             $( #[doc = $meaning] $Name, )+
         }
 
@@ -14,7 +14,7 @@ macro_rules! capabilities {
             pub(in crate::session) const ALL: &[(&str, Capability)] = &[ $( ($text, Capability::$Name), )+ ];
 
             /// The key in `constants.system.capabilities`.
-            pub const fn name(self) -> &'static str {
+            pub(crate) const fn name(self) -> &'static str {
                 match self { $( Self::$Name => $text, )+ }
             }
         }

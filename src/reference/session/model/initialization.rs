@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::names::names;
+
 /// Where initialization stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Stage {
@@ -21,22 +23,14 @@ pub(in crate::session) enum Stage {
     Failed,
 }
 
-impl Stage {
-    pub(in crate::session) const ALL: &[(&str, Self)] = &[
-        ("idle", Self::Idle),
-        ("joining", Self::Joining),
-        ("measuring", Self::Measuring),
-        ("evaluating", Self::Evaluating),
-        ("counting", Self::Counting),
-        ("failed", Self::Failed),
-    ];
-
-    /// The value of `initializing.stage`.
-    pub(in crate::session) fn name(self) -> &'static str {
-        let named = Self::ALL.iter().find(|(_, stage)| *stage == self);
-        named.map_or("idle", |(name, _)| *name)
-    }
-}
+names!(Stage {
+    Idle = "idle",
+    Joining = "joining",
+    Measuring = "measuring",
+    Evaluating = "evaluating",
+    Counting = "counting",
+    Failed = "failed",
+});
 
 /// Why a member failed, in the order of precedence (INIT-019).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,23 +51,15 @@ pub(in crate::session) enum InitializationFailure {
     Episode,
 }
 
-impl InitializationFailure {
-    pub(in crate::session) const ALL: &[(&str, Self)] = &[
-        ("timeout", Self::Timeout),
-        ("latency", Self::Latency),
-        ("bandwidthdown", Self::BandwidthDown),
-        ("bandwidthup", Self::BandwidthUp),
-        ("network", Self::Network),
-        ("group", Self::Group),
-        ("episode", Self::Episode),
-    ];
-
-    /// The value of `initializationFailure`.
-    pub(in crate::session) fn name(self) -> &'static str {
-        let named = Self::ALL.iter().find(|(_, failure)| *failure == self);
-        named.map_or("episode", |(name, _)| *name)
-    }
-}
+names!(InitializationFailure {
+    Timeout = "timeout",
+    Latency = "latency",
+    BandwidthDown = "bandwidthdown",
+    BandwidthUp = "bandwidthup",
+    Network = "network",
+    Group = "group",
+    Episode = "episode",
+});
 
 /// The initialization of a session, as far as it got.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::initialization::InitializationFailure;
+use super::names::names;
 
 /// What a member is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub(crate) enum Status {
     /// Somebody holds a place for the user, who has not written to the session yet.
     Reserved,
     /// In the session, but not playing.
@@ -22,9 +23,16 @@ pub enum Status {
     Active,
 }
 
+names!(Status {
+    Reserved = "reserved",
+    Inactive = "inactive",
+    Ready = "ready",
+    Active = "active",
+});
+
 /// The kinds of change that a member may subscribe to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeType {
+pub(crate) enum ChangeType {
     /// Any change.
     Everything,
     /// `properties.system.host`.
@@ -47,32 +55,22 @@ pub enum ChangeType {
     Tournaments,
 }
 
-impl ChangeType {
-    pub(in crate::session) const ALL: &[(&str, Self)] = &[
-        ("everything", Self::Everything),
-        ("host", Self::Host),
-        ("initialization", Self::Initialization),
-        ("matchmakingStatus", Self::MatchmakingStatus),
-        ("membersList", Self::MembersList),
-        ("membersStatus", Self::MembersStatus),
-        ("joinability", Self::Joinability),
-        ("customProperty", Self::CustomProperty),
-        ("membersCustomProperty", Self::MembersCustomProperty),
-        ("tournaments", Self::Tournaments),
-    ];
-
-    /// The value in documents.
-    pub fn name(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(_, kind)| *kind == self)
-            .map_or("everything", |(name, _)| name)
-    }
-}
+names!(ChangeType {
+    Everything = "everything",
+    Host = "host",
+    Initialization = "initialization",
+    MatchmakingStatus = "matchmakingStatus",
+    MembersList = "membersList",
+    MembersStatus = "membersStatus",
+    Joinability = "joinability",
+    CustomProperty = "customProperty",
+    MembersCustomProperty = "membersCustomProperty",
+    Tournaments = "tournaments",
+});
 
 /// A member's wish to be told of changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subscription {
+pub(crate) struct Subscription {
     /// The client's own GUID, in its spelling; taps name it.
     pub id: String,
     /// Which changes; none ends the subscription.

@@ -1,6 +1,7 @@
 //! The roster: members in the order of their indices, which are never used twice.
 
 use std::collections::BTreeSet;
+use std::ops::Index;
 use std::sync::Arc;
 
 use super::member::{Member, Status};
@@ -12,6 +13,15 @@ pub(in crate::session) struct Members {
     next: u32,
     /// The users who were members and left: they may come back to a locked session (SES-RESTR-019).
     left: Arc<BTreeSet<u64>>,
+}
+
+/// The member at a position, which must be one that the roster gave.
+impl Index<usize> for Members {
+    type Output = Member;
+
+    fn index(&self, position: usize) -> &Member {
+        &self.list[position]
+    }
 }
 
 impl Members {
@@ -93,9 +103,7 @@ impl Members {
     }
 
     pub(in crate::session) fn replace(&mut self, position: usize, member: Member) {
-        if let Some(slot) = self.list.get_mut(position) {
-            *slot = Arc::new(member);
-        }
+        self.list[position] = Arc::new(member);
     }
 
     /// Removes the members that `goes` picks, and says whether there were any.

@@ -8,25 +8,26 @@ mod constants;
 mod initialization;
 mod member;
 mod members;
+mod names;
 mod properties;
 mod roles;
 mod servers;
 mod session;
 mod template;
 
-pub use self::admission::{Restriction, Visibility};
+pub(crate) use self::admission::{Restriction, Visibility};
 pub(super) use self::capability::Capabilities;
-pub use self::capability::Capability;
+pub(crate) use self::capability::Capability;
 pub(super) use self::constants::{
     Constants, HostMetric, HostRequirements, MemberInitialization, Metrics, Migration, OwnershipPolicies, Thresholds,
     Timeout, Timeouts,
 };
 pub(super) use self::initialization::{Initialization, InitializationFailure, Stage};
-pub use self::member::{ChangeType, Status, Subscription};
+pub(crate) use self::member::{ChangeType, Status, Subscription};
 pub(super) use self::member::{Member, MemberConstants, MemberSystem, SecureDeviceAddress};
 pub(super) use self::members::Members;
 pub(super) use self::properties::{Properties, SYSTEM_FIELDS, SystemProperties};
 pub(super) use self::roles::{Role, RoleType, RoleTypes, Setting};
 pub(super) use self::servers::{Server, Servers};
-pub use self::session::{Former, MemberView, RoleView, Session};
-pub use self::template::Template;
+pub(crate) use self::session::{Former, MemberView, RoleView, Session};
+pub(crate) use self::template::Template;

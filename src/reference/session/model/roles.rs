@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::names::names;
+
 /// The role types of a session, by name.
 pub(in crate::session) type RoleTypes = BTreeMap<String, RoleType>;
 
@@ -25,11 +27,7 @@ pub(in crate::session) enum Setting {
     Target,
 }
 
-impl Setting {
-    pub(in crate::session) const fn name(self) -> &'static str {
-        match self {
-            Self::Max => "max",
-            Self::Target => "target",
-        }
-    }
-}
+names!(Setting {
+    Max = "max",
+    Target = "target",
+});

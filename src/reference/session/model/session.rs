@@ -19,7 +19,7 @@ use crate::session_ref::SessionRef;
 
 /// One state of a session. Cloning is cheap: states share what they have in common.
 #[derive(Clone, Debug)]
-pub struct Session {
+pub(crate) struct Session {
     pub(in crate::session) at: Arc<SessionRef>,
     pub(in crate::session) branch: Uuid,
     /// Names this state, and no other: the `ETag`.
@@ -40,16 +40,14 @@ pub struct Session {
 
 /// What survives a deleted session at its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Former {
+pub(crate) struct Former {
     /// The correlation id (SES-CREATE-019).
     pub correlation_id: Uuid,
 }
 
 /// A member, as queries, handles and taps see it.
 #[derive(Clone, Copy, Debug)]
-pub struct MemberView<'s> {
-    /// Its index.
-    pub index: u32,
+pub(crate) struct MemberView<'s> {
     /// Its user.
     pub xuid: u64,
     /// What it is doing.
@@ -66,7 +64,7 @@ pub struct MemberView<'s> {
 
 /// A role, as queries see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoleView {
+pub(crate) struct RoleView {
     /// How many members have it.
     pub count: u64,
     /// How many may have it.
@@ -78,7 +76,7 @@ pub struct RoleView {
 impl Session {
     /// The `ETag`, quoted: another one for each state, the same for every contract version. The document shows the search
     /// handle, so the tag tells it as well.
-    pub fn etag(&self) -> String {
+    pub(crate) fn etag(&self) -> String {
         match self.search_handle {
             None => format!("\"{}\"", self.state),
             Some(handle) => format!("\"{}.{handle}\"", self.state),
@@ -86,33 +84,33 @@ impl Session {
     }
 
     /// The branch within which change numbers can be compared.
-    pub fn branch(&self) -> Uuid {
+    pub(crate) fn branch(&self) -> Uuid {
         self.branch
     }
 
     /// How many changes this branch has seen; 1 when created.
-    pub fn change_number(&self) -> u64 {
+    pub(crate) fn change_number(&self) -> u64 {
         self.change_number
     }
 
     /// The id that survives deletion.
-    pub fn correlation_id(&self) -> Uuid {
+    pub(crate) fn correlation_id(&self) -> Uuid {
         self.correlation_id
     }
 
     /// When the session was created.
-    pub fn start_time(&self) -> Timestamp {
+    pub(crate) fn start_time(&self) -> Timestamp {
         self.start_time
     }
 
     /// The session's address.
-    pub fn at(&self) -> &SessionRef {
+    pub(crate) fn at(&self) -> &SessionRef {
         &self.at
     }
 
     /// The next state, in which nothing else has changed (LIVE-002, LIVE-003).
     #[must_use]
-    pub fn touched(&self) -> Self {
+    pub(crate) fn touched(&self) -> Self {
         Self {
             change_number: self.change_number + 1,
             state: Uuid::new_v4(),
@@ -121,12 +119,12 @@ impl Session {
     }
 
     /// When each member came.
-    pub fn join_times(&self) -> impl Iterator<Item = (Timestamp, u64)> {
+    pub(crate) fn join_times(&self) -> impl Iterator<Item = (Timestamp, u64)> {
         self.members.iter().map(|member| (member.join_time, member.xuid))
     }
 
     /// The activity handles bound to members, with the xuid of each.
-    pub fn bound_activities(&self) -> impl Iterator<Item = (u64, Uuid)> {
+    pub(crate) fn bound_activities(&self) -> impl Iterator<Item = (u64, Uuid)> {
         self.members
             .iter()
             .filter_map(|member| Some((member.xuid, member.activity?)))
@@ -134,7 +132,7 @@ impl Session {
 
     /// The same state, found through another search handle or none.
     #[must_use]
-    pub fn with_search_handle(&self, handle: Option<Uuid>) -> Self {
+    pub(crate) fn with_search_handle(&self, handle: Option<Uuid>) -> Self {
         Self {
             search_handle: handle,
             ..self.clone()
@@ -142,24 +140,23 @@ impl Session {
     }
 
     /// The search handle that leads here.
-    pub fn search_handle(&self) -> Option<Uuid> {
+    pub(crate) fn search_handle(&self) -> Option<Uuid> {
         self.search_handle
     }
 
     /// The members in the order of their indices, whoever may see them.
-    pub fn members(&self) -> impl Iterator<Item = MemberView<'_>> {
+    pub(crate) fn members(&self) -> impl Iterator<Item = MemberView<'_>> {
         self.members.iter().map(|member| self.member_view(member))
     }
 
     /// The member with that xuid.
-    pub fn member(&self, xuid: u64) -> Option<MemberView<'_>> {
+    pub(crate) fn member(&self, xuid: u64) -> Option<MemberView<'_>> {
         self.members.by_xuid(xuid).map(|member| self.member_view(member))
     }
 
     fn member_view<'s>(&'s self, member: &'s Member) -> MemberView<'s> {
         let system = &self.properties.system;
         MemberView {
-            index: member.index,
             xuid: member.xuid,
             status: member.status,
             in_turn: system.turn.contains(&member.index),
@@ -170,77 +167,67 @@ impl Session {
     }
 
     /// The constant; a full session is still shown as open here.
-    pub fn visibility(&self) -> Visibility {
+    pub(crate) fn visibility(&self) -> Visibility {
         self.constants.visibility
     }
 
     /// The restriction in force on joins.
-    pub fn join_restriction(&self) -> Restriction {
+    pub(crate) fn join_restriction(&self) -> Restriction {
         self.properties.join_restriction(&self.constants)
     }
 
-    /// The restriction in force on reads.
-    pub fn read_restriction(&self) -> Restriction {
-        self.properties.read_restriction(&self.constants)
-    }
-
     /// Whether only reserved users may join.
-    pub fn closed(&self) -> bool {
+    pub(crate) fn closed(&self) -> bool {
         self.properties.system.closed
     }
 
     /// Whether only members of before may join.
-    pub fn locked(&self) -> bool {
+    pub(crate) fn locked(&self) -> bool {
         self.properties.system.locked
     }
 
     /// How many members there may be.
-    pub fn max_members(&self) -> u64 {
+    pub(crate) fn max_members(&self) -> u64 {
         self.constants.max_members
     }
 
     /// How many members there are, reserved ones included.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.members.len() as u64
     }
 
     /// How many members there are, reserved ones excluded.
-    pub fn accepted(&self) -> u64 {
+    pub(crate) fn accepted(&self) -> u64 {
         self.members.accepted() as u64
     }
 
     /// Whether every place is taken.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.count() >= self.max_members()
     }
 
     /// The keywords, in the case they were sent.
-    pub fn keywords(&self) -> &[String] {
+    pub(crate) fn keywords(&self) -> &[String] {
         self.properties.system.keywords.as_deref().unwrap_or_default()
     }
 
     /// `properties.custom`.
-    pub fn custom_properties(&self) -> &Value {
+    pub(crate) fn custom_properties(&self) -> &Value {
         &self.properties.custom
     }
 
     /// Whether the session has the capability.
-    pub fn has_capability(&self, capability: Capability) -> bool {
+    pub(crate) fn has_capability(&self, capability: Capability) -> bool {
         self.constants.has(capability)
     }
 
-    /// The indices of the owners.
-    pub fn owners(&self) -> &[u32] {
-        &self.properties.system.owners
-    }
-
     /// `constants.system.inviteProtocol`.
-    pub fn invite_protocol(&self) -> Option<&str> {
+    pub(crate) fn invite_protocol(&self) -> Option<&str> {
         self.constants.invite_protocol.as_deref()
     }
 
     /// `constants.system.version`, 1 unless given.
-    pub fn major_version(&self) -> u64 {
+    pub(crate) fn major_version(&self) -> u64 {
         self.constants.major_version
     }
 }

@@ -6,7 +6,7 @@ use super::capability::Capability;
 
 /// A template of a service config, as configured.
 #[derive(Clone, Debug)]
-pub struct Template {
+pub(crate) struct Template {
     /// Its name, in the configured spelling.
     pub name: String,
     /// The contract version its constants are written in: 104, 105 or 107 (TPL-011).
@@ -19,11 +19,8 @@ pub struct Template {
 
 impl Template {
     /// Whether it makes its sessions capable of something.
-    pub fn has(&self, capability: Capability) -> bool {
+    pub(crate) fn has(&self, capability: Capability) -> bool {
         let pointer = format!("/system/capabilities/{}", capability.name());
-        self.constants
-            .pointer(&pointer)
-            .and_then(Value::as_bool)
-            .unwrap_or_default()
+        self.constants.pointer(&pointer) == Some(&Value::Bool(true))
     }
 }

@@ -159,7 +159,7 @@ fn the_users_for_whom_a_session_is_created_own_it_and_initiators_are_not_asked()
     );
     stage.denies_manage = false;
     assert_eq!(stage.put(&server(), members("me_all", &json!({}))), Ok("created"));
-    assert_eq!(stage.session().owners(), [0, 1]);
+    assert_eq!(stage.session().properties.system.owners, [0, 1]);
 }
 
 #[test]

@@ -29,9 +29,7 @@ impl<'a> Draft<'_, 'a> {
         let entered = self.enter(request, &own)?;
         if self.is_new && !entered.is_empty() && self.session.constants.has(Capability::HasOwners) {
             // SES-OWN-002: the creator owns the session, and so does every user for whom a service creates it.
-            let creators = entered
-                .iter()
-                .filter_map(|(position, _)| self.session.members.at(*position));
+            let creators = entered.iter().map(|(position, _)| &self.session.members[*position]);
             let owners: BTreeSet<_> = creators.map(|creator| creator.index).collect();
             Arc::make_mut(&mut self.session.properties.system).owners = owners.into_iter().collect();
         }
@@ -105,9 +103,7 @@ impl<'a> Draft<'_, 'a> {
         let Some(Me::Write(delta)) = write.me else {
             return Ok(());
         };
-        let Some(own) = self.session.members.at(position) else {
-            return Ok(());
-        };
+        let own = &self.session.members[position];
         let at = At::ROOT.then("members");
         let at = at.then(write.key);
         let mut member = own.clone();

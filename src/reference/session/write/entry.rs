@@ -109,9 +109,7 @@ impl<'a> Draft<'_, 'a> {
     /// The user has a place already: a write of whatever content turns its reservation into a membership.
     fn accept(&mut self, position: usize, write: &OwnWrite<'_>) -> Result<(), Refusal> {
         let user = write.user;
-        let Some(own) = self.session.members.at(position) else {
-            return Ok(());
-        };
+        let own = &self.session.members[position];
         self.session.may_read(self.access)?;
         let mut member = own.clone();
         let was_reserved = !own.is_accepted();

@@ -28,7 +28,7 @@ use crate::session_ref::SessionRef;
 
 impl Session {
     /// Creates the session at `at`: `Created`, or `Gone` if it would be empty and end at once (SES-CREATE-005).
-    pub fn create(
+    pub(crate) fn create(
         at: &SessionRef,
         template: &Template,
         former: Option<&Former>,
@@ -91,17 +91,22 @@ impl Session {
     }
 
     /// Applies a write of the whole session. `_template` is what the session was made from; nothing depends on it later.
-    pub fn write(&self, _template: &Template, body: &Value, access: &Access<'_>) -> Result<Outcome, Refusal> {
+    pub(crate) fn write(&self, _template: &Template, body: &Value, access: &Access<'_>) -> Result<Outcome, Refusal> {
         self.apply(&Request::read(body, access.rules)?, access)
     }
 
     /// Applies a write of `properties` alone (PROTO-002).
-    pub fn write_properties(&self, _template: &Template, bag: &Value, access: &Access<'_>) -> Result<Outcome, Refusal> {
+    pub(crate) fn write_properties(
+        &self,
+        _template: &Template,
+        bag: &Value,
+        access: &Access<'_>,
+    ) -> Result<Outcome, Refusal> {
         self.apply(&Request::read_properties(bag)?, access)
     }
 
     /// Removes the caller; `Unchanged` if it is no member.
-    pub fn remove_me(&self, access: &Access<'_>) -> Result<Outcome, Refusal> {
+    pub(crate) fn remove_me(&self, access: &Access<'_>) -> Result<Outcome, Refusal> {
         self.apply(
             &Request {
                 own: vec![Own {
@@ -116,7 +121,7 @@ impl Session {
     }
 
     /// Removes the member with that index; `Unchanged` if there is none.
-    pub fn remove_member(&self, index: u32, access: &Access<'_>) -> Result<Outcome, Refusal> {
+    pub(crate) fn remove_member(&self, index: u32, access: &Access<'_>) -> Result<Outcome, Refusal> {
         let mut session = self.clone();
         let mut draft = Draft {
             session: &mut session,
@@ -128,7 +133,7 @@ impl Session {
     }
 
     /// Removes a server entry; `Unchanged` if there is none.
-    pub fn remove_server(&self, name: &str, access: &Access<'_>) -> Result<Outcome, Refusal> {
+    pub(crate) fn remove_server(&self, name: &str, access: &Access<'_>) -> Result<Outcome, Refusal> {
         if !access.caller.is_server() {
             return Err(Refusal::new(
                 RefusalKind::Forbidden,

@@ -15,7 +15,7 @@ mod versions;
 use super::{Change, Edit, Is, Kind, On, WireFault};
 
 /// Every fault of the wire.
-pub fn wire_faults() -> impl Iterator<Item = &'static WireFault> {
+pub(crate) fn wire_faults() -> impl Iterator<Item = &'static WireFault> {
     let tables = [
         answers::TABLE,
         documents::TABLE,
