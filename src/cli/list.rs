@@ -134,7 +134,7 @@ impl List {
                 .features
                 .iter()
                 .filter(|(name, _)| is_wanted("", name))
-                .map(|(name, about)| format!("{name:<18} {about}"))
+                .map(|(name, feature)| format!("{name:<18} {}", feature.about))
                 .collect(),
         };
         if lines.is_empty() {

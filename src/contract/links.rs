@@ -337,9 +337,8 @@ impl Links<'_> {
         match name.split_once('.') {
             Some(("templates", template)) => world.templates.contains_key(template),
             Some((key, field)) if is_session(key) => SESSION_FIELDS.contains(&field),
-            Some((key, field)) => {
-                (key == "me" || world.identities.contains_key(key)) && IDENTITY_FIELDS.contains(&field)
-            }
+            Some(("me", field)) => IDENTITY_FIELDS.contains(&field),
+            Some((key, field)) => world.identities.get(key).is_some_and(|identity| identity.has(field)),
             None => false,
         }
     }

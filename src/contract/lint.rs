@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::contract::Suite;
-use crate::contract::case::{Action, Body, Case, Script, Step, Variant, variable};
+use crate::contract::case::needs::{self, Need};
+use crate::contract::case::{Action, Body, Case, Script, Scripts, Step, Variant, variable};
 use crate::contract::clause::{Clause, Level};
+use crate::contract::json::expected_one_of;
 use crate::contract::json::problem::{Place, Problem};
 use crate::contract::manifest::{self, Manifest};
 use crate::contract::signature::{self, Signatures};
+use crate::contract::world::World;
 
 /// Everything that is wrong with a suite that loads.
 pub fn check(suite: &Suite) -> Vec<Problem> {
@@ -15,9 +18,11 @@ pub fn check(suite: &Suite) -> Vec<Problem> {
     check_schemas(suite, &mut problems);
     check_invariants(suite, &mut problems);
     check_clauses(suite, &mut problems);
+    check_world(suite, &mut problems);
     for case in suite.cases() {
         let mut seen = BTreeSet::new();
         let scripts = case.scripts();
+        check_needs(suite, case, &scripts, &mut problems);
         for variant in &case.variants {
             let script = scripts.of(variant);
             for step in script.steps() {
@@ -152,6 +157,62 @@ fn check_clauses(suite: &Suite, problems: &mut Vec<Problem>) {
                 format!("{} clause `{}` has no case", clause.level.name(), clause.id),
                 "a case whose `clauses` names it, or `untestable` with the reason",
             );
+        }
+    }
+}
+
+/// Names in the world that mean nothing in it.
+fn check_world(suite: &Suite, problems: &mut Vec<Problem>) {
+    let world = suite.world();
+    let mut wrong = |pointer: String, message: String, known: Vec<&str>, name: &str| {
+        problems.push(Problem {
+            file: "cases/world.json".to_owned(),
+            place: Place::Value(pointer),
+            message,
+            expected: expected_one_of(name, &known),
+        });
+    };
+    let features = || world.features.keys().map(String::as_str).collect::<Vec<_>>();
+    for (who, identity) in &world.identities {
+        for (place, name) in identity.features.iter().enumerate() {
+            if !world.features.contains_key(name) {
+                let pointer = format!("/identities/{who}/features/{place}");
+                wrong(pointer, format!("unknown feature `{name}`"), features(), name);
+            }
+        }
+    }
+    for (feature, known) in &world.features {
+        for (place, wanted) in known.uses.iter().enumerate() {
+            if let Some(kind) = &wanted.relation
+                && kind != World::DEVICE
+                && !world.relations.contains_key(kind)
+            {
+                let kinds = world.relations.keys().map(String::as_str).chain([World::DEVICE]);
+                let pointer = format!("/features/{feature}/uses/{place}/relation");
+                wrong(pointer, format!("unknown relation `{kind}`"), kinds.collect(), kind);
+            }
+        }
+    }
+}
+
+/// Needs that a case lists and that its requests show anyway.
+fn check_needs(suite: &Suite, case: &Case, scripts: &Scripts, problems: &mut Vec<Problem>) {
+    if case.needs.is_empty() {
+        return;
+    }
+    let used = case.variants.iter();
+    let used: Vec<BTreeSet<Need>> = used
+        .map(|variant| needs::used(suite.world(), variant, scripts.of(variant)))
+        .collect();
+    for (place, name) in case.needs.iter().enumerate() {
+        let need = Need::Feature(name.clone());
+        if used.iter().all(|used| used.contains(&need)) {
+            problems.push(Problem {
+                file: format!("cases/{}.json", case.id),
+                place: Place::Value(format!("/needs/{place}")),
+                message: format!("`{name}` is listed, and every variant shows that it needs it"),
+                expected: "`needs` is for what cannot be seen in the requests".to_owned(),
+            });
         }
     }
 }

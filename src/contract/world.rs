@@ -9,8 +9,8 @@ use crate::contract::json::Item;
 /// The suite's own vocabulary of prerequisites; a target says which of them it has.
 #[derive(Clone, Debug, Default)]
 pub struct World {
-    /// Features that a target may declare to lack, with what they are.
-    pub features: BTreeMap<String, String>,
+    /// Features that a target may declare to lack.
+    pub features: BTreeMap<String, Feature>,
     /// Who can speak.
     pub identities: BTreeMap<String, Identity>,
     /// Titles, and whether they may use the service config.
@@ -43,6 +43,130 @@ pub struct Identity {
     pub title_identity: bool,
     /// Whether its token has expired.
     pub expired: bool,
+    /// The features that every use of it is a use of.
+    pub features: Vec<String>,
+}
+
+impl Identity {
+    /// Whether it has a fact that cases can name: `{alice.xuid}`.
+    pub fn has(&self, fact: &str) -> bool {
+        match fact {
+            "xuid" | "xuidNumber" => self.xuid.is_some(),
+            "gamertag" => self.gamertag.is_some(),
+            "device" => self.device.is_some(),
+            "title" => true,
+            _ => false,
+        }
+    }
+}
+
+/// What a target may declare to lack.
+#[derive(Clone, Debug)]
+pub struct Feature {
+    /// What it is.
+    pub about: String,
+    /// How it shows in a case that it is used.
+    pub uses: Vec<Use>,
+}
+
+/// A use of a feature: all that is given is true of a case.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Use {
+    /// The verbs of a request; any when empty.
+    pub methods: Vec<String>,
+    /// Segments of its path without the query: `*` is any one, `**` one or more. Letter case does not matter.
+    pub path: Option<String>,
+    /// A JSON Pointer to something that its body has, or what a template says in its place; `*` is any key or index.
+    pub body: Option<String>,
+    /// What is at `body`.
+    pub value: Option<Value>,
+    /// A real-time socket is opened.
+    pub socket: bool,
+    /// The contract version of a request or of a template is one of these.
+    pub versions: Vec<u64>,
+    /// Two identities are related so: a kind of [`World::relations`], or [`World::DEVICE`].
+    pub relation: Option<String>,
+    /// One step lets at least so many ms of the service's time pass.
+    pub time: Option<u64>,
+}
+
+impl Use {
+    /// Whether it says something of a single request.
+    pub fn is_of_requests(&self) -> bool {
+        !self.methods.is_empty() || self.path.is_some() || self.body.is_some()
+    }
+
+    /// Whether it is seen in a request.
+    pub fn fits_request(&self, method: &str, path: &str, body: Option<&Value>) -> bool {
+        let is_method = self.methods.is_empty() || self.methods.iter().any(|known| known == method);
+        is_method
+            && self.path.as_ref().is_none_or(|pattern| fits_path(pattern, path))
+            && self
+                .body
+                .as_ref()
+                .is_none_or(|pointer| body.is_some_and(|body| has(body, pointer, self.value.as_ref())))
+    }
+
+    /// Whether it is seen in what a template gives to a session, written like the body that would make it.
+    pub fn fits_template(&self, given: &Value) -> bool {
+        let is_of_bodies = self.methods.is_empty() && self.path.is_none();
+        let pointer = self.body.as_ref().filter(|_| is_of_bodies);
+        pointer.is_some_and(|pointer| has(given, pointer, self.value.as_ref()))
+    }
+}
+
+fn fits_path(pattern: &str, target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    let mut segments = path.split('/');
+    for wanted in pattern.split('/') {
+        let Some(segment) = segments.next() else { return false };
+        match wanted {
+            "**" => return !segment.is_empty(),
+            "*" if !segment.is_empty() => {}
+            _ if wanted.eq_ignore_ascii_case(segment) => {}
+            _ => return false,
+        }
+    }
+    segments.next().is_none()
+}
+
+/// Whether there is something at a pointer, in which `*` is any key or index.
+fn has(value: &Value, pointer: &str, wanted: Option<&Value>) -> bool {
+    let Some(rest) = pointer.strip_prefix('/') else {
+        return wanted.is_none_or(|wanted| wanted == value);
+    };
+    let (key, rest) = match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    match value {
+        Value::Object(map) if key == "*" => map.values().any(|value| has(value, rest, wanted)),
+        Value::Array(values) if key == "*" => values.iter().any(|value| has(value, rest, wanted)),
+        Value::Object(map) => map.get(key).is_some_and(|value| has(value, rest, wanted)),
+        _ => false,
+    }
+}
+
+impl World {
+    /// The relation of those who share a device; it is not listed, but follows from the identities.
+    pub const DEVICE: &str = "device";
+
+    /// The pairs of identities that are related so; `device`: that share a device.
+    pub fn related(&self, kind: &str) -> Vec<(String, String)> {
+        if kind != Self::DEVICE {
+            return self.relations.get(kind).cloned().unwrap_or_default();
+        }
+        let users: Vec<(&String, &String)> = self
+            .identities
+            .iter()
+            .filter_map(|(name, identity)| Some((name, identity.device.as_ref()?)))
+            .collect();
+        let pairs = users.iter().flat_map(|(name, device)| {
+            let others = users.iter().filter(move |(other, same)| name < other && device == same);
+            others.map(move |(other, _)| ((*name).clone(), (*other).clone()))
+        });
+        pairs.collect()
+    }
 }
 
 /// A session template that cases use.
@@ -75,7 +199,7 @@ pub(super) fn read_world(file: Item<'_>) -> Option<World> {
     let fields = file.object(&keys)?;
     let features = fields
         .require("features")?
-        .members(|key, item| Some((key.to_owned(), item.string()?.to_owned())))?;
+        .members(|key, item| Some((key.to_owned(), read_feature(item)?)))?;
     let identities = fields
         .require("identities")?
         .members(|key, item| Some((key.to_owned(), read_identity(item)?)))?;
@@ -106,6 +230,41 @@ pub(super) fn read_world(file: Item<'_>) -> Option<World> {
     })
 }
 
+fn read_feature(item: Item<'_>) -> Option<Feature> {
+    let fields = item.object(&["about", "uses"])?;
+    Some(Feature {
+        about: fields.string("about"),
+        uses: fields
+            .get("uses")
+            .map_or(Some(Vec::new()), |item| item.elements(read_use))?,
+    })
+}
+
+fn read_use(item: Item<'_>) -> Option<Use> {
+    let keys = [
+        "methods", "path", "body", "value", "socket", "versions", "relation", "time",
+    ];
+    let fields = item.object(&keys)?;
+    let number = |key| fields.get(key).map_or(Some(None), |item| item.unsigned().map(Some));
+    let read = Use {
+        methods: fields.strings("methods"),
+        path: fields.optional_string("path"),
+        body: fields.optional_string("body"),
+        value: fields.get("value").map(|item| item.value().clone()),
+        socket: fields.get("socket").map_or(Some(false), |item| item.boolean())?,
+        versions: fields
+            .get("versions")
+            .map_or(Some(Vec::new()), |item| item.elements(|item| item.unsigned()))?,
+        relation: fields.optional_string("relation"),
+        time: number("time")?,
+    };
+    if read == Use::default() {
+        item.wrong("a use that nothing shows", "at least one of its keys goes here");
+        return None;
+    }
+    Some(read)
+}
+
 fn read_identity(item: Item<'_>) -> Option<Identity> {
     let fields = item.object(&[
         "about",
@@ -117,6 +276,7 @@ fn read_identity(item: Item<'_>) -> Option<Identity> {
         "multiplayerPrivilege",
         "titleIdentity",
         "expired",
+        "features",
     ])?;
     let flag = |key, default| fields.get(key).map_or(Some(default), |item| item.boolean());
     Some(Identity {
@@ -129,6 +289,7 @@ fn read_identity(item: Item<'_>) -> Option<Identity> {
         multiplayer_privilege: flag("multiplayerPrivilege", true)?,
         title_identity: flag("titleIdentity", true)?,
         expired: flag("expired", false)?,
+        features: fields.strings("features"),
     })
 }
 
@@ -144,4 +305,28 @@ pub(super) fn read_templates(item: Item<'_>) -> Option<Vec<(String, Template)>> 
         };
         Some((key.to_owned(), template))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_fits_segment_by_segment_whatever_its_query_and_letter_case() {
+        assert!(fits_path("/a/*/c", "/A/b/c?d=/e") && fits_path("/a/**", "/a/b/c"));
+        for other in ["/a//c", "/a/b/c/d", "/a/b", "/a/b/c/"] {
+            assert!(!fits_path("/a/*/c", other), "{other}");
+        }
+        assert!(!fits_path("/a/**", "/a") && !fits_path("/a/**", "/a/"));
+    }
+
+    #[test]
+    fn a_body_fits_where_it_has_something_at_the_pointer() {
+        let body = json!({ "members": { "me": { "kind": "x" }, "0": { "of": [null] } } });
+        assert!(has(&body, "/members/*/kind", None) && has(&body, "/members/*/kind", Some(&json!("x"))));
+        assert!(has(&body, "/members/*/of/*", None), "null is there");
+        assert!(!has(&body, "/members/*/kind", Some(&json!("y"))) && !has(&body, "/members/*/none", None));
+    }
 }

@@ -33,6 +33,8 @@ enum Stop {
     Failed,
     /// No verdict is possible.
     Inconclusive(String),
+    /// The case uses a variable that has no value.
+    Unfilled(String),
 }
 
 /// Replays one variant of a case.
@@ -71,7 +73,11 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, scri
             Some(format!("not done within {} s", limit.as_secs_f32())),
         ),
         Ok(Err(Stop::Inconclusive(reason))) => (Verdict::Inconclusive, Some(reason)),
-        Ok(Ok(()) | Err(Stop::Failed)) => {
+        // Where something did not hold, what it should have shown cannot be used.
+        Ok(Err(Stop::Unfilled(name))) if conversation.findings.is_empty() => {
+            (Verdict::SuiteFault, Some(format!("`{{{name}}}` has no value")))
+        }
+        Ok(Ok(()) | Err(Stop::Failed | Stop::Unfilled(_))) => {
             let limit = if replay.options.strict {
                 Weight::Warning
             } else {
@@ -263,6 +269,7 @@ impl<'a> Conversation<'a> {
             }
         }
         self.judge_tally(step, first, last);
+        self.filled()?;
         let is_due = |expectation: &Expectation| {
             let followed = |(entry, alternatives): &(String, Vec<(String, Expectation)>)| {
                 let is_followed = |key: &String| self.readings.iter().any(|(e, k)| e == entry && k == key);
@@ -314,7 +321,7 @@ impl<'a> Conversation<'a> {
             name: &request.speaker,
             copy: 1,
         };
-        let mut wire = self.wire_request(request, speaker);
+        let mut wire = self.wire_request(request, speaker)?;
         let response = self
             .replay
             .deliver(&request.speaker, &mut wire, self.patience())
@@ -336,7 +343,7 @@ impl<'a> Conversation<'a> {
                 };
                 self.wire_request(request, speaker)
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
         let patience = self.patience();
         let deliveries = requests
             .iter()
@@ -357,7 +364,7 @@ impl<'a> Conversation<'a> {
             name: &request.speaker,
             copy: 1,
         };
-        let mut wire = self.wire_request(request, speaker);
+        let mut wire = self.wire_request(request, speaker)?;
         let is_left_out = request
             .headers
             .iter()
@@ -391,6 +398,7 @@ impl<'a> Conversation<'a> {
         };
         if let Some(frame) = frame {
             let frame = variable::generate(&self.variables.json(frame, speaker)).into_owned();
+            self.filled()?;
             wire.body = Some(Bytes::from(match &frame {
                 Value::String(text) => text.clone(),
                 json => json.to_string(),
@@ -624,7 +632,14 @@ impl<'a> Conversation<'a> {
         });
     }
 
-    fn wire_request(&self, request: &Request, speaker: Speaker<'_>) -> WireRequest {
+    /// An error if a variable had no value since this was last asked; nothing that was made with it is sent or judged by.
+    fn filled(&self) -> Result<(), Stop> {
+        self.variables
+            .take_unfilled()
+            .map_or(Ok(()), |name| Err(Stop::Unfilled(name)))
+    }
+
+    fn wire_request(&self, request: &Request, speaker: Speaker<'_>) -> Result<WireRequest, Stop> {
         let variables = &self.variables;
         let body = match &request.body {
             Body::None => None,
@@ -664,12 +679,13 @@ impl<'a> Conversation<'a> {
                     .map(|value| (name.clone(), variables.text(value, speaker))),
             );
         }
-        WireRequest {
+        let wire = WireRequest {
             method: request.method.clone(),
             path: variables.text(&request.path, speaker),
             headers,
             body,
-        }
+        };
+        self.filled().map(|()| wire)
     }
 
     /// Takes back what the conversation made: its handles, and its members; what stays is returned.
@@ -722,7 +738,9 @@ impl<'a> Conversation<'a> {
                 name: &request.speaker,
                 copy: 1,
             };
-            let mut wire = self.wire_request(&request, speaker);
+            let Ok(mut wire) = self.wire_request(&request, speaker) else {
+                continue;
+            };
             let path = wire.path.clone();
             let delivery = replay.deliver(&request.speaker, &mut wire, patience);
             let why = if is_over {
@@ -752,47 +770,5 @@ impl<'a> Conversation<'a> {
 impl From<WireError> for Stop {
     fn from(error: WireError) -> Self {
         Self::Inconclusive(error.to_string())
-    }
-}
-
-impl Replay {
-    /// What a case needs and the target does not have.
-    pub(super) fn missing(&self, case: &Case, variant: &Variant, script: &Script) -> Option<String> {
-        let lacks = |feature: &str| {
-            self.target
-                .lacks
-                .contains(feature)
-                .then(|| format!("the target lacks `{feature}`"))
-        };
-        if let Some(reason) = case.needs.iter().find_map(|need| lacks(need)) {
-            return Some(reason);
-        }
-        if case.needs.iter().any(|need| need == "moved-clock") && self.target.advance_header.is_none() {
-            return Some("the target's clock cannot be moved".to_owned());
-        }
-        let is_timed = script.steps().any(|step| step.after.is_some() || step.within.is_some());
-        if let Some(reason) = is_timed.then(|| lacks("clock")).flatten() {
-            return Some(reason);
-        }
-        if let Some(reason) = (variant.version != 107).then(|| lacks("legacy-versions")).flatten() {
-            return Some(reason);
-        }
-        let templates = script
-            .sessions
-            .iter()
-            .filter_map(|session| session.template.as_ref())
-            .chain([&script.template]);
-        if let Some(template) = templates
-            .into_iter()
-            .find(|name| !self.target.templates.contains_key(*name))
-        {
-            return Some(format!("the target has no template `{template}`"));
-        }
-        let speakers = script.steps().flat_map(Step::requests).map(|request| &request.speaker);
-        let is_missing = |name: &&String| {
-            !crate::contract::world::ANONYMOUS.contains(&name.as_str()) && !self.target.identities.contains_key(*name)
-        };
-        let missing = speakers.chain([&script.observer]).find(is_missing)?;
-        Some(format!("the target has no identity `{missing}`"))
     }
 }

@@ -23,6 +23,7 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use uuid::Uuid;
 
 use crate::contract::Suite;
+use crate::contract::case::{Case, Script, Variant, needs};
 use crate::target::{Secret, Target};
 use crate::wire::client::{Client, WireError};
 use crate::wire::pacing::Pacing;
@@ -143,6 +144,13 @@ impl Replay {
         let case = self.suite.cases().get(selected.case)?;
         let variant = case.variants.get(selected.variant)?;
         self.missing(case, variant, case.scripts().of(variant))
+    }
+
+    /// What a variant needs and the target does not have.
+    fn missing(&self, case: &Case, variant: &Variant, script: &Script) -> Option<String> {
+        let needs = needs::of(self.suite.world(), case, variant, script);
+        let missing = needs.iter().find(|need| !self.target.has(need))?;
+        Some(self.target.excuse(missing))
     }
 
     /// The suite that is replayed.

@@ -24,6 +24,8 @@ pub(super) struct Variables<'a> {
     seed: u128,
     /// The labels that were used, so that snapshots can name their GUIDs.
     labels: Mutex<BTreeSet<String>>,
+    /// A name that was used and has no value.
+    unfilled: Mutex<Option<String>>,
 }
 
 #[derive(Debug)]
@@ -51,6 +53,7 @@ impl<'a> Variables<'a> {
             values: HashMap::new(),
             seed,
             labels: Mutex::default(),
+            unfilled: Mutex::default(),
         };
         let nobody = Speaker { name: "", copy: 1 };
         let template = |name: &str| target.templates.get(name).cloned().unwrap_or_else(|| name.to_owned());
@@ -69,10 +72,11 @@ impl<'a> Variables<'a> {
             });
         }
         for (name, value) in &script.lets {
-            let value = variables.json(value, nobody);
-            variables
-                .values
-                .insert(name.clone(), variable::generate(&value).into_owned());
+            let value = variable::generate(&variables.json(value, nobody)).into_owned();
+            // One that cannot be made is missed where it is used.
+            if variables.take_unfilled().is_none() {
+                variables.values.insert(name.clone(), value);
+            }
         }
         variables
     }
@@ -87,6 +91,7 @@ impl<'a> Variables<'a> {
             values: HashMap::new(),
             seed: 0,
             labels: Mutex::default(),
+            unfilled: Mutex::default(),
         }
     }
 
@@ -97,7 +102,7 @@ impl<'a> Variables<'a> {
 
     /// A text with its variables replaced.
     pub(super) fn text(&self, text: &str, speaker: Speaker<'_>) -> String {
-        let value = |name: &str| self.value(name, speaker);
+        let value = |name: &str| self.value_or_note(name, speaker);
         variable::substitute_text(
             text,
             Scope {
@@ -114,7 +119,7 @@ impl<'a> Variables<'a> {
 
     /// JSON with its variables replaced, borrowed when it has none.
     pub(super) fn resolve<'v>(&self, json: &'v Value, speaker: Speaker<'_>) -> Cow<'v, Value> {
-        let value = |name: &str| self.value(name, speaker);
+        let value = |name: &str| self.value_or_note(name, speaker);
         variable::resolve(
             json,
             Scope {
@@ -130,6 +135,20 @@ impl<'a> Variables<'a> {
             Cow::Borrowed(_) => Cow::Borrowed(matcher),
             Cow::Owned(said) => Cow::Owned(Matcher::new(said)),
         }
+    }
+
+    /// A name that was used since this was last asked, and has no value: what was made with it means nothing.
+    pub(super) fn take_unfilled(&self) -> Option<String> {
+        self.unfilled.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn value_or_note(&self, name: &str, speaker: Speaker<'_>) -> Option<Value> {
+        let value = self.value(name, speaker);
+        if value.is_none() {
+            let mut unfilled = self.unfilled.lock().unwrap_or_else(PoisonError::into_inner);
+            unfilled.get_or_insert_with(|| name.to_owned());
+        }
+        value
     }
 
     fn value(&self, name: &str, speaker: Speaker<'_>) -> Option<Value> {

@@ -4,6 +4,7 @@ pub mod deviations;
 pub mod endpoint;
 pub mod file;
 pub mod limits;
+pub mod provisions;
 pub mod token;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -23,6 +23,7 @@ mod ladder;
 mod made_up_writes;
 mod manifest;
 mod mutation;
+mod needs;
 mod network;
 mod program;
 mod prove;

@@ -18,12 +18,19 @@ pub fn files_around(cases: &[(String, String)]) -> Vec<(String, String)> {
     let reading = |statement: &str| json!({ "statement": statement, "sources": ["a page"] });
     let world = json!({
         "about": "A small world.",
-        "features": { "handles": "session handles" },
+        "features": {
+            "handles": { "about": "session handles", "uses": [{ "path": "/handles/**" }] },
+            "large": { "about": "large sessions", "uses": [{ "body": "/constants/large" }] },
+            "old": { "about": "old versions", "uses": [{ "versions": [105] }] },
+            "clock": { "about": "time passes", "uses": [{ "time": 1 }] },
+            "friends": { "about": "friends", "uses": [{ "relation": "follows" }] },
+        },
         "identities": { "alice": person(1), "bob": person(2) },
         "titles": { "main": { "about": "The title.", "access": true } },
-        "relations": { "follows": [], "favorites": [], "blocks": [] },
+        "relations": { "follows": [["alice", "bob"]], "favorites": [], "blocks": [] },
         "templates": {
             "open": { "about": "Anyone may join.", "contractVersion": 107, "constants": {} },
+            "large": { "about": "A large one.", "contractVersion": 107, "constants": { "large": true } },
             "closed": { "about": "Nobody may join.", "contractVersion": 107, "constants": {} },
         },
     });

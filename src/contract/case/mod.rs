@@ -1,6 +1,7 @@
 //! A case: a conversation that tests one or a few clauses, read from its file.
 
 pub mod matcher;
+pub mod needs;
 pub mod strength;
 pub mod variable;
 
@@ -410,18 +411,21 @@ impl Expectation {
         headers.chain(at).chain(body).chain(none).collect()
     }
 
-    /// Every capture in it, with nested readings.
+    /// Every capture in it, and those of its readings that all of them have.
     pub fn captures(&self) -> Vec<&str> {
-        let nested = self
-            .reading
-            .iter()
-            .flat_map(|(_, readings)| readings)
-            .flat_map(|(_, reading)| reading.captures());
-        self.capture
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .chain(nested)
-            .collect()
+        let mut captures: Vec<&str> = self.capture.iter().map(|(name, _)| name.as_str()).collect();
+        let mut readings = self.reading.iter().flat_map(|(_, readings)| readings);
+        let first = readings
+            .next()
+            .map(|(_, reading)| reading.captures())
+            .unwrap_or_default();
+        let others: Vec<_> = readings.map(|(_, reading)| reading.captures()).collect();
+        captures.extend(
+            first
+                .into_iter()
+                .filter(|name| others.iter().all(|other| other.contains(name))),
+        );
+        captures
     }
 }
 

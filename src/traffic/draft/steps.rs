@@ -13,7 +13,7 @@ use crate::target::Target;
 use crate::traffic::Passed;
 use crate::traffic::draft::names::{Names, Place, guids, is_guid};
 use crate::traffic::draft::speakers::Cast;
-use crate::traffic::draft::suggestions::{self, SOCKET, Suggestions};
+use crate::traffic::draft::suggestions::{self, Suggestions};
 use crate::traffic::draft::{Address, address, expectation, frames, json as parse, referred, session_of, strings};
 
 /// Stands for a clause where none is plain; `check` does not know it, and says so.
@@ -100,7 +100,6 @@ struct Writer<'a> {
     captures: BTreeMap<usize, Vec<(String, String)>>,
     /// The latest document of each session, or of a part of one.
     seen: HashMap<String, Value>,
-    needs: BTreeSet<String>,
     clauses: Vec<String>,
     hints: Vec<String>,
     /// How far the conversation's clock was moved, in ms.
@@ -127,7 +126,6 @@ pub(super) fn write(
         version: common_version(entries),
         captures: BTreeMap::new(),
         seen: HashMap::new(),
-        needs: BTreeSet::new(),
         clauses: Vec::new(),
         hints: Vec::new(),
         advanced: 0,
@@ -681,7 +679,6 @@ impl<'a> Writer<'a> {
                         step["path"] = self.names.text(&one.request.path, at).into();
                     }
                     sockets.insert(*index, name);
-                    self.needs.extend(self.suggestions.needs(SOCKET).map(str::to_owned));
                     self.suggest(&mut step["expect"], self.suggestions.likely(101).map(str::to_owned));
                     steps.push(step);
                 }
@@ -802,10 +799,6 @@ impl<'a> Writer<'a> {
     fn exchange(&mut self, index: usize, one: &Passed, at: usize) -> Value {
         let mut step = Map::new();
         let operation = self.operation(one);
-        if let Some(operation) = &operation {
-            self.needs
-                .extend(self.suggestions.needs(&operation.path().id).map(str::to_owned));
-        }
         let after = self.passed_time(one);
         step.insert("as".to_owned(), self.speaker(index).into());
         let path = self.path(&one.request.path, at);
@@ -1103,9 +1096,6 @@ impl<'a> Writer<'a> {
             .collect();
         if !others.is_empty() {
             case.insert("sessions".to_owned(), Value::Object(others));
-        }
-        if !self.needs.is_empty() {
-            case.insert("needs".to_owned(), json!(self.needs));
         }
         // A session that is named after somebody is there once.
         let owners = self
