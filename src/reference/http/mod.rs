@@ -56,7 +56,7 @@ use super::wire;
 
 const CONTRACT_VERSION: &str = "x-xbl-contract-version";
 
-/// The service, ready to answer; clones share it. It knows nothing of sockets: see [`super::server`].
+/// The service, ready to answer; clones share it. It knows nothing of sockets: see [`Server`](crate::Server).
 #[derive(Clone, Debug)]
 pub struct Service(Arc<Edge>);
 

@@ -10,7 +10,7 @@
 //!   accesses the session.
 //! - [`constants`], [`member`], [`properties`], [`roles`], [`servers`]: the rules of one part of the document each.
 //! - [`permission`], [`departure`], [`initialization`], [`outcome`], [`activity`]: the rules across parts.
-//! - [`write`] and [`timers`]: the two ways in which a session changes. [`changes`]: what subscribers learn of it.
+//! - [mod@write] and [`timers`]: the two ways in which a session changes. [`changes`]: what subscribers learn of it.
 //! - [`render`] and [`stored`]: the document for callers, and for the journal.
 
 mod access;
