@@ -16,7 +16,7 @@ use mpsd_conformance::contract::files::Files;
 use mpsd_conformance::contract::manifest::{Manifest, Ran};
 use mpsd_conformance::replay::verdict::{Outcome, Verdict};
 use mpsd_conformance::replay::{Options, Replay, Selected};
-use mpsd_conformance::report::{Report, terminal};
+use mpsd_conformance::report::{Report, Run, terminal};
 use mpsd_conformance::run::embedded;
 use mpsd_conformance::snapshot;
 use mpsd_conformance::snapshot::baseline;
@@ -130,13 +130,10 @@ fn trial(stage: &Stage, id: &str) -> Result<Completion, Failed> {
         }
         return assert_recorded(id, &case.title, &text).map(|()| Completion::Completed);
     }
-    let report = Report::new(suite, &stage.target, outcomes, 0.0);
-    let failed = report
-        .outcomes
-        .iter()
-        .filter(|outcome| outcome.verdict != Verdict::Pass);
+    let report = Report::of(Run::new(suite, &stage.target, outcomes));
+    let failed = report.cases.iter().filter(|case| case.verdict != Verdict::Pass);
     let mut message: String = failed
-        .map(|outcome| terminal::render_failure(&report, outcome))
+        .map(|case| terminal::render_failure(&report, suite, case))
         .collect();
     message = anstream::adapter::strip_str(&message).to_string();
     message.push_str(&difference(id, &text));

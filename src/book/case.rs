@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use crate::book::page::{Page, http, verdict};
 use crate::book::start::chapter_of;
-use crate::book::{Add, Book, facts};
+use crate::book::{Add, Book};
 use crate::contract::case::{Case, Step, Variant};
+use crate::contract::facts;
 use crate::report::Standing;
 use crate::report::html::clean;
 use crate::snapshot::{Section, sections};
@@ -120,8 +121,8 @@ fn exchanges(case: &Case, section: &Section, first: Option<&Section>) -> Markup 
         .unwrap_or_default();
     html! {
         @for exchange in &section.exchanges {
-            @let step = exchange.place().and_then(|place| steps.get(place.checked_sub(1)?));
-            h3 { "Step " (clean(&exchange.step)) ", " (clean(&exchange.speaker)) " " small { (step.copied().map(told).unwrap_or_default()) } }
+            @let step = exchange.step.step.checked_sub(1).and_then(|place| steps.get(place));
+            h3 { "Step " (exchange.step) ", " (clean(&exchange.speaker)) " " small { (step.copied().map(told).unwrap_or_default()) } }
             @if first.is_some_and(|first| first.exchanges.contains(exchange)) { p { small { "As in the first variant." } } } @else { (http(exchange)) }
         }
     }

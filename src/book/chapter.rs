@@ -3,9 +3,11 @@
 use maud::{Markup, html};
 
 use crate::book::page::Page;
-use crate::book::{Add, Book, facts};
+use crate::book::{Add, Book};
 use crate::contract::clause::{Clause, LedgerEntry};
+use crate::contract::facts;
 use crate::report::html::clean;
+use crate::snapshot::example;
 
 /// The most links of a kind that are shown unfolded.
 const FEW: usize = 6;
@@ -73,7 +75,7 @@ fn article(page: &Page<'_, '_>, clause: &Clause) -> Markup {
                     dt { "Faults" } dd { "none breaks it on purpose: " (page.prose(reason)) }
                 }
             }
-            @if let Some(example) = facts::example_of(book.suite, clause, cases) { (page.example(&example, false)) }
+            @if let Some(example) = example::example_of(book.suite, clause, cases) { (page.example(&example, false)) }
         }
     }
 }

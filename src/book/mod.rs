@@ -5,7 +5,6 @@
 mod case;
 mod chapter;
 mod document;
-pub mod facts;
 mod finder;
 mod openapi;
 mod operation;
@@ -16,19 +15,18 @@ mod wire;
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::contract::Suite;
 use crate::contract::case::Case;
 use crate::contract::clause::Clause;
 use crate::contract::schemas::Field;
 use crate::contract::signature::{Signature, Signatures};
+use crate::contract::{Suite, facts};
 use crate::replay::verdict::Verdict;
-use crate::report::Standing;
-use crate::report::document::Document;
+use crate::report::{Report, Standing};
 use page::Page;
 use wire::Wire;
 
 /// Writes the book: its files by their paths, with `/` between folders.
-pub fn render(suite: &Suite, report: Option<&Document>) -> BTreeMap<String, String> {
+pub fn render(suite: &Suite, report: Option<&Report>) -> BTreeMap<String, String> {
     // What is wrong with the file is for `check` to tell.
     let signatures = Signatures::read(suite.files()).ok().flatten().unwrap_or_default();
     let book = Book::new(suite, &signatures, report);
@@ -57,7 +55,7 @@ type Add<'f> = dyn FnMut(Page<'_, '_>, &str, maud::Markup) + 'f;
 /// The suite, with what pages look up in it.
 struct Book<'a> {
     suite: &'a Suite,
-    report: Option<&'a Document>,
+    report: Option<&'a Report>,
     /// What the report knows of a clause, and of a variant.
     standings: HashMap<&'a str, Standing>,
     verdicts: HashMap<&'a str, Verdict>,
@@ -73,7 +71,7 @@ struct Book<'a> {
 }
 
 impl<'a> Book<'a> {
-    fn new(suite: &'a Suite, signatures: &'a Signatures, report: Option<&'a Document>) -> Self {
+    fn new(suite: &'a Suite, signatures: &'a Signatures, report: Option<&'a Report>) -> Self {
         let tested = suite.cases_by_clause();
         let mut faults: HashMap<&str, Vec<&Signature>> = HashMap::new();
         for fault in &signatures.faults {

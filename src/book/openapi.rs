@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use crate::book::{Book, facts};
+use crate::book::Book;
+use crate::contract::facts;
 use crate::contract::schemas::{Method, OperationPath, Operations};
 
 /// The request headers that are told otherwise: as the security scheme, and by the content.

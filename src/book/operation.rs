@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-use crate::book::facts::Example;
 use crate::book::page::Page;
 use crate::book::{Add, Book};
 use crate::contract::schemas::{Method, OperationPath};
 use crate::report::html::clean;
+use crate::snapshot::example::Example;
 
 pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     let table = book.suite.schemas().operations();

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::book::Book;
-use crate::book::facts::{Example, reason};
 use crate::contract::clause::Clause;
+use crate::contract::facts::reason;
 use crate::report::Standing;
-use crate::report::html::{clean, told};
+use crate::report::html::clean;
+use crate::snapshot::example::Example;
 use crate::snapshot::{Exchange, Message};
 
 /// The parts of the book, for the head of every page.
@@ -201,7 +202,7 @@ impl<'b, 'a> Page<'b, 'a> {
             details.example open[is_open] {
                 summary { (clean(&self.heading(exchange))) }
                 (http(exchange))
-                p.from { "Step " (clean(&exchange.step)) " of " (self.case(case)) ", said by " (clean(&exchange.speaker)) "; the answer is the reference's." }
+                p.from { "Step " (exchange.step) " of " (self.case(case)) ", said by " (clean(&exchange.speaker)) "; the answer is the reference's." }
             }
         }
     }
@@ -222,7 +223,7 @@ impl<'b, 'a> Page<'b, 'a> {
 
 /// A verdict of a run.
 pub(super) fn verdict(standing: Standing) -> Markup {
-    html! { span.verdict.(standing.name()) { (told(standing)) } }
+    html! { span.verdict.(standing.name()) { (standing.text()) } }
 }
 
 /// An exchange as HTTP, the request beside its answer.

@@ -6,9 +6,8 @@ use crate::book::page::Page;
 use crate::book::{Add, Book};
 use crate::contract::clause::{Clause, EVIDENCE, LEVELS};
 use crate::replay::verdict::Verdict;
-use crate::report::Standing;
-use crate::report::document::Document;
 use crate::report::html::clean;
+use crate::report::{Report, Standing};
 
 pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     let page = Page::new(book, "index.html");
@@ -96,13 +95,13 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
 }
 
 /// What a target does, in a few words.
-fn overlay(book: &Book<'_>, report: &Document) -> Markup {
+fn overlay(book: &Book<'_>, report: &Report) -> Markup {
     let of_another = report.suite.fingerprint != book.suite.fingerprint();
     let summary = &report.summary;
     html! {
         section.overlay {
             h2 id="target" { "What " (clean(&report.target.name)) " does" }
-            p { "The verdict of a run stands beside each clause and case: " (summary.told())
+            p { "The verdict of a run stands beside each clause and case: " (summary.text())
                 @if let Some(conformance) = summary.conformance { "; conformance " (format!("{conformance:.1} %")) }
                 "." }
             @if of_another { p.partial { "The run was of another state of the suite than this book." } }

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::{Markup, html};
 
 use crate::book::page::Page;
-use crate::book::{Add, Book, facts};
+use crate::book::{Add, Book};
 use crate::contract::clause::LedgerEntry;
+use crate::contract::facts;
 use crate::contract::schemas::Field;
 use crate::report::html::clean;
+use crate::snapshot::example;
 
 pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     statuses(book, add);
@@ -49,7 +51,7 @@ fn statuses(book: &Book<'_>, add: &mut Add<'_>) {
                 }
                 (page.clause_list(&status.clauses))
                 @let cases: Vec<&str> = status.clauses.iter().flat_map(|clause| book.cases_of(clause)).copied().collect();
-                @if let Some(example) = facts::example(book.suite, &cases, |exchange| exchange.status() == Some(status.code)) {
+                @if let Some(example) = example::example(book.suite, &cases, |exchange| exchange.status() == Some(status.code)) {
                     (page.example(&example, false))
                 }
             }
@@ -75,7 +77,7 @@ fn headers(book: &Book<'_>, add: &mut Add<'_>) {
                 }
                 (page.clause_list(&header.clauses))
                 @let cases: Vec<&str> = header.clauses.iter().flat_map(|clause| book.cases_of(clause)).copied().collect();
-                @if let Some(example) = facts::example(book.suite, &cases, |exchange| exchange.has_header(header.name)) {
+                @if let Some(example) = example::example(book.suite, &cases, |exchange| exchange.has_header(header.name)) {
                     (page.example(&example, false))
                 }
             }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::book::facts::Example;
 use crate::contract::Suite;
+use crate::snapshot::example::Example;
 use crate::snapshot::sections;
 
 /// The recorded exchanges, one for each operation and status.

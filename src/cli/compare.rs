@@ -8,8 +8,7 @@ use clap::Args;
 use crate::cli::exit::Exit;
 use crate::cli::{print, read_file, style_error};
 use crate::report::compare::{compare, render};
-use crate::report::document::Document;
-use crate::report::json;
+use crate::report::{Report, json};
 
 /// Compare two JSON reports.
 #[derive(Debug, Args)]
@@ -39,7 +38,7 @@ impl Compare {
 }
 
 /// Reads a JSON report.
-pub(super) fn read_report(path: &Path) -> Result<Document, Exit> {
+pub(super) fn read_report(path: &Path) -> Result<Report, Exit> {
     json::read(&read_file(path)?).map_err(|message| {
         eprintln!("{}: `{}`: {message}", style_error("error"), path.display());
         Exit::Fault

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use anstream::eprintln;
 use clap::Args;
 
-use crate::book::facts;
 use crate::cli::exit::Exit;
 use crate::cli::{SuiteSource, lookup, print, style_error};
-use crate::contract::Suite;
 use crate::contract::json::expected_one_of;
+use crate::contract::{Suite, facts};
+use crate::snapshot::example;
 
 /// Explain one thing.
 #[derive(Debug, Args)]
@@ -90,7 +90,7 @@ fn clause(suite: &Suite, id: &str) -> Option<String> {
             let _ = writeln!(text, "  {id}  {title}");
         }
     }
-    let example = facts::example_of(suite, clause, &cases);
+    let example = example::example_of(suite, clause, &cases);
     text.extend(example.as_ref().map(lookup::tell_example));
     Some(text)
 }

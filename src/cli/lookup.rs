@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::book::facts::{self, Example, body_words, documents};
 use crate::contract::Suite;
 use crate::contract::clause::Clause;
+use crate::contract::facts::{self, body_words, documents};
 use crate::contract::schemas::Field;
+use crate::snapshot::example::{self, Example};
 
 /// The longest exchange that is shown, in lines.
 const LONGEST: usize = 60;
@@ -59,13 +60,13 @@ pub(super) fn field(suite: &Suite, id: &str) -> Option<String> {
     let name = wanted.last().copied().unwrap_or_default();
     let clause = told.iter().find_map(|(field, _)| field.clause.as_deref());
     let near = clause.and_then(|id| {
-        facts::example(suite, &cases_of(suite, id), |exchange| {
+        example::example(suite, &cases_of(suite, id), |exchange| {
             exchange.text.contains(&format!("\"{name}\""))
         })
     });
     let any = || {
         let all: Vec<&str> = suite.cases().iter().map(|case| case.id.as_str()).collect();
-        facts::example(suite, &all, |exchange| exchange.text.contains(&format!("\"{name}\"")))
+        example::example(suite, &all, |exchange| exchange.text.contains(&format!("\"{name}\"")))
     };
     text.extend(near.or_else(any).as_ref().map(tell_example));
     Some(text)
@@ -110,7 +111,7 @@ pub(super) fn header(suite: &Suite, id: &str) -> Option<String> {
         tell_clause(&mut text, clause);
     }
     let cases = header.clauses.iter().flat_map(|clause| cases_of(suite, &clause.id));
-    let example = facts::example(suite, &cases.collect::<Vec<_>>(), |exchange| {
+    let example = example::example(suite, &cases.collect::<Vec<_>>(), |exchange| {
         exchange.has_header(header.name)
     });
     text.extend(example.as_ref().map(tell_example));
@@ -135,7 +136,7 @@ pub(super) fn status(suite: &Suite, id: &str) -> Option<String> {
     let cases = status.clauses.iter().flat_map(|clause| cases_of(suite, &clause.id));
     let cases: Vec<&str> = cases.collect();
     list_cases(&mut text, suite, &cases);
-    let example = facts::example(suite, &cases, |exchange| exchange.status() == Some(code));
+    let example = example::example(suite, &cases, |exchange| exchange.status() == Some(code));
     text.extend(example.as_ref().map(tell_example));
     Some(text)
 }

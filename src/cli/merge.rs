@@ -27,30 +27,30 @@ impl Merge {
         let read = |path: &PathBuf| Ok((path.display().to_string(), read_report(path)?));
         let parts = self.parts.iter().map(read).collect::<Result<Vec<_>, Exit>>()?;
         let missing = missing_shards(&parts);
-        let document = merge(parts, today()).map_err(|message| {
+        let report = merge(parts, today()).map_err(|message| {
             eprintln!("{}: {message}", style_error("error"));
             Exit::Fault
         })?;
         // The parts were checked for secrets when they were written; the tokens are not known here.
-        self.reports.write(&document, None)?;
-        let part = document
+        self.reports.write(&report, None)?;
+        let part = report
             .suite
-            .part(document.cases.len())
+            .part(report.cases.len())
             .map_or(String::new(), |part| format!(", {part}"));
-        let stale = document.stale().map(|listed| {
+        let stale = report.stale().map(|listed| {
             format!(
                 "\nlisted deviation: {} {}",
                 listed.deviation.label(),
-                listed.state.told()
+                listed.state.text()
             )
         });
         let stale: String = stale.collect();
         print(&format!(
             "{} of {} cases{part}{stale}",
-            document.summary.told(),
-            document.summary.total()
+            report.summary.text(),
+            report.summary.total()
         ));
-        let exit = reports::exit(&document);
+        let exit = reports::exit(&report);
         if missing.is_empty() {
             return Ok(exit);
         }

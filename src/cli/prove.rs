@@ -1,17 +1,16 @@
 //! `prove`: runs the suite against services that are wrong on purpose.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use anstream::{eprintln, println};
 use clap::Args;
 use mpsd_reference::faults;
 
 use crate::cli::exit::Exit;
-use crate::cli::reports::write_checked;
+use crate::cli::reports::{self, Wanted};
 use crate::cli::{SuiteSource, fail, print, runtime, style_error, write_file};
 use crate::contract::signature;
-use crate::report::proof::{Reach, html, terminal};
+use crate::report::proof::{FORMATS, Proof, Reach, terminal};
 use crate::run::prove::{Proving, select};
 
 /// Prove that the suite catches what it claims to catch.
@@ -29,9 +28,8 @@ pub(super) struct Prove {
     /// Record which cases fail for which fault in the suite's folder; takes every fault, and more time.
     #[arg(long, conflicts_with_all = ["list", "selectors"], requires = "suite")]
     record: bool,
-    /// Write a report, such as `json=proof.json`; may be given several times. Formats: json, html.
-    #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = parse)]
-    reports: Vec<(Format, PathBuf)>,
+    #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = |text: &str| reports::parse(&FORMATS, text), help = HELP.as_str())]
+    reports: Vec<Wanted<Proof>>,
     /// Faults at a time.
     #[arg(long, value_name = "N")]
     jobs: Option<std::num::NonZeroUsize>,
@@ -39,24 +37,7 @@ pub(super) struct Prove {
     suite: SuiteSource,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Json,
-    Html,
-}
-
-fn parse(text: &str) -> Result<(Format, PathBuf), String> {
-    let (format, path) = text
-        .split_once('=')
-        .filter(|(_, path)| !path.is_empty())
-        .ok_or("expected FORMAT=PATH, such as `json=proof.json`")?;
-    let format = match format {
-        "json" => Format::Json,
-        "html" => Format::Html,
-        _ => return Err(format!("unknown format `{format}`; expected `json` or `html`")),
-    };
-    Ok((format, path.into()))
-}
+static HELP: LazyLock<String> = LazyLock::new(|| reports::help(&FORMATS, "proof"));
 
 impl Prove {
     /// Carries out the command.
@@ -105,13 +86,7 @@ impl Prove {
         // Whoever still hangs is not waited for.
         runtime.shutdown_background();
         print(&terminal::render(&proof, proving.recorded()));
-        for (format, path) in &self.reports {
-            let text = match format {
-                Format::Json => proof.json(),
-                Format::Html => html::render(&proof),
-            };
-            write_checked(path, &text, None)?;
-        }
+        reports::write(&self.reports, &proof, None)?;
         let missed =
             proof.summary.survived + proof.summary.wrong_reason + proof.unexplained(proving.recorded()).count();
         Ok(if missed == 0 {

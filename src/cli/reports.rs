@@ -1,38 +1,64 @@
 //! The reports that a command writes, and what they make of its exit code.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use anstream::{eprintln, println};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::cli::exit::Exit;
 use crate::cli::{style_error, write_file};
 use crate::replay::verdict::Verdict;
-use crate::report::document::Document;
-use crate::report::{github, html, json, junit};
+use crate::report::{FORMATS, Format, Report, github};
 use crate::wire::secrets::Secrets;
 
 /// Where reports go.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Reports {
-    /// Write a report, such as `json=report.json`; may be given several times. Formats: json, junit, html.
-    #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = parse)]
-    reports: Vec<(Format, PathBuf)>,
+    #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = |text: &str| parse(&FORMATS, text), help = HELP.as_str())]
+    reports: Vec<Wanted<Report>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Json,
-    Junit,
-    Html,
+static HELP: LazyLock<String> = LazyLock::new(|| help(&FORMATS, "report"));
+
+/// What `--report` of a command does, with all its formats.
+pub(super) fn help<T>(formats: &[Format<T>], file: &str) -> String {
+    let names = names(formats).join(", ");
+    format!("Write a report, such as `json={file}.json`; may be given several times. Formats: {names}")
 }
 
-fn parse(text: &str) -> Result<(Format, PathBuf), String> {
-    let (format, path) = text
+fn names<T>(formats: &[Format<T>]) -> Vec<&'static str> {
+    formats.iter().map(|format| format.name).collect()
+}
+
+/// A report that is to be written.
+#[derive(Debug)]
+pub(super) struct Wanted<T: 'static> {
+    format: &'static Format<T>,
+    path: PathBuf,
+}
+
+impl<T> Clone for Wanted<T> {
+    fn clone(&self) -> Self {
+        Self {
+            format: self.format,
+            path: self.path.clone(),
+        }
+    }
+}
+
+/// Reads `FORMAT=PATH`.
+pub(super) fn parse<T>(formats: &'static [Format<T>], text: &str) -> Result<Wanted<T>, String> {
+    let (name, path) = text
         .split_once('=')
         .ok_or("expected FORMAT=PATH, such as `json=report.json`")?;
-    let known = || format!("unknown format `{format}`; expected `json`, `junit` or `html`");
-    let format = Format::from_str(format, true).map_err(|_| known())?;
+    let format = formats.iter().find(|format| format.name.eq_ignore_ascii_case(name));
+    let format = format.ok_or_else(|| {
+        format!(
+            "unknown format `{name}`; expected one of `{}`",
+            names(formats).join("`, `")
+        )
+    })?;
     if path.is_empty() {
         return Err("the path is missing; expected FORMAT=PATH, such as `json=report.json`".to_owned());
     }
@@ -45,22 +71,30 @@ fn parse(text: &str) -> Result<(Format, PathBuf), String> {
     if path.is_dir() {
         return Err(format!("`{}` is a folder; expected a file", path.display()));
     }
-    Ok((format, path))
+    Ok(Wanted { format, path })
+}
+
+/// Writes each report that is wanted.
+pub(super) fn write<T>(wanted: &[Wanted<T>], report: &T, secrets: Option<&Secrets>) -> Result<(), Exit> {
+    for Wanted { format, path } in wanted {
+        let text = (format.render)(report).map_err(|error| {
+            let context = format!(
+                "the format `{}` cannot show this report, which is a defect of this program",
+                format.name
+            );
+            crate::cli::fault(&error.context(context))
+        })?;
+        write_checked(path, &text, secrets)?;
+    }
+    Ok(())
 }
 
 impl Reports {
     /// Writes every report, and annotations where GitHub Actions runs the command.
-    pub(super) fn write(&self, document: &Document, secrets: Option<&Secrets>) -> Result<(), Exit> {
-        for (format, path) in &self.reports {
-            let text = match format {
-                Format::Json => json::render(document),
-                Format::Junit => junit::render(document),
-                Format::Html => html::render(document),
-            };
-            write_checked(path, &text, secrets)?;
-        }
+    pub(super) fn write(&self, report: &Report, secrets: Option<&Secrets>) -> Result<(), Exit> {
+        write(&self.reports, report, secrets)?;
         if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
-            let text = github::render(document);
+            let text = github::render(report);
             check("the annotations", &text, secrets)?;
             println!("{}", text.trim_end());
         }
@@ -86,22 +120,22 @@ fn check(what: &str, text: &str, secrets: Option<&Secrets>) -> Result<(), Exit> 
 }
 
 /// The exit code that a report stands for.
-pub(super) fn exit(document: &Document) -> Exit {
-    let summary = &document.summary;
-    let is_executed = document.cases.iter().any(|case| case.exchanges > 0);
-    let is_cut_off = document
+pub(super) fn exit(report: &Report) -> Exit {
+    let summary = &report.summary;
+    let is_executed = report.cases.iter().any(|case| case.exchanges > 0);
+    let is_cut_off = report
         .cases
         .iter()
         .any(|case| case.verdict == Verdict::Inconclusive && case.exchanges == 0);
     if summary.suite_fault > 0 {
         Exit::Fault
-    } else if document.interrupted && !is_executed {
+    } else if report.interrupted && !is_executed {
         Exit::Inconclusive
     } else if !is_executed && is_cut_off {
         Exit::Unreachable
     } else if !is_executed {
         Exit::NothingExecuted
-    } else if summary.fail + summary.fixed > 0 || document.stale().next().is_some() {
+    } else if summary.fail + summary.fixed > 0 || report.stale().next().is_some() {
         Exit::Nonconformance
     } else if summary.inconclusive > 0 {
         Exit::Inconclusive

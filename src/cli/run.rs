@@ -22,7 +22,6 @@ use crate::contract::case::Case;
 use crate::contract::manifest::{self, Manifest, Ran};
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay, Selected};
-use crate::report::document::Document;
 use crate::report::{self, Report};
 use crate::run::preflight::{Gravity, Note};
 use crate::run::shard::Shard;
@@ -196,22 +195,25 @@ impl Run {
             return Ok(Exit::Fault);
         }
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-        let mut report = Report::new(&suite, &target, outcomes, milliseconds);
-        report.strict = options.strict;
-        report.selectors.clone_from(&self.selectors);
-        report.shard = options.shard.map(|shard| shard.to_string());
-        report.halted = replay.halted();
-        report.apply(&deviations, today());
-        report.diagnose();
+        let report = Report::of(report::Run {
+            milliseconds,
+            strict: options.strict,
+            selectors: &self.selectors,
+            shard: options.shard.map(|shard| shard.to_string()),
+            halted: replay.halted(),
+            deviations: &deviations,
+            today: today(),
+            ..report::Run::new(&suite, &target, outcomes)
+        });
         let short = if is_embedded {
-            self.hold_to_manifest(&report, Option::as_ref(&baseline))?
+            self.hold_to_manifest(&suite, &report, Option::as_ref(&baseline))?
         } else {
             Vec::new()
         };
         let mut text = if options.next {
-            report::terminal::render_ladder(&report)
+            report::terminal::render_ladder(&report, &suite)
         } else {
-            report::terminal::render(&report)
+            report::terminal::render(&report, &suite)
         };
         let is_reviewed = matches!(*baseline, Some((_, Snapshots::Review)));
         for change in changes.iter().filter(|_| !is_reviewed) {
@@ -220,10 +222,9 @@ impl Run {
         }
         print(&text);
         tell_shortfall(&short);
-        let document = Document::new(&report);
-        options.reports.write(&document, Some(&secrets))?;
+        options.reports.write(&report, Some(&secrets))?;
         if let Some(path) = &options.write_deviations {
-            let drafted = report::deviations::draft(&report.deviations, &report.candidates());
+            let drafted = report::deviations::draft(&report);
             write_checked(path, &target::deviations::write(&drafted), Some(&secrets))?;
             eprintln!(
                 "{} deviations drafted in `{}`; give each a reason",
@@ -236,7 +237,7 @@ impl Run {
         }
         let is_checked = matches!(*baseline, Some((_, Snapshots::Check | Snapshots::Review)));
         let has_changes = is_checked && changes.iter().any(Change::is_difference);
-        Ok(match reports::exit(&document) {
+        Ok(match reports::exit(&report) {
             // Where something fails, other cases may well do less.
             Exit::Conforms | Exit::Inconclusive | Exit::NothingExecuted if !short.is_empty() => Exit::Fault,
             Exit::Conforms | Exit::Inconclusive if has_changes => Exit::Nonconformance,
@@ -247,37 +248,36 @@ impl Run {
     /// Holds what was done against what was recorded, or records it; what fell short is returned.
     fn hold_to_manifest(
         &self,
-        report: &Report<'_>,
+        suite: &Suite,
+        report: &Report,
         baseline: Option<&(Baseline, Snapshots)>,
     ) -> Result<Vec<String>, Exit> {
-        let recorded = Manifest::read(report.suite.files())
-            .map_err(|problems| tell(&problems, report.suite.files().get(manifest::FILE).unwrap_or_default()))?;
-        let (done, failed): (Vec<&Outcome>, Vec<_>) = report
-            .outcomes
+        let recorded = Manifest::read(suite.files())
+            .map_err(|problems| tell(&problems, suite.files().get(manifest::FILE).unwrap_or_default()))?;
+        let (done, failed): (Vec<_>, Vec<_>) = report
+            .cases
             .iter()
-            .partition(|outcome| matches!(outcome.verdict, Verdict::Pass | Verdict::NotApplicable));
-        let ran = done.iter().map(|outcome| Ran {
-            id: &outcome.id,
-            exchanges: outcome.exchange_count,
-            assertions: outcome.assertions,
+            .partition(|case| matches!(case.verdict, Verdict::Pass | Verdict::NotApplicable));
+        let ran = done.iter().map(|case| Ran {
+            id: &case.id,
+            exchanges: case.exchanges,
+            assertions: case.assertions,
         });
         let ran: Vec<Ran<'_>> = ran.collect();
         let own = self
             .options
             .snapshot_dir
             .is_none()
-            .then(|| report.suite.files().root())
+            .then(|| suite.files().root())
             .flatten();
         match (baseline, own) {
             (Some((_, Snapshots::Record)), Some(root)) => {
-                let text = recorded.unwrap_or_default().recorded(report.suite, &ran).write();
+                let text = recorded.unwrap_or_default().recorded(suite, &ran).write();
                 write_file(&root.join(manifest::FILE), &text).map(|()| Vec::new())
             }
             _ => {
-                let failed = failed.iter().map(|outcome| outcome.id.as_str()).collect();
-                let short = recorded.map(|recorded| {
-                    recorded.fallen_short(&ran, &failed, !report.is_partial && report.halted.is_none())
-                });
+                let failed = failed.iter().map(|case| case.id.as_str()).collect();
+                let short = recorded.map(|recorded| recorded.fallen_short(&ran, &failed, !report.suite.partial));
                 Ok(short.unwrap_or_default())
             }
         }

@@ -17,8 +17,7 @@ use crate::cli::{SuiteSource, fault, now, print, runtime, style_error};
 use crate::contract::Suite;
 use crate::contract::clause::Weight;
 use crate::replay::verdict::Verdict;
-use crate::report::Report;
-use crate::report::document::Document;
+use crate::report::{self, Report, Standing};
 use crate::target::Target;
 use crate::traffic::har::Writer;
 use crate::traffic::proxy::{Outlet, Proxy, Seen};
@@ -143,21 +142,15 @@ impl Watch {
             .map(|(kind, assertion, clauses, times)| format!("  {times:>5}  {kind}: {assertion}  {clauses}"))
             .collect();
         let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-        let mut report = Report::new(suite, target, watcher.into_outcomes(), milliseconds);
-        report.strict = self.strict;
-        report.is_partial = true;
-        let judged = |verdict| {
-            move |standing: &&(&crate::contract::clause::Clause, crate::report::Standing)| {
-                standing.1 == crate::report::Standing::Judged(verdict)
-            }
-        };
-        let held = report.standings.iter().filter(judged(Verdict::Pass)).count();
-        let failed: Vec<&str> = report
-            .standings
-            .iter()
-            .filter(judged(Verdict::Fail))
-            .map(|(clause, _)| clause.id.as_str())
-            .collect();
+        let report = Report::of(report::Run {
+            milliseconds,
+            strict: self.strict,
+            ..report::Run::new(suite, target, watcher.into_outcomes())
+        });
+        let is = |verdict| move |clause: &&report::model::Clause| clause.verdict == Standing::Judged(verdict);
+        let held = report.clauses.iter().filter(is(Verdict::Pass)).count();
+        let failed = report.clauses.iter().filter(is(Verdict::Fail));
+        let failed: Vec<&str> = failed.map(|clause| clause.id.as_str()).collect();
         let mut text = String::new();
         if !found.is_empty() {
             text.push_str("\nWhat was found, and how often\n");
@@ -177,9 +170,8 @@ impl Watch {
             );
         }
         print(&text);
-        let document = Document::new(&report);
-        self.reports.write(&document, None)?;
-        Ok(match reports::exit(&document) {
+        self.reports.write(&report, None)?;
+        Ok(match reports::exit(&report) {
             Exit::NothingExecuted if counts.failed > 0 => Exit::Unreachable,
             Exit::Conforms | Exit::NothingExecuted if counts.failed + counts.unread + outlet.missed() > 0 => {
                 Exit::Inconclusive

@@ -9,6 +9,8 @@ use crate::contract::Suite;
 use crate::contract::clause::{Clause, Weight};
 use crate::contract::json::document::{Document, Tree as _};
 use crate::contract::schemas::{self, Judgement, Severity};
+use crate::replay::assertion::Assertion;
+use crate::replay::label::StepLabel;
 use crate::replay::scope::{Speaker, Variables};
 use crate::replay::verdict::{Exchange, Finding};
 use crate::replay::{judge, matching};
@@ -37,7 +39,7 @@ pub fn hold_alone(
     suite: &Suite,
     target: &Target,
     version: u16,
-    label: String,
+    label: StepLabel,
     request: WireRequest,
     response: WireResponse,
 ) -> Held {
@@ -50,7 +52,7 @@ pub(super) fn hold(
     suite: &Suite,
     variables: &Variables<'_>,
     version: u16,
-    (label, speaker, place): (String, &str, usize),
+    (label, speaker, place): (StepLabel, &str, usize),
     mut request: WireRequest,
     mut response: WireResponse,
     before: &[Exchange],
@@ -109,7 +111,7 @@ pub(super) fn hold(
             clauses,
             is_setup: false,
             exchange: place,
-            assertion: format!("schema {}", violation.pointer),
+            assertion: Assertion::Schema(violation.pointer.clone()),
             expected: violation.message,
             actual: json.map_or_else(
                 || "no JSON".to_owned(),
@@ -148,7 +150,7 @@ impl Held {
             !self
                 .findings
                 .iter()
-                .any(|finding| finding.assertion.starts_with("schema "))
+                .any(|finding| matches!(finding.assertion, Assertion::Schema(_)))
         };
         let is_some = json.is_some_and(|json| {
             json.member("constants").is_some()
@@ -177,15 +179,15 @@ impl Held {
                 },
                 named: &|_| None,
             };
-            for fault in judge::judge(&invariant.expect, exchange, around, &mut self.readings) {
+            for failure in judge::judge(&invariant.expect, exchange, around, &mut self.readings) {
                 self.findings.push(Finding {
                     weight: weigh(suite, &invariant.clauses),
                     clauses: invariant.clauses.clone(),
                     is_setup: false,
                     exchange: place,
-                    assertion: fault.assertion,
-                    expected: fault.expected,
-                    actual: fault.actual,
+                    assertion: failure.assertion,
+                    expected: failure.expected,
+                    actual: failure.actual,
                     pointer: String::new(),
                 });
             }

@@ -14,8 +14,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::contract::case::{Action, Body, Case, Expectation, Request, Script, Source, Step, Variant, variable};
 use crate::contract::clause::Weight;
 use crate::contract::json::document::{Document, Tree};
+use crate::replay::assertion::Assertion;
 use crate::replay::delivery::Patience;
-use crate::replay::judge::{self, Fault};
+use crate::replay::judge::{self, Failure};
+use crate::replay::label::{Part, StepLabel};
 use crate::replay::scope::{Speaker, Variables};
 use crate::replay::socket::{Offer, Opened, PROTOCOL_HEADER, Socket};
 use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
@@ -163,11 +165,11 @@ impl<'a> Conversation<'a> {
             if let Some(milliseconds) = step.after {
                 self.pass_time(milliseconds).await;
             }
-            let label = (index + 1).to_string();
+            let label = StepLabel::new(index + 1);
             let is_done = match step.within {
                 // A frame is waited for, not asked for again.
-                Some(limit) if !matches!(step.action, Action::Frame(..)) => self.run_until(step, &label, limit).await?,
-                _ => self.run_once(step, &label).await?,
+                Some(limit) if !matches!(step.action, Action::Frame(..)) => self.run_until(step, label, limit).await?,
+                _ => self.run_once(step, label).await?,
             };
             if !is_done {
                 return Err(Stop::Failed);
@@ -187,7 +189,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Repeats a step until it holds, or its time is over; only the last attempt is kept.
-    async fn run_until(&mut self, step: &'a Step, label: &str, limit: u64) -> Result<bool, Stop> {
+    async fn run_until(&mut self, step: &'a Step, label: StepLabel, limit: u64) -> Result<bool, Stop> {
         let mut left = limit;
         loop {
             let before = (
@@ -211,37 +213,37 @@ impl<'a> Conversation<'a> {
     }
 
     /// Carries out a step; false when something failed that makes what follows noise.
-    async fn run_once(&mut self, step: &'a Step, label: &str) -> Result<bool, Stop> {
+    async fn run_once(&mut self, step: &'a Step, label: StepLabel) -> Result<bool, Stop> {
         let known = self.findings.len();
         let guard = step
             .expectations()
             .find_map(|expectation| Some((expectation, expectation.guarded()?)));
         let before = match guard {
-            Some((_, path)) => Some(self.observe(path, format!("{label} before")).await?),
+            Some((_, path)) => Some(self.observe(path, label.with(Part::Before)).await?),
             None => None,
         };
         let first = self.exchanges.len();
         match &step.action {
             Action::Send(request) => {
-                self.send(request, label.to_owned()).await?;
+                self.send(request, label).await?;
             }
             Action::Again(name) => {
                 let mut steps = self.script.steps();
                 let named = steps.find(|step| step.name.as_ref() == Some(name));
                 for request in named.map(Step::requests).unwrap_or_default() {
-                    self.send(request, format!("{label} again")).await?;
+                    self.send(request, label.with(Part::Again)).await?;
                 }
             }
             Action::Together(requests) => self.send_together(requests, label).await?,
             Action::Open(name, request) => {
                 if let Some(broken) = self.open(name, request, label).await? {
-                    let fault = Fault {
-                        assertion: "handshake".to_owned(),
+                    let failure = Failure {
+                        assertion: Assertion::Handshake,
                         expected: "an answer that opens the socket".to_owned(),
                         actual: broken,
                         pointer: format!("{}/expect/status", step.pointer),
                     };
-                    self.add(step, step.expect.as_ref(), self.exchanges.len() - 1, fault);
+                    self.add(step, step.expect.as_ref(), self.exchanges.len() - 1, failure);
                 }
             }
             Action::Frame(name, frame) => self.frame(step, name, frame.as_ref(), label).await?,
@@ -281,21 +283,20 @@ impl<'a> Conversation<'a> {
         };
         let guard = guard.filter(|(expectation, _)| is_due(expectation));
         if let (Some((expectation, path)), Some(before)) = (guard, before) {
-            let after = self.observe(path, format!("{label} after")).await?;
+            let after = self.observe(path, label.with(Part::After)).await?;
             self.assertions += 1;
             let found = match (self.exchanges.get(before), self.exchanges.get(after)) {
                 (Some(before), Some(after)) => judge::differences(before, after, true),
                 _ => Vec::new(),
             };
-            for (assertion, expected, actual) in found {
-                let assertion = format!("unchanged: {assertion}");
+            for (difference, expected, actual) in found {
                 let pointer = format!("{}/unchanged", expectation.pointer);
                 self.add(
                     step,
                     Some(expectation),
                     after,
-                    Fault {
-                        assertion,
+                    Failure {
+                        assertion: Assertion::Unchanged(difference),
                         expected,
                         actual,
                         pointer,
@@ -311,12 +312,12 @@ impl<'a> Conversation<'a> {
     }
 
     /// Reads a session for `unchanged`; the exchange's index.
-    async fn observe(&mut self, path: &str, label: String) -> Result<usize, Stop> {
+    async fn observe(&mut self, path: &str, label: StepLabel) -> Result<usize, Stop> {
         let request = Request::bare(&self.script.observer, "GET", path.to_owned());
         self.send(&request, label).await
     }
 
-    async fn send(&mut self, request: &Request, label: String) -> Result<usize, Stop> {
+    async fn send(&mut self, request: &Request, label: StepLabel) -> Result<usize, Stop> {
         let speaker = Speaker {
             name: &request.speaker,
             copy: 1,
@@ -332,7 +333,7 @@ impl<'a> Conversation<'a> {
         Ok(self.exchanges.len() - 1)
     }
 
-    async fn send_together(&mut self, requests: &[Request], label: &str) -> Result<(), Stop> {
+    async fn send_together(&mut self, requests: &[Request], label: StepLabel) -> Result<(), Stop> {
         let mut wires: Vec<_> = requests
             .iter()
             .enumerate()
@@ -352,14 +353,14 @@ impl<'a> Conversation<'a> {
         let responses = join_all(deliveries).await;
         for (index, ((request, wire), response)) in requests.iter().zip(wires).zip(responses).enumerate() {
             let response = response?;
-            self.record(format!("{label} #{}", index + 1), &request.speaker, wire, response);
+            self.record(label.with(Part::Copy(index + 1)), &request.speaker, wire, response);
         }
         Ok(())
     }
 
     /// Opens a real-time socket; what comes of it is recorded like any answer. Tells what is wrong with a handshake that a
     /// client cannot take.
-    async fn open(&mut self, name: &'a str, request: &Request, label: &str) -> Result<Option<String>, Stop> {
+    async fn open(&mut self, name: &'a str, request: &Request, label: StepLabel) -> Result<Option<String>, Stop> {
         let speaker = Speaker {
             name: &request.speaker,
             copy: 1,
@@ -374,7 +375,7 @@ impl<'a> Conversation<'a> {
             .replay
             .open(&request.speaker, &mut wire, offer, self.patience())
             .await?;
-        self.record(label.to_owned(), &request.speaker, wire, response);
+        self.record(label, &request.speaker, wire, response);
         match socket {
             Opened::Open(socket) => {
                 self.sockets.insert(name, socket);
@@ -386,7 +387,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Sends a frame, and waits for the one that the step expects.
-    async fn frame(&mut self, step: &'a Step, name: &str, frame: Option<&Value>, label: &str) -> Result<(), Stop> {
+    async fn frame(&mut self, step: &'a Step, name: &str, frame: Option<&Value>, label: StepLabel) -> Result<(), Stop> {
         let speaker = Speaker { name: "", copy: 1 };
         let Some(mut socket) = self.sockets.remove(name) else {
             return Err(Stop::Inconclusive(format!("the socket `{name}` is not open")));
@@ -405,7 +406,7 @@ impl<'a> Conversation<'a> {
             }));
             socket.send(&frame).await?;
         }
-        let mut fault = None;
+        let mut failure = None;
         let mut received = None;
         if let Some(expectation) = &step.expect {
             if let Some(matcher) = &expectation.body {
@@ -421,8 +422,8 @@ impl<'a> Conversation<'a> {
                         return Err(Stop::Inconclusive(reason.to_owned()));
                     }
                     Err(frames) => {
-                        fault = Some(Fault {
-                            assertion: "frame".to_owned(),
+                        failure = Some(Failure {
+                            assertion: Assertion::Frame,
                             expected: matching::show(Some(matcher.said())),
                             actual: matching::show(Some(&Value::Array(frames))),
                             pointer: format!("{}/body", expectation.pointer),
@@ -434,8 +435,8 @@ impl<'a> Conversation<'a> {
                 let matcher = self.variables.matcher(matcher, speaker);
                 let fits = |frame: &Value| matcher.fits(Some(frame));
                 if let Some(frame) = socket.frames().into_iter().find(fits) {
-                    fault = Some(Fault {
-                        assertion: "no frame".to_owned(),
+                    failure = Some(Failure {
+                        assertion: Assertion::NoFrame,
                         expected: format!("no frame like {}", matching::show(Some(matcher.said()))),
                         actual: matching::show(Some(&frame)),
                         pointer: format!("{}/none", expectation.pointer),
@@ -453,7 +454,7 @@ impl<'a> Conversation<'a> {
         });
         let (name, speaker) = opened.unwrap_or_default();
         self.exchanges.push(Exchange {
-            label: label.to_owned(),
+            label,
             speaker,
             request: wire,
             response: WireResponse {
@@ -465,8 +466,8 @@ impl<'a> Conversation<'a> {
             request_schema: None,
         });
         self.sockets.insert(name, socket);
-        if let Some(fault) = fault {
-            self.add(step, step.expect.as_ref(), self.exchanges.len() - 1, fault);
+        if let Some(failure) = failure {
+            self.add(step, step.expect.as_ref(), self.exchanges.len() - 1, failure);
         }
         Ok(())
     }
@@ -478,7 +479,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn record(&mut self, label: String, speaker: &str, request: WireRequest, response: WireResponse) {
+    fn record(&mut self, label: StepLabel, speaker: &str, request: WireRequest, response: WireResponse) {
         let place = (label, speaker, self.exchanges.len());
         let suite = &self.replay.suite;
         let held = contract::hold(
@@ -521,7 +522,7 @@ impl<'a> Conversation<'a> {
             named: &named,
         };
         let mut readings = Vec::new();
-        let faults = judge::judge(expectation, exchange, context, &mut readings);
+        let failures = judge::judge(expectation, exchange, context, &mut readings);
         self.assertions += expectation.assertions();
         let mut violations = Vec::new();
         if let (Some(schema), Some(json)) = (&expectation.schema, &exchange.json) {
@@ -531,14 +532,11 @@ impl<'a> Conversation<'a> {
                 .schemas()
                 .validate_document(schema, self.variant.version, json)
             {
-                let assertion = format!("schema {}", violation.pointer);
-                let actual = matching::show(json.value().pointer(&violation.pointer));
-                let pointer = format!("{}/schema", expectation.pointer);
-                violations.push(Fault {
-                    assertion,
+                violations.push(Failure {
+                    actual: matching::show(json.value().pointer(&violation.pointer)),
+                    assertion: Assertion::Schema(violation.pointer),
                     expected: violation.message,
-                    actual,
-                    pointer,
+                    pointer: format!("{}/schema", expectation.pointer),
                 });
             }
         }
@@ -568,8 +566,8 @@ impl<'a> Conversation<'a> {
         for (name, value, source) in captured {
             match value {
                 Some(value) => self.variables.set(name, value),
-                None => missing.push(Fault {
-                    assertion: format!("capture {name}"),
+                None => missing.push(Failure {
+                    assertion: Assertion::Capture(name.clone()),
                     expected: "a value to capture".to_owned(),
                     actual: format!("nothing at {source:?}"),
                     pointer: format!("{}/capture/{name}", expectation.pointer),
@@ -577,8 +575,8 @@ impl<'a> Conversation<'a> {
             }
         }
         self.readings.append(&mut readings);
-        for fault in faults.into_iter().chain(violations).chain(missing) {
-            self.add(step, Some(expectation), index, fault);
+        for failure in failures.into_iter().chain(violations).chain(missing) {
+            self.add(step, Some(expectation), index, failure);
         }
     }
 
@@ -597,18 +595,18 @@ impl<'a> Conversation<'a> {
                     .iter()
                     .map(|exchange| exchange.response.status.to_string())
                     .collect();
-                let fault = Fault {
-                    assertion: format!("tally {set}"),
+                let failure = Failure {
+                    assertion: Assertion::Tally(set.to_string()),
                     expected: format!("{} of {} answers", mismatch.expected, answers.len()),
                     actual: format!("{count}: {}", statuses.join(", ")),
                     pointer: format!("{}/tally", step.pointer),
                 };
-                self.add(step, None, first, fault);
+                self.add(step, None, first, failure);
             }
         }
     }
 
-    fn add(&mut self, step: &Step, expectation: Option<&Expectation>, exchange: usize, fault: Fault) {
+    fn add(&mut self, step: &Step, expectation: Option<&Expectation>, exchange: usize, failure: Failure) {
         let own = expectation.and_then(|expectation| expectation.clauses.as_ref());
         let clauses = match own {
             Some(clauses) => clauses.clone(),
@@ -625,10 +623,10 @@ impl<'a> Conversation<'a> {
             clauses,
             is_setup: step.is_setup,
             exchange,
-            assertion: fault.assertion,
-            expected: fault.expected,
-            actual: fault.actual,
-            pointer: fault.pointer,
+            assertion: failure.assertion,
+            expected: failure.expected,
+            actual: failure.actual,
+            pointer: failure.pointer,
         });
     }
 

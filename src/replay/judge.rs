@@ -8,15 +8,16 @@ use serde_json::Value;
 use crate::contract::case::{Content, Expectation};
 use crate::contract::json::document::{Document, Tree as _, equal};
 use crate::contract::json::escape;
+use crate::replay::assertion::{Assertion, Difference};
 use crate::replay::matching::{self, show};
 use crate::replay::roster;
 use crate::replay::scope::{Speaker, Variables};
 use crate::replay::verdict::Exchange;
 
-/// Something that did not hold, before it is known which clauses it counts against.
+/// A failed assertion, before it is known which clauses it counts against.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
-    pub(super) assertion: String,
+pub(super) struct Failure {
+    pub(super) assertion: Assertion,
     pub(super) expected: String,
     pub(super) actual: String,
     /// The place in the case's file, below the expectation.
@@ -47,11 +48,11 @@ pub(super) fn judge(
     exchange: &Exchange,
     context: Context<'_>,
     readings: &mut Vec<(String, String)>,
-) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let mut fault = |assertion: String, expected: String, actual: String, below: &str| {
+) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    let mut fail = |assertion: Assertion, expected: String, actual: String, below: &str| {
         let pointer = format!("{}/{below}", expectation.pointer);
-        faults.push(Fault {
+        failures.push(Failure {
             assertion,
             expected,
             actual,
@@ -69,8 +70,8 @@ pub(super) fn judge(
     if let Some(status) = &expectation.status
         && !status.contains(response.status)
     {
-        fault(
-            "status".to_owned(),
+        fail(
+            Assertion::Status,
             status.to_string(),
             response.status.to_string(),
             "status",
@@ -79,8 +80,8 @@ pub(super) fn judge(
     for (name, matcher) in &expectation.headers {
         let matcher = resolve(matcher);
         for mismatch in matching::find_mismatches(&matcher, response.header(name)) {
-            fault(
-                format!("header {name}"),
+            fail(
+                Assertion::Header(name.clone()),
                 mismatch.expected,
                 mismatch.actual,
                 &format!("headers/{name}"),
@@ -91,8 +92,8 @@ pub(super) fn judge(
     if let Some(expected) = expectation.content
         && expected != kind
     {
-        fault(
-            "content".to_owned(),
+        fail(
+            Assertion::Content,
             name(expected).to_owned(),
             name(kind).to_owned(),
             "content",
@@ -120,21 +121,21 @@ pub(super) fn judge(
                 Some(pointer) => format!("at/{}{}", escape(pointer), mismatch.pointer),
             };
             let pointer = format!("{at}{}", mismatch.pointer);
-            fault(format!("body {pointer}"), mismatch.expected, mismatch.actual, &below);
+            fail(Assertion::Body(pointer), mismatch.expected, mismatch.actual, &below);
         }
     }
     if expectation.roster {
         match &exchange.json {
-            None => fault(
-                "roster".to_owned(),
+            None => fail(
+                Assertion::Roster(None),
                 name(Content::Json).to_owned(),
                 name(kind).to_owned(),
                 "roster",
             ),
             Some(document) => {
                 for mismatch in roster::find_mismatches(document.root()) {
-                    fault(
-                        format!("roster {}", mismatch.pointer),
+                    fail(
+                        Assertion::Roster(Some(mismatch.pointer)),
                         mismatch.expected,
                         mismatch.actual,
                         "roster",
@@ -145,15 +146,20 @@ pub(super) fn judge(
     }
     if let Some(step) = &expectation.same_as {
         match (context.named)(step) {
-            None => fault(
-                format!("same as {step}"),
+            None => fail(
+                Assertion::SameAs(step.clone(), None),
                 "an answer to compare with".to_owned(),
                 "none".to_owned(),
                 "sameAs",
             ),
             Some(before) => {
-                for (assertion, expected, actual) in differences(before, exchange, false) {
-                    fault(format!("same as {step}: {assertion}"), expected, actual, "sameAs");
+                for (difference, expected, actual) in differences(before, exchange, false) {
+                    fail(
+                        Assertion::SameAs(step.clone(), Some(difference)),
+                        expected,
+                        actual,
+                        "sameAs",
+                    );
                 }
             }
         }
@@ -171,8 +177,8 @@ pub(super) fn judge(
                     response.status,
                     show(exchange.json.as_deref().map(Document::value))
                 );
-                fault(
-                    format!("reading {entry}"),
+                fail(
+                    Assertion::Reading(entry.clone()),
                     format!("one of the readings {}", keys.join(", ")),
                     actual,
                     "reading",
@@ -180,54 +186,54 @@ pub(super) fn judge(
             }
         }
     }
-    faults
+    failures
 }
 
-/// In what two answers about one document differ: assertion, expected and actual.
-pub(super) fn differences(before: &Exchange, after: &Exchange, status: bool) -> Vec<(String, String, String)> {
+/// In what two answers about one document differ, with what each has.
+pub(super) fn differences(before: &Exchange, after: &Exchange, status: bool) -> Vec<(Difference, String, String)> {
     let mut found = Vec::new();
     let (old, new) = (&before.response, &after.response);
     if status && old.status != new.status {
-        found.push(("status".to_owned(), old.status.to_string(), new.status.to_string()));
+        found.push((Difference::Status, old.status.to_string(), new.status.to_string()));
     }
     let tag = |exchange: &Exchange| exchange.response.header("etag").unwrap_or("nothing").to_owned();
     if tag(before) != tag(after) {
-        found.push(("header ETag".to_owned(), tag(before), tag(after)));
+        found.push((Difference::Header("ETag".to_owned()), tag(before), tag(after)));
     }
     match (&before.json, &after.json) {
         (Some(_), Some(_)) if old.body == new.body => {}
         (Some(old), Some(new)) => {
             compare(old.value(), new.value(), "", &mut |pointer, old, new| {
-                found.push((format!("body {pointer}"), show(old), show(new)));
+                found.push((Difference::Body(pointer.to_owned()), show(old), show(new)));
             });
         }
         (None, None) => {}
         (old, new) => {
-            let told = |json: &Option<Arc<Document>>| show(json.as_deref().map(Document::value));
-            found.push(("body".to_owned(), told(old), told(new)));
+            let shown = |json: &Option<Arc<Document>>| show(json.as_deref().map(Document::value));
+            found.push((Difference::Content, shown(old), shown(new)));
         }
     }
     found
 }
 
 /// Takes a place in which two values differ, and what is there in each.
-type Report<'a> = dyn FnMut(&str, Option<&Value>, Option<&Value>) + 'a;
+type Visit<'a> = dyn FnMut(&str, Option<&Value>, Option<&Value>) + 'a;
 
-/// Reports the innermost places in which two values differ.
-fn compare(old: &Value, new: &Value, pointer: &str, report: &mut Report<'_>) {
+/// Visits the innermost places in which two values differ.
+fn compare(old: &Value, new: &Value, pointer: &str, visit: &mut Visit<'_>) {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
             let added = new.keys().filter(|key| !old.contains_key(*key));
             for key in old.keys().chain(added) {
                 let pointer = format!("{pointer}/{}", escape(key));
                 match (old.get(key), new.get(key)) {
-                    (Some(old), Some(new)) => compare(old, new, &pointer, report),
-                    (old, new) => report(&pointer, old, new),
+                    (Some(old), Some(new)) => compare(old, new, &pointer, visit),
+                    (old, new) => visit(&pointer, old, new),
                 }
             }
         }
         _ if equal(old, new) => {}
-        _ => report(pointer, Some(old), Some(new)),
+        _ => visit(pointer, Some(old), Some(new)),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The conversation: a case's requests, the target's answers, and the verdict.
 
+pub mod assertion;
 mod claim;
 pub mod contract;
 mod conversation;
 pub(crate) mod delivery;
 pub mod halt;
 mod judge;
+pub mod label;
 pub mod matching;
 mod roster;
 mod scope;

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::clause::Weight;
 use crate::contract::json::document::Document;
+use crate::replay::assertion::Assertion;
+use crate::replay::label::StepLabel;
 use crate::wire::client::{WireRequest, WireResponse};
 use crate::wire::secrets::Secrets;
 
@@ -56,7 +58,7 @@ impl Verdict {
     }
 
     /// For people.
-    pub fn told(self) -> &'static str {
+    pub fn text(self) -> &'static str {
         match self {
             Self::NotApplicable => "not applicable",
             Self::SuiteFault => "suite fault",
@@ -65,7 +67,7 @@ impl Verdict {
     }
 }
 
-/// One thing that did not hold.
+/// A failed assertion, and what it counts for.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// What it amounts to.
@@ -76,8 +78,8 @@ pub struct Finding {
     pub is_setup: bool,
     /// The exchange it is about, an index into [`Outcome::exchanges`].
     pub exchange: usize,
-    /// What was asserted: `status`, `header ETag`, `body /members/0`, `schema /branch`, `unchanged`, ...
-    pub assertion: String,
+    /// What was asserted.
+    pub assertion: Assertion,
     /// What was expected.
     pub expected: String,
     /// What was found.
@@ -88,21 +90,33 @@ pub struct Finding {
 
 impl Finding {
     /// What was expected and what was found, in one sentence.
-    pub fn told(&self) -> String {
+    pub fn text(&self) -> String {
+        text(&self.assertion, &self.expected, &self.actual)
+    }
+
+    /// What was asserted, and what was found, where `stable` puts names for all that changes from run to run: what lists of
+    /// deviations match.
+    pub fn observed(&self, stable: impl Fn(&str) -> String) -> (Assertion, String) {
+        let mut assertion = self.assertion.clone();
+        assertion.rewrite(|text| *text = stable(text));
+        (assertion, stable(&self.actual))
+    }
+}
+
+/// What was expected and what was found, in one sentence.
+pub(crate) fn text(assertion: &Assertion, expected: &str, actual: &str) -> String {
+    match assertion {
         // What a schema finds wrong is a sentence already.
-        if self.assertion.starts_with("schema ") {
-            self.expected.clone()
-        } else {
-            format!("expected {}, found {}", self.expected, self.actual)
-        }
+        Assertion::Schema(_) => expected.to_owned(),
+        _ => format!("expected {expected}, found {actual}"),
     }
 }
 
 /// One request and its answer.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// The step's number from 1, with what sets it apart: `2`, `2 #3`, `2 before`, `2 after`.
-    pub label: String,
+    /// The step that it belongs to.
+    pub label: StepLabel,
     /// Who spoke.
     pub speaker: String,
     /// What was sent, without the authorization.
@@ -182,7 +196,8 @@ impl Outcome {
     pub fn redact(&mut self, secrets: &Secrets) {
         let redactor = secrets.redactor();
         for finding in &mut self.findings {
-            for text in [&mut finding.assertion, &mut finding.expected, &mut finding.actual] {
+            finding.assertion.rewrite(|text| redactor.redact_text(text));
+            for text in [&mut finding.expected, &mut finding.actual] {
                 redactor.redact_text(text);
             }
         }

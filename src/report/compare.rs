@@ -5,12 +5,13 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
+use crate::replay::assertion::Assertion;
 use crate::replay::verdict::Verdict;
-use crate::report::document::{Case, Document};
+use crate::report::model::{Case, Report};
 
 /// Why a case's verdict is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
+pub enum Origin {
     /// The same case was answered differently.
     Target,
     /// The same answers are listed as deviations, or no longer are.
@@ -46,11 +47,11 @@ pub struct Change {
     /// What became of it.
     pub effect: Effect,
     /// Why.
-    pub cause: Cause,
+    pub origin: Origin,
     /// The case.
     pub id: String,
     /// The verdicts and what was found, for people.
-    pub told: String,
+    pub text: String,
 }
 
 /// What changed between two reports.
@@ -80,17 +81,17 @@ pub enum Topic {
 impl Comparison {
     /// Whether the same question got a worse answer.
     pub fn has_regressed(&self) -> bool {
-        let is_same_question = |cause| matches!(cause, Cause::Target | Cause::Deviations);
+        let is_same_question = |origin| matches!(origin, Origin::Target | Origin::Deviations);
         self.changes
             .iter()
-            .any(|change| change.effect == Effect::Broke && is_same_question(change.cause))
+            .any(|change| change.effect == Effect::Broke && is_same_question(change.origin))
     }
 
     /// Whether something that was judged no longer is, though the suite still asks it.
     pub fn has_lost_sight(&self) -> bool {
         let is_lost = |change: &Change| match change.effect {
             Effect::Unjudged => true,
-            Effect::Gone => change.cause != Cause::Suite,
+            Effect::Gone => change.origin != Origin::Suite,
             _ => false,
         };
         self.changes.iter().any(is_lost)
@@ -98,7 +99,7 @@ impl Comparison {
 }
 
 /// Compares two reports.
-pub fn compare(old: &Document, new: &Document) -> Comparison {
+pub fn compare(old: &Report, new: &Report) -> Comparison {
     let old_cases: BTreeMap<&str, &Case> = old.cases.iter().map(|case| (case.id.as_str(), case)).collect();
     let new_cases: BTreeMap<&str, &Case> = new.cases.iter().map(|case| (case.id.as_str(), case)).collect();
     let ids: BTreeSet<&str> = old_cases.keys().chain(new_cases.keys()).copied().collect();
@@ -107,37 +108,37 @@ pub fn compare(old: &Document, new: &Document) -> Comparison {
         ..Comparison::default()
     };
     for id in ids {
-        let change = |effect, cause, told| {
+        let change = |effect, origin, text| {
             Some(Change {
                 effect,
-                cause,
+                origin,
                 id: id.to_owned(),
-                told,
+                text,
             })
         };
         let found = match (old_cases.get(id), new_cases.get(id)) {
             (Some(before), Some(after)) => {
                 comparison.common += 1;
-                difference(before, after).map(|(effect, cause)| Change {
+                difference(before, after).map(|(effect, origin)| Change {
                     effect,
-                    cause,
+                    origin,
                     id: id.to_owned(),
-                    told: told(before, after),
+                    text: text(before, after),
                 })
             }
             (None, Some(after)) => {
                 let is_same_suite = old.suite.fingerprint == new.suite.fingerprint;
-                let cause = if is_same_suite { Cause::Target } else { Cause::Suite };
-                change(Effect::New, cause, after.verdict.told().to_owned())
+                let origin = if is_same_suite { Origin::Target } else { Origin::Suite };
+                change(Effect::New, origin, after.verdict.text().to_owned())
             }
             (Some(before), None) => {
                 // A whole report has every case that its suite has.
-                let (cause, why) = if new.suite.partial {
-                    (Cause::Target, "not run")
+                let (origin, why) = if new.suite.partial {
+                    (Origin::Target, "not run")
                 } else {
-                    (Cause::Suite, "not in the suite")
+                    (Origin::Suite, "not in the suite")
                 };
-                change(Effect::Gone, cause, format!("{}, now {why}", before.verdict.told()))
+                change(Effect::Gone, origin, format!("{}, now {why}", before.verdict.text()))
             }
             (None, None) => None,
         };
@@ -145,7 +146,7 @@ pub fn compare(old: &Document, new: &Document) -> Comparison {
     }
     comparison
         .changes
-        .sort_by(|a, b| (a.effect, a.cause, &a.id).cmp(&(b.effect, b.cause, &b.id)));
+        .sort_by(|a, b| (a.effect, a.origin, &a.id).cmp(&(b.effect, b.origin, &b.id)));
     comparison
 }
 
@@ -159,7 +160,7 @@ fn rank(verdict: Verdict) -> Option<u8> {
     }
 }
 
-fn difference(before: &Case, after: &Case) -> Option<(Effect, Cause)> {
+fn difference(before: &Case, after: &Case) -> Option<(Effect, Origin)> {
     let has_same_answers = answers(before) == answers(after);
     let effect = match (rank(before.verdict), rank(after.verdict)) {
         (Some(old), Some(new)) if new > old => Effect::Broke,
@@ -171,32 +172,31 @@ fn difference(before: &Case, after: &Case) -> Option<(Effect, Cause)> {
         (None, Some(_)) => Effect::Judged,
     };
     let is_listed = before.verdict == Verdict::Deviation || after.verdict == Verdict::Deviation;
-    let cause = if before.fingerprint != after.fingerprint {
-        Cause::Suite
+    let origin = if before.fingerprint != after.fingerprint {
+        Origin::Suite
     } else if !has_same_answers || matches!(effect, Effect::Unjudged | Effect::Judged) {
-        Cause::Target
+        Origin::Target
     } else if is_listed && before.verdict != Verdict::Pass && after.verdict != Verdict::Pass {
-        Cause::Deviations
+        Origin::Deviations
     } else {
-        Cause::Evidence
+        Origin::Evidence
     };
-    Some((effect, cause))
+    Some((effect, origin))
 }
 
 /// What a target did otherwise than expected, whatever that weighs.
-fn answers(case: &Case) -> BTreeSet<(&str, &str)> {
+fn answers(case: &Case) -> BTreeSet<(&Assertion, &str)> {
     case.findings
         .iter()
-        .map(|finding| (finding.assertion.as_str(), finding.observed.as_str()))
+        .map(|finding| (&finding.assertion, finding.observed.as_str()))
         .collect()
 }
 
-fn told(before: &Case, after: &Case) -> String {
-    let mut text = format!("{} → {}", before.verdict.told(), after.verdict.told());
+fn text(before: &Case, after: &Case) -> String {
+    let mut text = format!("{} → {}", before.verdict.text(), after.verdict.text());
     let known = answers(before);
-    let is_new = |finding: &&crate::report::document::Finding| {
-        !known.contains(&(finding.assertion.as_str(), finding.observed.as_str()))
-    };
+    let is_new =
+        |finding: &&crate::report::model::Finding| !known.contains(&(&finding.assertion, finding.observed.as_str()));
     if let Some(finding) = after
         .findings
         .iter()
@@ -214,7 +214,7 @@ fn told(before: &Case, after: &Case) -> String {
     text
 }
 
-fn notes(old: &Document, new: &Document) -> Vec<(Topic, String)> {
+fn notes(old: &Report, new: &Report) -> Vec<(Topic, String)> {
     let mut notes = Vec::new();
     let mut note = |topic, text: String| notes.push((topic, text));
     if old.suite.version != new.suite.version {
@@ -235,8 +235,8 @@ fn notes(old: &Document, new: &Document) -> Vec<(Topic, String)> {
             "schemas, invariants, templates or the world changed: any case may be judged otherwise".to_owned(),
         );
     }
-    for (name, document) in [("old", old), ("new", new)] {
-        if let Some(part) = document.part() {
+    for (name, report) in [("old", old), ("new", new)] {
+        if let Some(part) = report.part() {
             note(Topic::Suite, format!("the {name} report is about {part}"));
         }
     }
@@ -255,8 +255,8 @@ fn notes(old: &Document, new: &Document) -> Vec<(Topic, String)> {
             note(Topic::Target, format!("{what}: - {removed}"));
         }
     }
-    let entries = |document: &Document| -> Vec<String> {
-        document
+    let entries = |report: &Report| -> Vec<String> {
+        report
             .deviations
             .iter()
             .map(|listed| format!("{} ({})", listed.deviation.label(), listed.deviation.reason))
@@ -270,13 +270,13 @@ fn notes(old: &Document, new: &Document) -> Vec<(Topic, String)> {
         note(Topic::Deviations, format!("- {entry}"));
     }
     if old.strict != new.strict {
-        let told = |is_strict| if is_strict { "failures" } else { "warnings" };
+        let name = |is_strict| if is_strict { "failures" } else { "warnings" };
         note(
             Topic::Evidence,
             format!(
                 "failed SHOULD clauses are {}, were {}",
-                told(new.strict),
-                told(old.strict)
+                name(new.strict),
+                name(old.strict)
             ),
         );
     }
@@ -333,18 +333,18 @@ fn write(out: &mut String, comparison: &Comparison) -> fmt::Result {
     }
     let mut last = None;
     for change in &comparison.changes {
-        let heading = (change.effect, change.cause);
+        let heading = (change.effect, change.origin);
         if last != Some(heading) {
             last = Some(heading);
             let count = comparison
                 .changes
                 .iter()
-                .filter(|other| (other.effect, other.cause) == heading)
+                .filter(|other| (other.effect, other.origin) == heading)
                 .count();
             let (style, title) = heading_of(change.effect);
             writeln!(out, "{style}{title}{style:#} {FAINT}{}{FAINT:#}: {count}", why(change))?;
         }
-        writeln!(out, "  {}  {FAINT}{}{FAINT:#}", change.id, change.told)?;
+        writeln!(out, "  {}  {FAINT}{}{FAINT:#}", change.id, change.text)?;
     }
     let count = |wanted| {
         comparison
@@ -378,28 +378,28 @@ fn heading_of(effect: Effect) -> (Style, &'static str) {
 }
 
 fn why(change: &Change) -> &'static str {
-    match (change.effect, change.cause) {
-        (Effect::New, Cause::Suite) => "in the suite",
+    match (change.effect, change.origin) {
+        (Effect::New, Origin::Suite) => "in the suite",
         (Effect::New, _) => "in the report: it was not run before",
-        (Effect::Gone, Cause::Suite) => "from the suite",
+        (Effect::Gone, Origin::Suite) => "from the suite",
         (Effect::Gone, _) => "from the report: it was not run",
-        (_, Cause::Target) => "by the target",
-        (_, Cause::Deviations) => "by the list of deviations",
-        (_, Cause::Suite) => "by the suite: the case itself changed",
-        (_, Cause::Evidence) => "by how clauses are graded",
+        (_, Origin::Target) => "by the target",
+        (_, Origin::Deviations) => "by the list of deviations",
+        (_, Origin::Suite) => "by the suite: the case itself changed",
+        (_, Origin::Evidence) => "by how clauses are graded",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::document::sample;
+    use crate::report::model::sample;
 
-    fn effects(old: &Document, new: &Document) -> Vec<(Effect, Cause)> {
+    fn effects(old: &Report, new: &Report) -> Vec<(Effect, Origin)> {
         compare(old, new)
             .changes
             .into_iter()
-            .map(|change| (change.effect, change.cause))
+            .map(|change| (change.effect, change.origin))
             .collect()
     }
 
@@ -407,9 +407,9 @@ mod tests {
     fn a_worse_answer_to_the_same_case_is_a_regression_by_the_target() {
         let old = sample(&[("a/x", Verdict::Pass, &[])]);
         let new = sample(&[("a/x", Verdict::Fail, &[("status", "404")])]);
-        assert_eq!(effects(&old, &new), [(Effect::Broke, Cause::Target)]);
+        assert_eq!(effects(&old, &new), [(Effect::Broke, Origin::Target)]);
         assert!(compare(&old, &new).has_regressed());
-        assert_eq!(effects(&new, &old), [(Effect::Fixed, Cause::Target)]);
+        assert_eq!(effects(&new, &old), [(Effect::Fixed, Origin::Target)]);
         assert!(!compare(&new, &old).has_regressed());
     }
 
@@ -417,15 +417,15 @@ mod tests {
     fn a_listed_break_is_a_regression_all_the_same() {
         let old = sample(&[("a/x", Verdict::Pass, &[])]);
         let new = sample(&[("a/x", Verdict::Deviation, &[("status", "404")])]);
-        assert_eq!(effects(&old, &new), [(Effect::Broke, Cause::Target)]);
+        assert_eq!(effects(&old, &new), [(Effect::Broke, Origin::Target)]);
     }
 
     #[test]
     fn the_same_failure_taken_off_the_list_is_a_change_of_the_list() {
         let old = sample(&[("a/x", Verdict::Deviation, &[("status", "404")])]);
         let new = sample(&[("a/x", Verdict::Fail, &[("status", "404")])]);
-        assert_eq!(effects(&old, &new), [(Effect::Broke, Cause::Deviations)]);
-        assert_eq!(effects(&new, &old), [(Effect::Fixed, Cause::Deviations)]);
+        assert_eq!(effects(&old, &new), [(Effect::Broke, Origin::Deviations)]);
+        assert_eq!(effects(&new, &old), [(Effect::Fixed, Origin::Deviations)]);
     }
 
     #[test]
@@ -435,7 +435,7 @@ mod tests {
         for case in &mut new.cases {
             case.fingerprint = "changed".to_owned();
         }
-        assert_eq!(effects(&old, &new), [(Effect::Broke, Cause::Suite)]);
+        assert_eq!(effects(&old, &new), [(Effect::Broke, Origin::Suite)]);
         assert!(!compare(&old, &new).has_regressed());
     }
 
@@ -443,7 +443,7 @@ mod tests {
     fn the_same_answer_that_weighs_more_is_a_change_of_the_evidence() {
         let old = sample(&[("a/x", Verdict::Pass, &[("status", "404")])]);
         let new = sample(&[("a/x", Verdict::Fail, &[("status", "404")])]);
-        assert_eq!(effects(&old, &new), [(Effect::Broke, Cause::Evidence)]);
+        assert_eq!(effects(&old, &new), [(Effect::Broke, Origin::Evidence)]);
         assert!(!compare(&old, &new).has_regressed());
     }
 
@@ -451,7 +451,7 @@ mod tests {
     fn failing_in_another_way_is_told() {
         let old = sample(&[("a/x", Verdict::Fail, &[("status", "404")])]);
         let new = sample(&[("a/x", Verdict::Fail, &[("status", "500")])]);
-        assert_eq!(effects(&old, &new), [(Effect::Differs, Cause::Target)]);
+        assert_eq!(effects(&old, &new), [(Effect::Differs, Origin::Target)]);
         assert_eq!(effects(&old, &old), []);
     }
 
@@ -462,11 +462,11 @@ mod tests {
         new.suite.partial = true;
         assert_eq!(
             effects(&old, &new),
-            [(Effect::Unjudged, Cause::Target), (Effect::Gone, Cause::Target)]
+            [(Effect::Unjudged, Origin::Target), (Effect::Gone, Origin::Target)]
         );
         assert!(compare(&old, &new).has_lost_sight() && !compare(&old, &new).has_regressed());
         new.suite.partial = false;
-        assert!(effects(&old, &new).contains(&(Effect::Gone, Cause::Suite)));
+        assert!(effects(&old, &new).contains(&(Effect::Gone, Origin::Suite)));
     }
 
     #[test]

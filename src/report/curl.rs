@@ -2,42 +2,27 @@
 
 use std::fmt::Write as _;
 
-/// What is asked, of whom and by whom.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
-    /// Where the service is.
-    pub(super) base_url: &'a str,
-    /// Who asks; their token is left out.
-    pub(super) speaker: &'a str,
-    /// The method.
-    pub(super) method: &'a str,
-    /// The path and query.
-    pub(super) path: &'a str,
-    /// The headers.
-    pub(super) headers: &'a [(String, String)],
-    /// The body.
-    pub(super) body: Option<&'a str>,
-}
+use crate::report::model::{Exchange, Target};
 
-impl Asked<'_> {
-    /// The line.
-    pub(super) fn line(&self) -> String {
-        let quote = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-        let url = quote(&format!("{}{}", self.base_url, self.path));
-        let mut line = format!("curl -i --path-as-is -X {} {url}", self.method);
-        if let Some(body) = self.body {
-            let _ = write!(line, " --data-binary {}", quote(body));
-        }
-        for (name, value) in self.headers {
-            let _ = write!(line, " -H {}", quote(&format!("{name}: {value}")));
-        }
-        if self.speaker != "nobody" {
-            let _ = write!(
-                line,
-                " -H \"Authorization: $MPSD_TOKEN\" # the token of {}",
-                self.speaker
-            );
-        }
-        line
+/// The line; the token of whoever sent the request is left out, and the body is cut where it is longer than `limit` bytes.
+pub(super) fn line(target: &Target, exchange: &Exchange, limit: Option<usize>) -> String {
+    let request = &exchange.request;
+    let quote = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    let (method, path) = request.line.split_once(' ').unwrap_or(("GET", &request.line));
+    let url = quote(&format!("{}{path}", target.base_url));
+    let mut line = format!("curl -i --path-as-is -X {method} {url}");
+    if let Some(body) = request.body_within(limit.unwrap_or(usize::MAX)) {
+        let _ = write!(line, " --data-binary {}", quote(&body));
     }
+    for (name, value) in &request.headers {
+        let _ = write!(line, " -H {}", quote(&format!("{name}: {value}")));
+    }
+    if exchange.speaker != "nobody" {
+        let _ = write!(
+            line,
+            " -H \"Authorization: $MPSD_TOKEN\" # the token of {}",
+            exchange.speaker
+        );
+    }
+    line
 }

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::replay::verdict::Verdict;
+use crate::report::model::{Case, Report, Summary};
 use crate::target::deviations::Deviation;
 
 /// What became of an entry.
@@ -31,7 +32,7 @@ impl State {
     }
 
     /// For people.
-    pub fn told(self) -> &'static str {
+    pub fn text(self) -> &'static str {
         match self {
             Self::Matched => "still deviates",
             Self::Fixed => "is fixed: take it off the list",
@@ -54,103 +55,81 @@ pub struct Listed {
     pub cases: Vec<String>,
 }
 
-/// A judged case, as far as the list is concerned.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// The variant's id.
-    pub id: String,
-    /// The case's id.
-    pub case: String,
-    /// The clauses it is about.
-    pub clauses: Vec<String>,
-    /// Its verdict, which the list may change.
-    pub verdict: Verdict,
-    /// Why, where the list has a say.
-    pub reason: Option<String>,
-    /// The findings that make it fail.
-    pub failures: Vec<Failure>,
+/// The clauses that an entry may name a case by: those that it tests, and those that it fails for.
+fn clauses(case: &Case, strict: bool) -> Vec<String> {
+    let broken = case.failures(strict).flat_map(|finding| &finding.clauses);
+    case.clauses.iter().chain(broken).cloned().collect()
 }
 
-/// A finding that makes a case fail.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Failure {
-    /// The clauses it counts against.
-    pub clauses: Vec<String>,
-    /// What was asserted.
-    pub assertion: String,
-    /// What was found, in stable words.
-    pub observed: String,
-}
-
-impl Candidate {
-    fn is_covered_by(&self, deviation: &Deviation) -> bool {
-        deviation.covers(&self.id, &self.case, &self.clauses)
-    }
-}
-
-/// Holds the verdicts of a run against a list.
+/// Applies a list to the verdicts of a run, as if none had been applied before.
 ///
 /// Where the run was of a part of the suite, an entry that names no single variant is never found stale.
-pub fn apply(deviations: &[Deviation], candidates: &mut [Candidate], is_partial: bool, today: Date) -> Vec<Listed> {
+pub(super) fn apply(
+    deviations: &[Deviation],
+    cases: &mut [Case],
+    strict: bool,
+    is_partial: bool,
+    today: Date,
+) -> Vec<Listed> {
+    for case in cases.iter_mut() {
+        match case.verdict {
+            Verdict::Fail | Verdict::Deviation => (case.verdict, case.reason) = (Verdict::Fail, None),
+            Verdict::Fixed => (case.verdict, case.reason) = (Verdict::Pass, None),
+            Verdict::Pass | Verdict::NotApplicable | Verdict::Inconclusive | Verdict::SuiteFault => {}
+        }
+    }
+    let known: Vec<Vec<String>> = cases.iter().map(|case| clauses(case, strict)).collect();
     let mut excused: Vec<BTreeSet<String>> = vec![BTreeSet::new(); deviations.len()];
-    for candidate in candidates
-        .iter_mut()
-        .filter(|candidate| candidate.verdict == Verdict::Fail)
-    {
-        let covering = || {
-            deviations
-                .iter()
-                .zip(0..)
-                .filter(|(deviation, _)| candidate.is_covered_by(deviation))
-        };
+    let failed = cases.iter_mut().zip(&known);
+    for (case, clauses) in failed.filter(|(case, _)| case.verdict == Verdict::Fail) {
+        let covering = deviations.iter().zip(&mut excused);
+        let mut covering: Vec<_> = covering
+            .filter(|(deviation, _)| deviation.covers(&case.id, &case.case, clauses))
+            .collect();
         let mut reasons: Vec<&str> = Vec::new();
         let mut other = None;
-        for failure in &candidate.failures {
+        for finding in case.failures(strict) {
+            let assertion = finding.assertion.to_string();
             let mut is_excused = false;
-            for (deviation, index) in covering().filter(|(deviation, _)| !deviation.is_expired(today)) {
-                if deviation.excuses(&failure.clauses, &failure.assertion, &failure.observed) {
+            for (deviation, cases) in &mut covering {
+                let fits = || deviation.excuses(&finding.clauses, &assertion, &finding.observed);
+                if !deviation.is_expired(today) && fits() {
                     is_excused = true;
-                    if let Some(cases) = excused.get_mut::<usize>(index) {
-                        cases.insert(candidate.id.clone());
-                    }
+                    cases.insert(case.id.clone());
                     if !reasons.contains(&deviation.reason.as_str()) {
                         reasons.push(&deviation.reason);
                     }
                 }
             }
             if !is_excused && other.is_none() {
-                other = Some(failure);
+                other = Some(format!("{assertion}, observed {}", finding.observed));
             }
         }
-        let is_listed = covering().next().is_some();
         match other {
-            None if !candidate.failures.is_empty() => {
-                candidate.reason = Some(format!("known: {}", reasons.join("; ")));
-                candidate.verdict = Verdict::Deviation;
+            None if !reasons.is_empty() => {
+                (case.verdict, case.reason) = (Verdict::Deviation, Some(format!("known: {}", reasons.join("; "))));
             }
-            Some(Failure {
-                assertion, observed, ..
-            }) if is_listed => {
-                let reason =
-                    format!("no entry of the list that is in force excuses this: {assertion}, observed {observed}");
-                candidate.reason = Some(reason);
+            Some(other) if !covering.is_empty() => {
+                case.reason = Some(format!("no entry of the list that is in force excuses this: {other}"));
             }
             _ => {}
         }
     }
     let mut listed: Vec<Listed> = Vec::new();
-    for (deviation, cases) in deviations.iter().zip(excused) {
-        let state = state(deviation, &cases, candidates, is_partial, today);
-        let mut cases: Vec<String> = cases.into_iter().collect();
+    for (deviation, excused) in deviations.iter().zip(excused) {
+        let covered = cases.iter_mut().zip(&known);
+        let mut covered: Vec<&mut Case> = covered
+            .filter(|(case, clauses)| deviation.covers(&case.id, &case.case, clauses))
+            .map(|(case, _)| case)
+            .collect();
+        let state = state(deviation, !excused.is_empty(), &covered, is_partial, today);
+        let mut cases: Vec<String> = excused.into_iter().collect();
         if state == State::Fixed {
-            for candidate in candidates
-                .iter_mut()
-                .filter(|candidate| candidate.is_covered_by(deviation))
-            {
-                if matches!(candidate.verdict, Verdict::Pass | Verdict::Fixed) {
-                    candidate.verdict = Verdict::Fixed;
-                    candidate.reason = Some(format!("passes, yet is listed: {}", deviation.reason));
-                    cases.push(candidate.id.clone());
+            for case in &mut covered {
+                if matches!(case.verdict, Verdict::Pass | Verdict::Fixed) {
+                    case.verdict = Verdict::Fixed;
+                    case.reason = Some(format!("passes, yet is listed: {}", deviation.reason));
+                    cases.push(case.id.clone());
                 }
             }
         }
@@ -163,27 +142,23 @@ pub fn apply(deviations: &[Deviation], candidates: &mut [Candidate], is_partial:
     listed
 }
 
-fn state(
-    deviation: &Deviation,
-    excused: &BTreeSet<String>,
-    candidates: &[Candidate],
-    is_partial: bool,
-    today: Date,
-) -> State {
+impl Report {
+    /// Applies a list of known deviations, as if none had been applied before.
+    pub(super) fn apply(&mut self, deviations: &[Deviation], today: Date) {
+        self.deviations = apply(deviations, &mut self.cases, self.strict, self.suite.partial, today);
+        self.summary = Summary::of(&self.cases);
+    }
+}
+
+fn state(deviation: &Deviation, excuses: bool, covered: &[&mut Case], is_partial: bool, today: Date) -> State {
     if deviation.is_expired(today) {
         return State::Expired;
     }
-    if !excused.is_empty() {
+    if excuses {
         return State::Matched;
     }
-    let covered: Vec<&Candidate> = candidates
-        .iter()
-        .filter(|candidate| candidate.is_covered_by(deviation))
-        .collect();
-    let has = |wanted: &[Verdict]| covered.iter().any(|candidate| wanted.contains(&candidate.verdict));
-    let is_single = covered
-        .iter()
-        .any(|candidate| deviation.case.as_ref() == Some(&candidate.id));
+    let has = |wanted: &[Verdict]| covered.iter().any(|case| wanted.contains(&case.verdict));
+    let is_single = covered.iter().any(|case| deviation.case.as_ref() == Some(&case.id));
     if is_partial && !is_single {
         State::NotJudged
     } else if has(&[Verdict::Fail, Verdict::Deviation]) {
@@ -203,22 +178,23 @@ const NO_REASON: &str = "TODO: say why the target may do this";
 const OBSERVED: usize = 160;
 
 /// The list that excuses all failures of a run: entries in force are kept, what is new is drafted.
-pub fn draft(listed: &[Listed], candidates: &[Candidate]) -> Vec<Deviation> {
-    let kept = listed
-        .iter()
-        .filter(|entry| matches!(entry.state, State::Matched | State::NotJudged));
+pub fn draft(report: &Report) -> Vec<Deviation> {
+    let listed = report.deviations.iter();
+    let kept = listed.filter(|entry| matches!(entry.state, State::Matched | State::NotJudged));
     let mut drafted: Vec<Deviation> = kept.map(|entry| entry.deviation.clone()).collect();
-    for candidate in candidates.iter().filter(|candidate| candidate.verdict == Verdict::Fail) {
-        for failure in &candidate.failures {
+    for case in report.cases.iter().filter(|case| case.verdict == Verdict::Fail) {
+        let clauses = clauses(case, report.strict);
+        for finding in case.failures(report.strict) {
+            let assertion = finding.assertion.to_string();
             let excuses = |entry: &Deviation| {
-                entry.covers(&candidate.id, &candidate.case, &candidate.clauses)
-                    && entry.excuses(&failure.clauses, &failure.assertion, &failure.observed)
+                entry.covers(&case.id, &case.case, &clauses)
+                    && entry.excuses(&finding.clauses, &assertion, &finding.observed)
             };
             if !drafted.iter().any(excuses) {
                 drafted.push(Deviation {
-                    case: Some(candidate.id.clone()),
-                    assertion: Some(failure.assertion.clone()),
-                    observed: Some(cut(&failure.observed)),
+                    case: Some(case.id.clone()),
+                    assertion: Some(assertion),
+                    observed: Some(pattern(&finding.observed)),
                     reason: NO_REASON.to_owned(),
                     ..Deviation::default()
                 });
@@ -228,36 +204,18 @@ pub fn draft(listed: &[Listed], candidates: &[Candidate]) -> Vec<Deviation> {
     drafted
 }
 
-fn cut(text: &str) -> String {
-    if text.len() <= OBSERVED {
-        return text.to_owned();
+/// A pattern for what was observed: a long text by its beginning.
+fn pattern(observed: &str) -> String {
+    if observed.len() <= OBSERVED {
+        return observed.to_owned();
     }
-    let end = (0..=OBSERVED)
-        .rev()
-        .find(|end| text.is_char_boundary(*end))
-        .unwrap_or_default();
-    format!("{}*", text.get(..end).unwrap_or_default())
+    format!("{}*", &observed[..observed.floor_char_boundary(OBSERVED)])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn candidate(id: &str, verdict: Verdict, failures: &[(&str, &str)]) -> Candidate {
-        let failures = failures.iter().map(|(assertion, observed)| Failure {
-            clauses: vec!["SES-001".to_owned()],
-            assertion: (*assertion).to_owned(),
-            observed: (*observed).to_owned(),
-        });
-        Candidate {
-            id: id.to_owned(),
-            case: id.split(['@', '#']).next().unwrap().to_owned(),
-            clauses: vec!["SES-001".to_owned()],
-            verdict,
-            reason: None,
-            failures: failures.collect(),
-        }
-    }
+    use crate::report::model::{SampleCase, sample};
 
     fn entry(case: &str, assertion: &str, observed: &str) -> Deviation {
         Deviation {
@@ -273,115 +231,142 @@ mod tests {
         "2030-06-15".parse().unwrap()
     }
 
-    fn run(entries: &[Deviation], candidates: &mut [Candidate], is_partial: bool) -> Vec<State> {
-        apply(entries, candidates, is_partial, today())
-            .into_iter()
-            .map(|listed| listed.state)
-            .collect()
+    fn states(report: &Report) -> Vec<State> {
+        report.deviations.iter().map(|listed| listed.state).collect()
+    }
+
+    /// A report to which a list was applied.
+    fn run(entries: &[Deviation], cases: &[SampleCase<'_>], is_partial: bool) -> Report {
+        let mut report = sample(cases);
+        report.suite.partial = is_partial;
+        report.apply(entries, today());
+        report
+    }
+
+    fn verdicts(report: &Report) -> Vec<Verdict> {
+        report.cases.iter().map(|case| case.verdict).collect()
     }
 
     #[test]
     fn a_case_deviates_only_if_all_its_failures_are_listed() {
-        let mut cases = [
-            candidate("a/x@107", Verdict::Fail, &[("status", "404")]),
-            candidate("a/y@107", Verdict::Fail, &[("status", "404"), ("body /a", "1")]),
-        ];
-        let states = run(&[entry("a/*", "status", "404")], &mut cases, false);
-        assert_eq!(states, [State::Matched]);
-        assert_eq!(
-            [cases[0].verdict, cases[1].verdict],
-            [Verdict::Deviation, Verdict::Fail]
+        let report = run(
+            &[entry("a/*", "status", "404")],
+            &[
+                ("a/x@107", Verdict::Fail, &[("status", "404")]),
+                ("a/y@107", Verdict::Fail, &[("status", "404"), ("body /a", "1")]),
+            ],
+            false,
         );
-        assert!(cases[1].reason.as_ref().unwrap().contains("body /a"));
+        assert_eq!(states(&report), [State::Matched]);
+        assert_eq!(verdicts(&report), [Verdict::Deviation, Verdict::Fail]);
+        assert!(report.cases[1].reason.as_ref().unwrap().contains("body /a"));
     }
 
     #[test]
     fn failing_in_another_way_is_a_failure_and_the_entry_matches_nothing() {
-        let mut cases = [candidate("a/x", Verdict::Fail, &[("status", "500")])];
-        assert_eq!(
-            run(&[entry("a/x", "status", "404")], &mut cases, false),
-            [State::Unmatched]
-        );
-        assert_eq!(cases[0].verdict, Verdict::Fail);
+        let entries = [entry("a/x", "status", "404")];
+        let report = run(&entries, &[("a/x", Verdict::Fail, &[("status", "500")])], false);
+        assert_eq!(states(&report), [State::Unmatched]);
+        assert_eq!(verdicts(&report), [Verdict::Fail]);
     }
 
     #[test]
     fn a_listed_case_that_passes_is_fixed() {
-        let mut cases = [candidate("a/x@107", Verdict::Pass, &[])];
-        assert_eq!(run(&[entry("a/x", "status", "404")], &mut cases, false), [State::Fixed]);
-        assert_eq!(cases[0].verdict, Verdict::Fixed);
+        let entries = [entry("a/x", "status", "404")];
+        let report = run(&entries, &[("a/x@107", Verdict::Pass, &[])], false);
+        assert_eq!(states(&report), [State::Fixed]);
+        assert_eq!(verdicts(&report), [Verdict::Fixed]);
     }
 
     #[test]
     fn a_pattern_that_still_excuses_something_leaves_what_passes_alone() {
-        let mut cases = [
-            candidate("a/x@104", Verdict::Pass, &[]),
-            candidate("a/x@107", Verdict::Fail, &[("status", "404")]),
-        ];
-        assert_eq!(
-            run(&[entry("a/x", "status", "404")], &mut cases, false),
-            [State::Matched]
+        let report = run(
+            &[entry("a/x", "status", "404")],
+            &[
+                ("a/x@104", Verdict::Pass, &[]),
+                ("a/x@107", Verdict::Fail, &[("status", "404")]),
+            ],
+            false,
         );
-        assert_eq!(
-            [cases[0].verdict, cases[1].verdict],
-            [Verdict::Pass, Verdict::Deviation]
-        );
+        assert_eq!(states(&report), [State::Matched]);
+        assert_eq!(verdicts(&report), [Verdict::Pass, Verdict::Deviation]);
     }
 
     #[test]
     fn an_entry_for_no_case_of_the_suite_is_unmatched_and_one_outside_a_partial_run_is_not_judged() {
         let entries = [entry("b/z", "status", "404"), entry("a/*", "status", "404")];
-        assert_eq!(
-            run(&entries, &mut [candidate("a/x", Verdict::Pass, &[])], false),
-            [State::Unmatched, State::Fixed]
-        );
-        assert_eq!(
-            run(&entries, &mut [candidate("a/x", Verdict::Pass, &[])], true),
-            [State::NotJudged; 2]
-        );
+        let passing: SampleCase<'_> = ("a/x", Verdict::Pass, &[]);
+        let whole = run(&entries, &[passing], false);
+        assert_eq!(states(&whole), [State::Unmatched, State::Fixed]);
+        let part = run(&entries, &[passing], true);
+        assert_eq!(states(&part), [State::NotJudged; 2]);
     }
 
     #[test]
-    fn an_entry_for_a_case_without_verdict_is_told_by_the_reason_for_that() {
+    fn an_entry_for_a_case_without_verdict_is_reported_by_the_reason_for_that() {
         let entries = [entry("a/x", "status", "404")];
-        let mut gone = [candidate("a/x", Verdict::NotApplicable, &[])];
-        let mut unclear = [candidate("a/x", Verdict::Inconclusive, &[])];
-        assert_eq!(run(&entries, &mut gone, false), [State::Unmatched]);
-        assert_eq!(run(&entries, &mut unclear, false), [State::NotJudged]);
+        let gone = run(&entries, &[("a/x", Verdict::NotApplicable, &[])], false);
+        let unclear = run(&entries, &[("a/x", Verdict::Inconclusive, &[])], false);
+        assert_eq!(states(&gone), [State::Unmatched]);
+        assert_eq!(states(&unclear), [State::NotJudged]);
     }
 
     #[test]
     fn an_expired_entry_excuses_nothing() {
-        let mut cases = [candidate("a/x", Verdict::Fail, &[("status", "404")])];
         let expired = Deviation {
             expires: "2030-06-14".parse().ok(),
             ..entry("a/x", "status", "404")
         };
-        assert_eq!(run(&[expired], &mut cases, false), [State::Expired]);
-        assert_eq!(cases[0].verdict, Verdict::Fail);
+        let report = run(&[expired], &[("a/x", Verdict::Fail, &[("status", "404")])], false);
+        assert_eq!(states(&report), [State::Expired]);
+        assert_eq!(verdicts(&report), [Verdict::Fail]);
+    }
+
+    #[test]
+    fn a_list_that_is_applied_again_changes_nothing() {
+        let entries = [entry("a/*", "status", "404"), entry("b/*", "status", "404")];
+        let cases: [SampleCase<'_>; 3] = [
+            ("a/x", Verdict::Fail, &[("status", "404")]),
+            ("a/y", Verdict::Fail, &[("status", "500")]),
+            ("b/x", Verdict::Pass, &[]),
+        ];
+        let once = run(&entries, &cases, false);
+        let mut twice = once.clone();
+        twice.apply(&entries, today());
+        assert_eq!(states(&once), states(&twice));
+        assert_eq!(verdicts(&once), verdicts(&twice));
+        let reasons = |report: &Report| report.cases.iter().map(|case| case.reason.clone()).collect::<Vec<_>>();
+        assert_eq!(reasons(&once), reasons(&twice));
+        twice.apply(&[], today());
+        assert_eq!(verdicts(&twice), [Verdict::Fail, Verdict::Fail, Verdict::Pass]);
+        assert_eq!(reasons(&twice), [None, None, None]);
     }
 
     #[test]
     fn a_drafted_list_excuses_the_run_that_it_was_drafted_from() {
         let long = "x".repeat(500);
-        let mut cases = [
-            candidate("a/x", Verdict::Fail, &[("status", "404"), ("body", long.as_str())]),
-            candidate("a/y", Verdict::Fail, &[("status", "*")]),
-        ];
-        let drafted = draft(&[], &cases);
+        let mut report = sample(&[
+            ("a/x", Verdict::Fail, &[("status", "404"), ("body", long.as_str())]),
+            ("a/y", Verdict::Fail, &[("status", "*")]),
+        ]);
+        let drafted = draft(&report);
         assert_eq!(drafted.len(), 3);
-        assert_eq!(run(&drafted, &mut cases, false), [State::Matched; 3]);
-        assert!(cases.iter().all(|case| case.verdict == Verdict::Deviation));
+        report.apply(&drafted, today());
+        assert_eq!(states(&report), [State::Matched; 3]);
+        assert_eq!(verdicts(&report), [Verdict::Deviation; 2]);
     }
 
     #[test]
     fn a_draft_keeps_entries_in_force_and_drops_stale_ones() {
         let entries = [entry("a/x", "status", "404"), entry("a/y", "status", "404")];
-        let mut cases = [
-            candidate("a/x", Verdict::Fail, &[("status", "404")]),
-            candidate("a/y", Verdict::Pass, &[]),
-        ];
-        let listed = apply(&entries, &mut cases, false, today());
-        assert_eq!(draft(&listed, &cases), entries[..1]);
+        let report = run(
+            &entries,
+            &[
+                ("a/x", Verdict::Fail, &[("status", "404")]),
+                ("a/y", Verdict::Pass, &[]),
+            ],
+            false,
+        );
+        assert_eq!(draft(&report), entries[..1]);
     }
 }

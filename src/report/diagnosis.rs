@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::signature::{Signature, Signatures};
-use crate::replay::verdict::{Outcome, Verdict};
+use crate::replay::assertion::Assertion;
+use crate::replay::verdict::Verdict;
+use crate::report::model::Case;
 
-/// How like a fault the failures have to be, to be told.
+/// How like a fault the failures have to be, to be reported.
 const LIKE: f64 = 0.3;
-/// How many faults are told.
-const TOLD: usize = 3;
+/// How many faults are reported.
+const REPORTED: usize = 3;
 
 /// A fault that failures look like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,23 +34,20 @@ pub struct Suspect {
 }
 
 /// The faults that failures look like, the likest first; none where nothing failed or nothing is alike.
-pub fn diagnose(signatures: &Signatures, outcomes: &[Outcome]) -> Vec<Suspect> {
-    let is_failed = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Fail | Verdict::Deviation);
-    let is_judged = |outcome: &&Outcome| {
+pub(super) fn diagnose(signatures: &Signatures, cases: &[Case]) -> Vec<Suspect> {
+    let is_failed = |case: &&Case| matches!(case.verdict, Verdict::Fail | Verdict::Deviation);
+    let is_judged = |case: &&Case| {
         matches!(
-            outcome.verdict,
+            case.verdict,
             Verdict::Pass | Verdict::Fail | Verdict::Deviation | Verdict::Fixed
         )
     };
     let told_apart: BTreeSet<&str> = signatures.cases.iter().map(String::as_str).collect();
-    let is_witness = |outcome: &&Outcome| told_apart.contains(outcome.id.as_str());
-    let witnesses = || outcomes.iter().filter(is_witness);
-    let ran: BTreeSet<&str> = witnesses()
-        .filter(is_judged)
-        .map(|outcome| outcome.id.as_str())
-        .collect();
-    let failures: Vec<&Outcome> = witnesses().filter(is_failed).collect();
-    let failed: BTreeSet<&str> = failures.iter().map(|outcome| outcome.id.as_str()).collect();
+    let is_witness = |case: &&Case| told_apart.contains(case.id.as_str());
+    let witnesses = || cases.iter().filter(is_witness);
+    let ran: BTreeSet<&str> = witnesses().filter(is_judged).map(|case| case.id.as_str()).collect();
+    let failures: Vec<&Case> = witnesses().filter(is_failed).collect();
+    let failed: BTreeSet<&str> = failures.iter().map(|case| case.id.as_str()).collect();
     if failed.is_empty() {
         return Vec::new();
     }
@@ -73,14 +72,14 @@ pub fn diagnose(signatures: &Signatures, outcomes: &[Outcome]) -> Vec<Suspect> {
         .filter(|suspect| suspect.likeness >= LIKE)
         .collect();
     suspects.sort_by(|a, b| b.likeness.total_cmp(&a.likeness).then_with(|| a.fault.cmp(&b.fault)));
-    suspects.truncate(TOLD);
+    suspects.truncate(REPORTED);
     suspects
 }
 
 /// The part of the failures that fail as those of a fault do most often.
-fn signs(fault: &Signature, failures: &[&Outcome]) -> f64 {
-    let is_alike = |outcome: &&&Outcome| {
-        let mut findings = outcome.findings.iter();
+fn signs(fault: &Signature, failures: &[&Case]) -> f64 {
+    let is_alike = |case: &&&Case| {
+        let mut findings = case.findings.iter();
         findings.any(|finding| {
             fault
                 .signs
@@ -92,15 +91,11 @@ fn signs(fault: &Signature, failures: &[&Outcome]) -> f64 {
 }
 
 /// How a finding shows, in short: what was asserted, and the status where that is it.
-pub fn sign_of(assertion: &str, actual: &str) -> String {
-    if assertion == "status" {
-        return format!("status {actual}");
+pub(super) fn sign_of(assertion: &Assertion, actual: &str) -> String {
+    match assertion.clone().general() {
+        Assertion::Status => format!("status {actual}"),
+        assertion => assertion.to_string(),
     }
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts = assertion
-        .split('/')
-        .map(|part| if is_number(part) { "*" } else { part });
-    parts.collect::<Vec<_>>().join("/")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of cases are small")]
@@ -110,9 +105,9 @@ fn ratio(part: usize, whole: usize) -> f64 {
 
 impl Suspect {
     /// In one line.
-    pub fn told(&self) -> String {
+    pub fn text(&self) -> String {
         format!(
-            "{} of {} telling failures look like `{}`: {} Read {}.",
+            "{} of {} distinguishing failures look like `{}`: {} Read {}.",
             self.explained,
             self.failed,
             self.fault,
@@ -125,29 +120,7 @@ impl Suspect {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn outcome(case: &str, verdict: Verdict) -> Outcome {
-        Outcome {
-            id: case.to_owned(),
-            case: case.to_owned(),
-            version: 107,
-            clauses: Vec::new(),
-            verdict,
-            reason: None,
-            findings: Vec::new(),
-            exchanges: Vec::new(),
-            exchange_count: 0,
-            text: None,
-            documents: 0,
-            readings: Vec::new(),
-            invariants: Vec::new(),
-            fresh: Vec::new(),
-            own: std::sync::Arc::default(),
-            assertions: 0,
-            leftovers: Vec::new(),
-            milliseconds: 0.0,
-        }
-    }
+    use crate::report::model::sample;
 
     fn signatures() -> Signatures {
         let fault = |id: &str, failed: &[usize]| Signature {
@@ -169,19 +142,16 @@ mod tests {
     #[test]
     fn the_fault_whose_cases_fail_and_no_others_comes_first() {
         let verdicts = [Verdict::Fail, Verdict::Fail, Verdict::Pass, Verdict::Pass];
-        let outcomes: Vec<Outcome> = ["a/1", "a/2", "a/3", "a/4"]
-            .iter()
-            .zip(verdicts)
-            .map(|(case, verdict)| outcome(case, verdict))
-            .collect();
-        let suspects = diagnose(&signatures(), &outcomes);
+        let cases = ["a/1", "a/2", "a/3", "a/4"].into_iter().zip(verdicts);
+        let cases: Vec<_> = cases.map(|(case, verdict)| (case, verdict, &[][..])).collect();
+        let suspects = diagnose(&signatures(), &sample(&cases).cases);
         assert_eq!(suspects[0].fault, "first-two");
         assert!(suspects.iter().all(|suspect| suspect.fault != "last"));
     }
 
     #[test]
     fn cases_that_did_not_run_count_for_nobody() {
-        let suspects = diagnose(&signatures(), &[outcome("a/1", Verdict::Fail)]);
+        let suspects = diagnose(&signatures(), &sample(&[("a/1", Verdict::Fail, &[])]).cases);
         let told: Vec<_> = suspects
             .iter()
             .map(|suspect| (suspect.fault.as_str(), suspect.expected))
@@ -190,13 +160,17 @@ mod tests {
     }
 
     #[test]
-    fn without_failures_nothing_is_told() {
-        assert_eq!(diagnose(&signatures(), &[outcome("a/1", Verdict::Pass)]), []);
+    fn without_failures_nothing_is_reported() {
+        assert_eq!(
+            diagnose(&signatures(), &sample(&[("a/1", Verdict::Pass, &[])]).cases),
+            []
+        );
     }
 
     #[test]
     fn places_in_lists_do_not_set_failures_apart() {
-        assert_eq!(sign_of("schema /members/12/next", ""), "schema /members/*/next");
-        assert_eq!(sign_of("status", "500"), "status 500");
+        let sign = |assertion: &str, actual: &str| sign_of(&Assertion::from(assertion), actual);
+        assert_eq!(sign("schema /members/12/next", ""), "schema /members/*/next");
+        assert_eq!(sign("status", "500"), "status 500");
     }
 }

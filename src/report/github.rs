@@ -3,22 +3,22 @@
 use std::fmt::Write as _;
 
 use crate::replay::verdict::Verdict;
-use crate::report::document::Document;
+use crate::report::model::Report;
 
 /// A step shows no more annotations than this of a kind.
 const SHOWN: usize = 9;
 
 /// Renders what stands out in a report, one command a line.
-pub fn render(document: &Document) -> String {
+pub fn render(report: &Report) -> String {
     let mut out = String::new();
     let is_broken = |verdict| matches!(verdict, Verdict::Fail | Verdict::Fixed | Verdict::SuiteFault);
     let mut errors: Vec<(String, String)> = Vec::new();
-    for listed in document.stale() {
-        let message = format!("{} {}", listed.deviation.label(), listed.state.told());
+    for listed in report.stale() {
+        let message = format!("{} {}", listed.deviation.label(), listed.state.text());
         errors.push(("listed deviation".to_owned(), message));
     }
-    for case in document.cases.iter().filter(|case| is_broken(case.verdict)) {
-        let found = case.failures(document.strict).next().map(|found| {
+    for case in report.cases.iter().filter(|case| is_broken(case.verdict)) {
+        let found = case.decisive(report.strict).map(|found| {
             format!(
                 "\n{}: expected {}, found {}",
                 found.assertion, found.expected, found.actual
@@ -31,7 +31,7 @@ pub fn render(document: &Document) -> String {
             reason.unwrap_or_default(),
             found.unwrap_or_default()
         );
-        errors.push((format!("{}: {}", case.verdict.told(), case.id), message));
+        errors.push((format!("{}: {}", case.verdict.text(), case.id), message));
     }
     for (title, message) in errors.iter().take(SHOWN) {
         let _ = writeln!(out, "::error title={}::{}", property(title), data(message));
@@ -40,10 +40,7 @@ pub fn render(document: &Document) -> String {
         let message = format!("{} more are in the report", errors.len() - SHOWN);
         let _ = writeln!(out, "::error title=MPSD conformance::{}", data(&message));
     }
-    let unclear = document
-        .cases
-        .iter()
-        .filter(|case| case.verdict == Verdict::Inconclusive);
+    let unclear = report.cases.iter().filter(|case| case.verdict == Verdict::Inconclusive);
     for case in unclear.take(SHOWN) {
         let reason = case.reason.as_deref().unwrap_or_default();
         let _ = writeln!(
@@ -53,16 +50,12 @@ pub fn render(document: &Document) -> String {
             data(reason)
         );
     }
-    let part = document.part().map_or(String::new(), |part| format!(", {part}"));
-    let summary = format!(
-        "{} of {} cases{part}",
-        document.summary.told(),
-        document.summary.total()
-    );
+    let part = report.part().map_or(String::new(), |part| format!(", {part}"));
+    let summary = format!("{} of {} cases{part}", report.summary.text(), report.summary.total());
     let _ = writeln!(
         out,
         "::notice title={}::{}",
-        property(&format!("MPSD: {}", document.target.name)),
+        property(&format!("MPSD: {}", report.target.name)),
         data(&summary)
     );
     out

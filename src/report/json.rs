@@ -1,16 +1,14 @@
 //! The report for programs; its shape is `schemas/report.schema.json`.
 
-use crate::report::document::{Document, SHAPE};
+use crate::report::model::{Report, SHAPE};
 
-/// Renders a report as JSON.
-pub fn render(document: &Document) -> String {
-    serde_json::to_string_pretty(document)
-        .map(|text| text + "\n")
-        .unwrap_or_default()
+/// Renders a report as JSON; an error is a defect of this program.
+pub fn render(report: &Report) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(report)? + "\n")
 }
 
 /// Reads a report; an error says what is wrong with it, in one line.
-pub fn read(text: &str) -> Result<Document, String> {
+pub fn read(text: &str) -> Result<Report, String> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     match value.get("version").and_then(serde_json::Value::as_u64) {
         Some(version) if version == u64::from(SHAPE) => {}

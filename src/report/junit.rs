@@ -4,78 +4,76 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use crate::replay::verdict::Verdict;
-use crate::report::document::{Case, Document, Said};
+use crate::report::model::{BODY, Case, Cause, Exchange, Report};
 
 /// The suite of the entries of the list of deviations for which the run fails.
-pub const STALE: &str = "deviations";
+const STALE: &str = "deviations";
 
 /// Renders a report as `JUnit`'s XML.
-pub fn render(document: &Document) -> String {
-    let part = document.part();
+pub(super) fn render(report: &Report) -> anyhow::Result<String> {
+    let part = report.part();
     let name = match &part {
-        Some(part) => format!("MPSD conformance of {} ({part})", document.target.name),
-        None => format!("MPSD conformance of {}", document.target.name),
+        Some(part) => format!("MPSD conformance of {} ({part})", report.target.name),
+        None => format!("MPSD conformance of {}", report.target.name),
     };
-    let mut report = Report::new(name);
-    report.set_time(duration(document.milliseconds));
-    let causes = document.causes();
-    let alike: BTreeMap<&str, (&str, usize)> = causes
-        .iter()
-        .filter(|(_, cases)| cases.len() > 1)
-        .flat_map(|(told, cases)| cases.iter().map(move |case| (case.id.as_str(), (*told, cases.len()))))
+    let mut xml = quick_junit::Report::new(name);
+    xml.set_time(duration(report.milliseconds));
+    let causes = report.causes();
+    let shared = causes.iter().filter(|cause| !cause.others.is_empty());
+    let alike: BTreeMap<&str, &Cause<'_>> = shared
+        .flat_map(|cause| cause.cases().map(move |case| (case.id.as_str(), cause)))
         .collect();
     let mut chapters: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
-    for case in &document.cases {
+    for case in &report.cases {
         chapters.entry(case.chapter()).or_default().push(case);
     }
     for (chapter, cases) in chapters {
         let mut suite = TestSuite::new(chapter);
         suite.set_time(duration(cases.iter().map(|case| case.milliseconds).sum()));
-        suite.add_property(("target", document.target.name.as_str()));
-        let asked = format!("{} {}", document.suite.version, document.suite.fingerprint);
-        suite.add_property(("suite", asked.as_str()));
+        suite.add_property(("target", report.target.name.as_str()));
+        let version = format!("{} {}", report.suite.version, report.suite.fingerprint);
+        suite.add_property(("suite", version.as_str()));
         if let Some(part) = &part {
             suite.add_property(("partial", part.as_str()));
         }
         for case in cases {
             let mut test = TestCase::new(
                 case.id.as_str(),
-                status(case, document.strict, alike.get(case.id.as_str())),
+                status(case, report.strict, alike.get(case.id.as_str()).copied()),
             );
             test.set_classname(format!("mpsd.{chapter}"));
             test.set_time(duration(case.milliseconds));
             suite.add_test_case(test);
         }
-        report.add_test_suite(suite);
+        xml.add_test_suite(suite);
     }
-    let mut stale = document.stale().peekable();
+    let mut stale = report.stale().peekable();
     if stale.peek().is_some() {
         let mut suite = TestSuite::new(STALE);
         for listed in stale {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_type("staleDeviation").set_message(listed.state.told());
+            status.set_type("staleDeviation").set_message(listed.state.text());
             status.set_description(format!("{}\n{}", listed.deviation.label(), listed.deviation.reason));
             let mut test = TestCase::new(listed.deviation.label(), status);
             test.set_classname("mpsd.deviations");
             suite.add_test_case(test);
         }
-        report.add_test_suite(suite);
+        xml.add_test_suite(suite);
     }
-    // Nothing but a failing writer can fail here, and a string does not fail.
-    report.to_string().unwrap_or_default()
+    Ok(xml.to_string()?)
 }
 
 /// What became of a case, and how many broke alike.
-fn status(case: &Case, strict: bool, alike: Option<&(&str, usize)>) -> TestCaseStatus {
-    let reason = case.reason.as_deref().unwrap_or_default();
+fn status(case: &Case, strict: bool, alike: Option<&Cause<'_>>) -> TestCaseStatus {
+    let reason = case.reason.as_deref().unwrap_or("no reason is known");
     match case.verdict {
         Verdict::Pass => TestCaseStatus::success(),
         Verdict::Deviation | Verdict::NotApplicable => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(format!("{}: {reason}", case.verdict.told()));
+            status.set_message(format!("{}: {reason}", case.verdict.text()));
             status
         }
         Verdict::Fail | Verdict::Fixed => {
@@ -106,21 +104,21 @@ fn status(case: &Case, strict: bool, alike: Option<&(&str, usize)>) -> TestCaseS
 }
 
 /// What did not hold, and the exchanges it is about.
-fn text(case: &Case, alike: Option<&(&str, usize)>) -> String {
+fn text(case: &Case, alike: Option<&Cause<'_>>) -> String {
     let mut text = format!("{}\n", case.title);
-    if let Some((cause, count)) = alike {
-        let _ = writeln!(text, "{count} cases alike: {cause}");
+    if let Some(cause) = alike {
+        let _ = writeln!(text, "{} cases alike: {}", cause.count(), cause.text);
     }
     if let Some(reason) = &case.reason {
         let _ = writeln!(text, "{reason}");
     }
-    let mut told = None;
+    let mut shown = None;
     for finding in &case.findings {
-        if told != Some(finding.exchange)
-            && let Some(said) = case.conversation.get(finding.exchange)
+        if shown != Some(finding.exchange)
+            && let Some(exchange) = case.exchange(finding)
         {
-            told = Some(finding.exchange);
-            write_exchange(&mut text, said);
+            shown = Some(finding.exchange);
+            write_exchange(&mut text, exchange);
         }
         let (weight, clauses) = (finding.weight.name(), finding.clauses.join(", "));
         let _ = writeln!(text, "{weight}: {} ({clauses})", finding.assertion);
@@ -133,17 +131,19 @@ fn text(case: &Case, alike: Option<&(&str, usize)>) -> String {
     text
 }
 
-fn write_exchange(text: &mut String, said: &Said) {
-    let _ = writeln!(text, "\nstep {}, {}: {}", said.step, said.speaker, said.request.line);
-    if let Some(body) = &said.request.body {
+fn write_exchange(text: &mut String, exchange: &Exchange) {
+    let Exchange {
+        step,
+        speaker,
+        request,
+        response,
+    } = exchange;
+    let _ = writeln!(text, "\nstep {step}, {speaker}: {}", request.line);
+    if let Some(body) = request.body_within(BODY) {
         let _ = writeln!(text, "    sent     {body}");
     }
-    let _ = writeln!(
-        text,
-        "    answered {} {}",
-        said.response.line,
-        said.response.body.as_deref().unwrap_or_default()
-    );
+    let body = response.body_within(BODY).unwrap_or_default();
+    let _ = writeln!(text, "    answered {} {body}", response.line);
 }
 
 fn duration(milliseconds: f64) -> Duration {

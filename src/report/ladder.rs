@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::contract::Suite;
 use crate::contract::case::{Action, Body, Case, Expectation, Request, Script, Scripts, Step, Variant};
 use crate::contract::world::ANONYMOUS;
-use crate::replay::verdict::{Finding, Outcome, Verdict};
-use crate::report::Report;
-use crate::report::cause::{decisive, is_of_answer, normalised};
+use crate::replay::label::Part;
+use crate::replay::verdict::Verdict;
+use crate::report::model::{self, Finding, Report};
 
 /// How deep keys of a body are looked at.
 const DEPTH: usize = 5;
@@ -36,8 +36,8 @@ pub struct Rung {
 }
 
 /// All rungs, the one in the way of the most cases first.
-pub fn climb(report: &Report<'_>) -> Vec<Rung> {
-    let survey = Survey::new(report);
+pub fn climb(report: &Report, suite: &Suite) -> Vec<Rung> {
+    let survey = Survey::new(report, suite);
     let mut waiting: Vec<Failing<'_>> = survey.failing();
     let mut climbed: HashSet<Need> = HashSet::new();
     let mut rungs = Vec::new();
@@ -49,9 +49,9 @@ pub fn climb(report: &Report<'_>) -> Vec<Rung> {
             }
         }
         let is_last = |index: &&usize, need: &Need| {
-            let needs = waiting.get(**index).map(|failing| failing.needs.as_slice());
-            let mut rest = needs.unwrap_or_default().iter();
-            rest.all(|other| other == need || climbed.contains(other))
+            let failing = waiting.get(**index);
+            let is_done = |other: &Need| other == need || climbed.contains(other);
+            failing.is_some_and(|failing| failing.needs.iter().all(is_done))
         };
         let rank = |(need, cases): &(&Need, &Vec<usize>)| {
             (cases.len(), cases.iter().filter(|index| is_last(index, need)).count())
@@ -64,11 +64,11 @@ pub fn climb(report: &Report<'_>) -> Vec<Rung> {
         if let Some(start) = those().min_by_key(|failing| failing.difficulty(need)) {
             rungs.push(Rung {
                 behaviour: need.to_string(),
-                clauses: start.clauses_of(need, report),
+                clauses: start.clauses_of(need),
                 found: those().find_map(|failing| failing.found(need)),
                 waiting: cases.len(),
                 unlocked,
-                start: start.outcome.id.clone(),
+                start: start.case.id.clone(),
             });
         }
         climbed.insert(Rc::clone(need));
@@ -98,7 +98,7 @@ impl Asked<'_> {
 
 /// A case that failed, or broke off.
 struct Failing<'a> {
-    outcome: &'a Outcome,
+    case: &'a model::Case,
     asked: Asked<'a>,
     /// What stopped it, and then what its later steps need.
     needs: Vec<Need>,
@@ -111,26 +111,32 @@ impl Failing<'_> {
     /// What makes a case a better start: to be about the matter, to lack little else, to ask for
     /// little at once, and to be short.
     fn difficulty(&self, need: &Need) -> (bool, usize, usize, usize, &str) {
-        let is_about = self.needs.first() == Some(need) && self.finding.is_none_or(|finding| !finding.is_setup);
+        let is_about = self.needs.first() == Some(need) && self.finding.is_none_or(|finding| !finding.setup);
         (
             !is_about,
             self.needs.len(),
             self.parts,
             self.asked.steps().count(),
-            &self.outcome.id,
+            &self.case.id,
         )
     }
 
-    fn clauses_of(&self, need: &Need, report: &Report<'_>) -> Vec<String> {
+    fn clauses_of(&self, need: &Need) -> Vec<String> {
         let own = self
             .finding
             .filter(|finding| self.needs.first() == Some(need) && !finding.clauses.is_empty());
-        report.clause_ids(own.map_or(&self.asked.variant.clauses, |finding| &finding.clauses))
+        let mut clauses: Vec<String> = Vec::new();
+        for id in own.map_or(&self.case.clauses, |finding| &finding.clauses) {
+            if !clauses.contains(id) {
+                clauses.push(id.clone());
+            }
+        }
+        clauses
     }
 
     fn found(&self, need: &Need) -> Option<String> {
         let is_seen = self.needs.first() == Some(need);
-        let reason = || self.outcome.reason.clone();
+        let reason = || self.case.reason.clone();
         is_seen
             .then(|| self.finding.map(|finding| finding.actual.clone()).or_else(reason))
             .flatten()
@@ -139,14 +145,15 @@ impl Failing<'_> {
 
 /// What held, and what did not.
 struct Survey<'a> {
-    report: &'a Report<'a>,
+    report: &'a Report,
+    suite: &'a Suite,
     variants: HashMap<&'a str, Asked<'a>>,
     /// Needs of steps that held in any case.
     held: HashSet<String>,
 }
 
 impl<'a> Survey<'a> {
-    fn new(report: &'a Report<'a>) -> Self {
+    fn new(report: &'a Report, suite: &'a Suite) -> Self {
         let asked = |case: &'a Case| {
             let scripts = case.scripts();
             let asked = move |variant| Asked {
@@ -155,86 +162,79 @@ impl<'a> Survey<'a> {
             };
             case.variants.iter().map(asked)
         };
-        let variants = report.suite.cases().iter().flat_map(asked);
+        let variants = suite.cases().iter().flat_map(asked);
         let mut survey = Self {
             report,
+            suite,
             variants: variants.map(|asked| (asked.variant.id.as_str(), asked)).collect(),
             held: HashSet::new(),
         };
-        for outcome in &report.outcomes {
-            let Some(asked) = survey.variants.get(outcome.id.as_str()).cloned() else {
+        for case in &report.cases {
+            let Some(asked) = survey.variants.get(case.id.as_str()).cloned() else {
                 continue;
             };
-            let (stopped, is_answered) = match outcome.verdict {
+            let (stopped, is_answered) = match case.verdict {
                 Verdict::Pass | Verdict::Fixed => (usize::MAX, false),
-                Verdict::Fail | Verdict::Deviation | Verdict::Inconclusive => survey.stop(outcome),
+                Verdict::Fail | Verdict::Deviation | Verdict::Inconclusive => survey.stop(case),
                 Verdict::NotApplicable | Verdict::SuiteFault => continue,
             };
-            // An answer of the wrong kind that is nothing but a remark did not hold either.
-            let wrong = outcome
+            // A response of the wrong kind that is nothing but a remark did not hold either.
+            let wrong = case
                 .findings
                 .iter()
-                .filter(|finding| is_of_answer(&finding.assertion));
-            let wrong = wrong.filter_map(|finding| outcome.exchanges.get(finding.exchange));
-            let wrong: BTreeSet<usize> = wrong.map(|exchange| step_number(&exchange.label)).collect();
+                .filter(|finding| finding.assertion.is_of_response());
+            let wrong: BTreeSet<usize> = wrong.filter_map(|finding| Some(finding.step?.step)).collect();
             for (index, step) in asked.steps().enumerate() {
                 let is_done = index < stopped || index == stopped && is_answered;
                 if is_done && !wrong.contains(&(index + 1)) {
-                    survey.held.extend(needs(report.suite, &asked, step));
+                    survey.held.extend(needs(suite, &asked, step));
                 }
             }
         }
         survey
     }
 
-    /// The step at which a case stopped, and whether its answer was of the right kind all the same.
-    fn stop(&self, outcome: &Outcome) -> (usize, bool) {
-        let Some((_, finding)) = decisive(outcome, self.report.strict) else {
-            let last = outcome
-                .exchanges
-                .last()
-                .map_or(0, |exchange| step_number(&exchange.label));
-            let is_before = outcome
-                .exchanges
-                .last()
-                .is_none_or(|exchange| exchange.label.ends_with(" before"));
-            return (if is_before { last.saturating_sub(1) } else { last }, false);
+    /// The place of the step at which a case stopped, and whether its response was of the right kind all the same.
+    fn stop(&self, case: &model::Case) -> (usize, bool) {
+        let Some(finding) = case.decisive(self.report.strict) else {
+            let last = case.conversation.last().map(|exchange| exchange.step);
+            let stopped = last.map_or(0, |last| match last.part {
+                Part::Before => last.step.saturating_sub(1),
+                _ => last.step,
+            });
+            return (stopped, false);
         };
-        let label = outcome
-            .exchanges
-            .get(finding.exchange)
-            .map(|exchange| exchange.label.as_str());
-        let index = step_number(label.unwrap_or_default()).saturating_sub(1);
-        let is_unanswered = |other: &Finding| other.exchange == finding.exchange && is_of_answer(&other.assertion);
-        (index, !outcome.findings.iter().any(is_unanswered))
+        let place = finding.step.map_or(0, |label| label.step.saturating_sub(1));
+        let is_wrong = |other: &Finding| other.exchange == finding.exchange && other.assertion.is_of_response();
+        (place, !case.findings.iter().any(is_wrong))
     }
 
     fn failing(&self) -> Vec<Failing<'a>> {
         // A part of what steps need is told by the part that is missing in the most cases.
         let mut missing: HashMap<String, usize> = HashMap::new();
         let mut found = Vec::new();
-        let is_failing = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Fail | Verdict::Inconclusive);
-        for outcome in self.report.outcomes.iter().filter(is_failing) {
-            let Some(asked) = self.variants.get(outcome.id.as_str()).cloned() else {
+        let is_failing = |case: &&model::Case| matches!(case.verdict, Verdict::Fail | Verdict::Inconclusive);
+        for case in self.report.cases.iter().filter(is_failing) {
+            let Some(asked) = self.variants.get(case.id.as_str()).cloned() else {
                 continue;
             };
-            let (index, is_answered) = self.stop(outcome);
+            let (index, is_answered) = self.stop(case);
             let lacking = match asked.steps().nth(index) {
-                Some(step) if !is_answered => needs(self.report.suite, &asked, step),
+                Some(step) if !is_answered => needs(self.suite, &asked, step),
                 _ => Vec::new(),
             };
             let lacking: Vec<String> = lacking.into_iter().filter(|need| !self.held.contains(need)).collect();
             for need in &lacking {
                 *missing.entry(need.clone()).or_default() += 1;
             }
-            found.push((outcome, asked, index, lacking));
+            found.push((case, asked, index, lacking));
         }
-        let suite = self.report.suite;
+        let suite = self.suite;
         let mut names: HashMap<String, Need> = HashMap::new();
         let mut name = |text: String| Rc::clone(names.entry(text).or_insert_with_key(|text| Rc::from(text.as_str())));
-        let failing = |(outcome, asked, index, lacking): (&'a Outcome, Asked<'a>, usize, Vec<String>)| {
-            let finding = decisive(outcome, self.report.strict).map(|(_, finding)| finding);
-            let is_setup = finding.is_none_or(|finding| finding.is_setup);
+        let failing = |(case, asked, index, lacking): (&'a model::Case, Asked<'a>, usize, Vec<String>)| {
+            let finding = case.decisive(self.report.strict);
+            let is_setup = finding.is_none_or(|finding| finding.setup);
             let blocker = match lacking.split_first() {
                 // Without the answer as such, nothing of it can be told to be missing.
                 Some((base, _)) if !base.contains(PART) => base.clone(),
@@ -246,14 +246,14 @@ impl<'a> Survey<'a> {
                 _ => self.plain_cause(&asked, index, finding),
             };
             let later = asked.steps().skip(index + 1);
-            let later = later.filter_map(|step| needs(self.report.suite, &asked, step).into_iter().next());
+            let later = later.filter_map(|step| needs(self.suite, &asked, step).into_iter().next());
             let mut seen = BTreeSet::new();
             let needs = std::iter::once(blocker).chain(later.filter(|need| !self.held.contains(need)));
             let needs = needs.filter(|need| seen.insert(need.clone())).map(&mut name).collect();
             let first = asked.steps().next();
             let parts = first.map_or(0, |step| self::needs(suite, &asked, step).len());
             Failing {
-                outcome,
+                case,
                 asked,
                 needs,
                 parts,
@@ -265,16 +265,16 @@ impl<'a> Survey<'a> {
 
     /// What is told where every part of a step is known to work: the clause, and what was asserted.
     fn plain_cause(&self, asked: &Asked<'_>, index: usize, finding: Option<&Finding>) -> String {
-        let suite = self.report.suite;
+        let suite = self.suite;
         let Some(finding) = finding else {
             let step = asked.steps().nth(index);
             let needs = step.map(|step| needs(suite, asked, step)).unwrap_or_default();
             return format!("{}, in time", needs.into_iter().next().unwrap_or_default());
         };
-        let (assertion, expected) = (normalised(&finding.assertion), &finding.expected);
+        let (assertion, expected) = (finding.assertion.clone().general(), &finding.expected);
         match finding.clauses.iter().find_map(|id| suite.clause(id)) {
-            Some(clause) if is_of_answer(&assertion) => clause.statement.clone(),
-            Some(clause) => format!("{} [{}]", clause.statement, assertion.trim_end()),
+            Some(clause) if assertion.is_of_response() => clause.statement.clone(),
+            Some(clause) => format!("{} [{}]", clause.statement, assertion.to_string().trim_end()),
             None => {
                 let step = asked.steps().nth(index);
                 let needs = step.map(|step| needs(suite, asked, step)).unwrap_or_default();
@@ -283,12 +283,6 @@ impl<'a> Survey<'a> {
             }
         }
     }
-}
-
-/// The number of the step in the label of an exchange: `3 #2` is of step 3.
-fn step_number(label: &str) -> usize {
-    let digits = label.split(' ').next().unwrap_or_default();
-    digits.parse().unwrap_or_default()
 }
 
 /// What joins an answer and the part of a request that it is an answer to.

@@ -3,12 +3,11 @@
 use jiff::civil::Date;
 
 use crate::replay::verdict::Verdict;
-use crate::report::document::{Document, Summary};
-use crate::report::{DECISIVE, Standing};
+use crate::report::model::{DECISIVE, Report, Scope, Standing};
 use crate::target::deviations::Deviation;
 
-/// Joins reports of the same suite and target, each with the name it is told by; anything else is refused with the reason.
-pub fn merge(reports: Vec<(String, Document)>, today: Date) -> Result<Document, String> {
+/// Joins reports of the same suite and target, each with its name; anything else is refused with the reason.
+pub fn merge(reports: Vec<(String, Report)>, today: Date) -> Result<Report, String> {
     let mut reports = reports.into_iter();
     let (first, mut merged) = reports.next().ok_or("there is nothing to merge")?;
     let listed = entries(&merged);
@@ -48,7 +47,6 @@ pub fn merge(reports: Vec<(String, Document)>, today: Date) -> Result<Document, 
     if is_whole {
         merged.suite.selectors.clear();
     }
-    merged.summary = Summary::of(&merged.cases);
     // Only now is it known whether an entry with a pattern still matches something.
     merged.apply(&listed, today);
     let fixed = merged.cases.iter().filter(|case| case.verdict == Verdict::Fixed);
@@ -62,8 +60,8 @@ pub fn merge(reports: Vec<(String, Document)>, today: Date) -> Result<Document, 
 }
 
 /// The shards of the run that no report is of, as `--shard` spells them.
-pub fn missing_shards(reports: &[(String, Document)]) -> Vec<String> {
-    let split = |report: &Document| {
+pub fn missing_shards(reports: &[(String, Report)]) -> Vec<String> {
+    let split = |report: &Report| {
         let (place, count) = report.suite.shard.as_deref()?.split_once('/')?;
         Some((place.parse().ok()?, count.parse().ok()?))
     };
@@ -73,13 +71,13 @@ pub fn missing_shards(reports: &[(String, Document)]) -> Vec<String> {
     missing.map(|place| format!("{place}/{count}")).collect()
 }
 
-fn check(first: &str, merged: &Document, listed: &[Deviation], name: &str, report: &Document) -> Result<(), String> {
+fn check(first: &str, merged: &Report, listed: &[Deviation], name: &str, report: &Report) -> Result<(), String> {
     let refuse =
         |what: &str, a: &str, b: &str| Err(format!("`{name}` is of another {what} than `{first}`: {b}, not {a}"));
     let (a, b) = (&merged.suite, &report.suite);
     if (&a.version, &a.fingerprint) != (&b.version, &b.fingerprint) {
-        let told = |suite: &crate::report::document::Asked| format!("{} {}", suite.version, suite.fingerprint);
-        return refuse("suite", &told(a), &told(b));
+        let text = |suite: &Scope| format!("{} {}", suite.version, suite.fingerprint);
+        return refuse("suite", &text(a), &text(b));
     }
     let (a, b) = (&merged.target, &report.target);
     if a.name != b.name {
@@ -104,7 +102,7 @@ fn check(first: &str, merged: &Document, listed: &[Deviation], name: &str, repor
     Ok(())
 }
 
-fn entries(report: &Document) -> Vec<Deviation> {
+fn entries(report: &Report) -> Vec<Deviation> {
     report
         .deviations
         .iter()
@@ -128,13 +126,13 @@ fn stronger(a: Standing, b: Standing) -> Standing {
 mod tests {
     use super::*;
     use crate::report::deviations::State;
-    use crate::report::document::{SampleCase, sample};
+    use crate::report::model::{SampleCase, sample};
 
     fn today() -> Date {
         "2030-06-15".parse().unwrap()
     }
 
-    fn shard(cases: &[SampleCase<'_>]) -> Document {
+    fn shard(cases: &[SampleCase<'_>]) -> Report {
         let mut shard = sample(cases);
         shard.suite.partial = true;
         shard.suite.cases = 2;
@@ -142,7 +140,7 @@ mod tests {
         shard
     }
 
-    fn join(reports: Vec<Document>) -> Result<Document, String> {
+    fn join(reports: Vec<Report>) -> Result<Report, String> {
         let names = ["a.json", "b.json", "c.json"].map(str::to_owned);
         merge(names.into_iter().zip(reports).collect(), today())
     }

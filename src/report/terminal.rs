@@ -4,23 +4,23 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
+use crate::contract::Suite;
 use crate::contract::clause::{Clause, Weight};
 use crate::contract::json::problem::{Place, Problem};
 use crate::contract::plain::{self, Plain};
-use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
-use crate::report::cause::{self, Group};
-use crate::report::curl::Asked;
-use crate::report::{Report, Standing, document, ladder};
+use crate::replay::verdict::Verdict;
+use crate::report::model::{self, Case, Cause, Exchange, Finding, Report, Standing};
+use crate::report::{curl, ladder};
 
 /// How many causes of failure are shown with a case's conversation.
 const SHOWN: usize = 10;
-/// How many rungs of the ladder are told.
+/// How many rungs of the ladder are shown.
 const RUNGS: usize = 10;
 /// How many cases that failed alike are named.
 const NAMED: usize = 10;
 /// How many findings of one case are shown.
 const FINDINGS: usize = 6;
-/// How many kinds of warnings, or of remarks, are told.
+/// How many kinds of warnings, or of remarks, are shown.
 const LESSER: usize = 20;
 /// How much of a body is shown, in bytes.
 const BODY: usize = 1_500;
@@ -35,17 +35,17 @@ const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
 const STRONG: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 
-/// Renders a report; styles are always in it, and whoever prints it strips what the terminal cannot show.
-pub fn render(report: &Report<'_>) -> String {
+/// Renders a report on the suite; styles are always in it, and whoever prints it strips what the terminal cannot show.
+pub fn render(report: &Report, suite: &Suite) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write(&mut out, report);
+    let _ = write(&mut out, report, suite);
     out
 }
 
 /// Renders what to do next, rung by rung, and the counts.
-pub fn render_ladder(report: &Report<'_>) -> String {
-    let rungs = ladder::climb(report);
+pub fn render_ladder(report: &Report, suite: &Suite) -> String {
+    let rungs = ladder::climb(report, suite);
     let mut out = if rungs.is_empty() {
         format!("{GOOD}Nothing is missing{GOOD:#} in the cases that were judged\n")
     } else {
@@ -59,68 +59,58 @@ pub fn render_ladder(report: &Report<'_>) -> String {
 }
 
 /// Renders what is known of one case that did not pass, with the exchanges it is about.
-pub fn render_failure(report: &Report<'_>, outcome: &Outcome) -> String {
+pub fn render_failure(report: &Report, suite: &Suite, case: &Case) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write_failure(&mut out, report, outcome);
+    let _ = write_failure(&mut out, report, suite, case);
     out
 }
 
-fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
-    let broken: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| is_broken(outcome)).collect();
-    if broken.len() >= MANY && report.outcomes.iter().all(|outcome| outcome.documents == 0) {
-        return write_stranger(out, report, broken);
+fn write(out: &mut String, report: &Report, suite: &Suite) -> fmt::Result {
+    let broken = report.cases.iter().filter(|case| case.is_broken()).count();
+    if broken >= MANY && report.cases.iter().all(|case| case.documents == 0) {
+        return write_stranger(out, report);
     }
-    // What the end of the run cut off is told once, not case by case.
-    let told = broken.into_iter().filter(|outcome| !is_cut_off(report, outcome));
-    let groups = cause::group(report, told);
-    for group in groups.iter().take(SHOWN) {
-        write_group(out, report, group)?;
+    let causes = report.causes();
+    for cause in causes.iter().take(SHOWN) {
+        write_cause(out, report, suite, cause)?;
     }
-    if groups.len() > SHOWN {
+    if causes.len() > SHOWN {
         writeln!(out, "{BAD}and for other causes:{BAD:#}")?;
-        for group in groups.iter().skip(SHOWN) {
-            let cases = match group.outcomes.as_slice() {
-                [one] => one.id.clone(),
-                [first, ..] => format!("{} cases, such as {}", group.outcomes.len(), first.id),
-                [] => String::new(),
-            };
-            writeln!(out, "  {} {FAINT}{}{FAINT:#}", Plain(&cases), Plain(&group.told))?;
+        for cause in causes.iter().skip(SHOWN) {
+            let example = Plain(&cause.example.id);
+            match cause.count() {
+                1 => write!(out, "  {example}")?,
+                count => write!(out, "  {count} cases, such as {example}")?,
+            }
+            writeln!(out, " {FAINT}{}{FAINT:#}", Plain(cause.text))?;
         }
         writeln!(out)?;
     }
     write_chapters(out, report)?;
     write_lesser(out, report, Weight::Warning)?;
     write_lesser(out, report, Weight::Remark)?;
-    let readings = report.readings();
-    if !readings.is_empty() {
+    if !report.readings.is_empty() {
         writeln!(
             out,
             "{STRONG}Readings{STRONG:#} of contested clauses that the target follows"
         )?;
-        for (entry, keys) in readings {
-            let topic = report
-                .suite
-                .ledger_entry(entry)
-                .map_or("", |entry| entry.topic.as_str());
-            let keys: Vec<_> = keys.into_iter().collect();
-            writeln!(
-                out,
-                "  {entry:<10} {:<28} {FAINT}{}{FAINT:#}",
-                keys.join(", "),
-                Plain(topic)
-            )?;
+        for (entry, keys) in &report.readings {
+            let topic = suite.ledger_entry(entry).map_or("", |entry| entry.topic.as_str());
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            let (keys, topic) = (keys.join(", "), Plain(topic));
+            writeln!(out, "  {entry:<10} {keys:<28} {FAINT}{topic}{FAINT:#}")?;
         }
         writeln!(out)?;
     }
     for suspect in &report.suspects {
-        writeln!(out, "{DOUBTFUL}looks like:{DOUBTFUL:#} {}", Plain(&suspect.told()))?;
+        writeln!(out, "{DOUBTFUL}looks like:{DOUBTFUL:#} {}", Plain(&suspect.text()))?;
     }
     if !report.suspects.is_empty() {
         writeln!(out)?;
     }
     for listed in report.stale() {
-        let (deviation, state) = (&listed.deviation, listed.state.told());
+        let (deviation, state) = (&listed.deviation, listed.state.text());
         writeln!(
             out,
             "{BAD}listed deviation:{BAD:#} {} {state} {FAINT}{}{FAINT:#}",
@@ -128,10 +118,10 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
             Plain(&deviation.reason)
         )?;
     }
-    for leftover in report.leftovers().take(NAMED) {
+    for leftover in report.leftovers.iter().take(NAMED) {
         writeln!(out, "{DOUBTFUL}left behind:{DOUBTFUL:#} {}", Plain(leftover))?;
     }
-    if let Some(more @ 1..) = report.leftovers().count().checked_sub(NAMED) {
+    if let Some(more @ 1..) = report.leftovers.len().checked_sub(NAMED) {
         writeln!(
             out,
             "{DOUBTFUL}left behind:{DOUBTFUL:#} {more} more; `--report html=PATH` has them all"
@@ -141,9 +131,9 @@ fn write(out: &mut String, report: &Report<'_>) -> fmt::Result {
     write_summary(out, report)
 }
 
-/// All that there is to say of a target that answered nothing as only an MPSD would: a screen of it.
-fn write_stranger(out: &mut String, report: &Report<'_>, broken: Vec<&Outcome>) -> fmt::Result {
-    let exchanges: usize = report.outcomes.iter().map(|outcome| outcome.exchange_count).sum();
+/// All that there is to report of a target that answered nothing as only an MPSD would: a screen of it.
+fn write_stranger(out: &mut String, report: &Report) -> fmt::Result {
+    let exchanges: usize = report.cases.iter().map(|case| case.exchanges).sum();
     if exchanges > 0 {
         writeln!(
             out,
@@ -152,21 +142,15 @@ fn write_stranger(out: &mut String, report: &Report<'_>, broken: Vec<&Outcome>) 
         writeln!(
             out,
             "  {FAINT}does `baseUrl` ({}) lead to the right service?{FAINT:#}\n",
-            Plain(&report.facts.base_url)
+            Plain(&report.target.base_url)
         )?;
     }
-    let groups = cause::group(report, broken);
-    for Group { told, outcomes } in groups.iter().take(SHOWN) {
-        let first = outcomes.first().map_or("", |outcome| outcome.id.as_str());
-        writeln!(
-            out,
-            "{:>6}  {} {FAINT}{}{FAINT:#}",
-            outcomes.len(),
-            cut_to(told, CAUSE),
-            Plain(first)
-        )?;
+    let causes = report.causes();
+    for cause in causes.iter().take(SHOWN) {
+        let (count, text, example) = (cause.count(), cut_to(cause.text, CAUSE), Plain(&cause.example.id));
+        writeln!(out, "{count:>6}  {text} {FAINT}{example}{FAINT:#}")?;
     }
-    let rest: usize = groups.iter().skip(SHOWN).map(|group| group.outcomes.len()).sum();
+    let rest: usize = causes.iter().skip(SHOWN).map(Cause::count).sum();
     if rest > 0 {
         writeln!(
             out,
@@ -179,88 +163,61 @@ fn write_stranger(out: &mut String, report: &Report<'_>, broken: Vec<&Outcome>) 
 }
 
 /// Why the run ended before its time, if it did.
-fn write_halt(out: &mut String, report: &Report<'_>) -> fmt::Result {
-    let Some(halted) = &report.halted else { return Ok(()) };
-    let count = report
-        .outcomes
-        .iter()
-        .filter(|outcome| is_cut_off(report, outcome))
-        .count();
+fn write_halt(out: &mut String, report: &Report) -> fmt::Result {
+    let Some(reason) = &report.halted else { return Ok(()) };
+    let count = report.cases.iter().filter(|case| report.is_cut_off(case)).count();
     writeln!(
         out,
         "{BAD}{}:{BAD:#} {count} cases were not judged for it; this report is partial",
-        Plain(&halted.reason)
+        Plain(reason)
     )
 }
 
-/// Whether the end of the run left a case without a verdict.
-fn is_cut_off(report: &Report<'_>, outcome: &Outcome) -> bool {
-    let halted = report.halted.as_ref().map(|halted| &*halted.reason);
-    halted.is_some() && outcome.reason.as_deref() == halted
-}
-
-/// Cases that failed alike: one of them in full, and the names of the others.
-fn write_group(out: &mut String, report: &Report<'_>, group: &Group<'_>) -> fmt::Result {
-    let Some((first, others)) = group.outcomes.split_first() else {
-        return Ok(());
-    };
-    if !others.is_empty() {
-        writeln!(
-            out,
-            "{BAD}{} cases alike:{BAD:#} {}",
-            group.outcomes.len(),
-            Plain(&group.told)
-        )?;
+/// Cases that broke alike: one of them in full, and the names of the others.
+fn write_cause(out: &mut String, report: &Report, suite: &Suite, cause: &Cause<'_>) -> fmt::Result {
+    if !cause.others.is_empty() {
+        let (count, text) = (cause.count(), Plain(cause.text));
+        writeln!(out, "{BAD}{count} cases alike:{BAD:#} {text}")?;
     }
-    write_failure(out, report, first)?;
-    if others.is_empty() {
+    write_failure(out, report, suite, cause.example)?;
+    if cause.others.is_empty() {
         return Ok(());
     }
     writeln!(out, "  {STRONG}and alike{STRONG:#}")?;
-    for outcome in others.iter().take(NAMED) {
-        writeln!(out, "  {}", Plain(&outcome.id))?;
+    for case in cause.others.iter().take(NAMED) {
+        writeln!(out, "  {}", Plain(&case.id))?;
     }
-    if others.len() > NAMED {
+    if let Some(more @ 1..) = cause.others.len().checked_sub(NAMED) {
         writeln!(
             out,
-            "  {FAINT}and {} more; `--report html=PATH` has them all{FAINT:#}",
-            others.len() - NAMED
+            "  {FAINT}and {more} more; `--report html=PATH` has them all{FAINT:#}"
         )?;
     }
     writeln!(out)
 }
 
-fn is_broken(outcome: &Outcome) -> bool {
-    matches!(
-        outcome.verdict,
-        Verdict::Fail | Verdict::SuiteFault | Verdict::Inconclusive | Verdict::Fixed
-    )
-}
-
-fn write_failure(out: &mut String, report: &Report<'_>, outcome: &Outcome) -> fmt::Result {
-    let verdict = match outcome.verdict {
+fn write_failure(out: &mut String, report: &Report, suite: &Suite, case: &Case) -> fmt::Result {
+    let verdict = match case.verdict {
         Verdict::Fail => "FAIL",
         Verdict::Inconclusive => "INCONCLUSIVE",
         Verdict::Fixed => "FIXED",
         _ => "SUITE FAULT",
     };
-    let case = report.suite.cases().iter().find(|case| case.id == outcome.case);
-    writeln!(out, "{BAD}{verdict}{BAD:#} {STRONG}{}{STRONG:#}", Plain(&outcome.id))?;
-    writeln!(out, "  {}", Plain(case.map_or("", |case| case.title.as_str())))?;
-    if let Some(reason) = &outcome.reason {
+    writeln!(out, "{BAD}{verdict}{BAD:#} {STRONG}{}{STRONG:#}", Plain(&case.id))?;
+    writeln!(out, "  {}", Plain(&case.title))?;
+    if let Some(reason) = &case.reason {
         writeln!(out, "  {}", Plain(reason))?;
     }
-    let is_failure = |finding: &&Finding| document::is_failure(finding.is_setup, finding.weight, report.strict);
-    let decisive = cause::decisive(outcome, report.strict).map(|(_, finding)| finding);
-    let mut told: Vec<&str> = Vec::new();
+    let decisive = case.decisive(report.strict);
+    let mut shown: Vec<&str> = Vec::new();
     for id in decisive.into_iter().flat_map(|finding| &finding.clauses) {
-        if let Some(clause) = report.suite.clause(id).filter(|clause| !told.contains(&&*clause.id)) {
-            told.push(&clause.id);
+        if let Some(clause) = suite.clause(id).filter(|clause| !shown.contains(&&*clause.id)) {
+            shown.push(&clause.id);
             write_clause(out, clause)?;
         }
     }
-    // What decided the case comes first, with what else is wrong with the same answer.
-    let mut findings: Vec<&Finding> = outcome.findings.iter().filter(is_failure).collect();
+    // What decided the case comes first, with what else is wrong with the same response.
+    let mut findings: Vec<&Finding> = case.failures(report.strict).collect();
     findings.sort_by_key(|finding| {
         let is_decisive = decisive.is_some_and(|decisive| std::ptr::eq::<Finding>(decisive, *finding));
         (
@@ -268,38 +225,34 @@ fn write_failure(out: &mut String, report: &Report<'_>, outcome: &Outcome) -> fm
             !is_decisive,
         )
     });
-    let file = format!("cases/{}.json", outcome.case);
     let mut exchange = None;
     for finding in findings.iter().take(FINDINGS) {
         if exchange != Some(finding.exchange) {
             exchange = Some(finding.exchange);
-            if let Some(exchange) = outcome.exchanges.get(finding.exchange) {
+            if let Some(exchange) = case.exchange(finding) {
                 write_exchange(out, exchange)?;
             }
         }
-        write_finding(out, report, finding, &file)?;
+        write_finding(out, suite, case, finding)?;
     }
     if let Some(more @ 1..) = findings.len().checked_sub(FINDINGS) {
         writeln!(out, "    {FAINT}and {more} more{FAINT:#}")?;
     }
     let others = findings.iter().flat_map(|finding| &finding.clauses);
-    let mut others: Vec<&str> = others.map(String::as_str).filter(|id| !told.contains(id)).collect();
+    let mut others: Vec<&str> = others.map(String::as_str).filter(|id| !shown.contains(id)).collect();
     others.sort_unstable();
     others.dedup();
     if !others.is_empty() {
         writeln!(out, "  {FAINT}also counted against {}{FAINT:#}", others.join(", "))?;
     }
-    let warnings = outcome
-        .findings
-        .iter()
-        .filter(|finding| finding.weight == Weight::Warning);
-    let warnings = warnings.filter(|finding| !is_failure(finding)).count();
+    let warnings = case.findings.iter().filter(|finding| finding.weight == Weight::Warning);
+    let warnings = warnings.filter(|finding| !report.strict && !finding.setup).count();
     if warnings > 0 {
         writeln!(out, "  {FAINT}{warnings} of its findings are warnings{FAINT:#}")?;
     }
-    let exchange = decisive.and_then(|finding| outcome.exchanges.get(finding.exchange));
-    if let Some(exchange) = exchange {
-        writeln!(out, "  {FAINT}{}{FAINT:#}", Plain(&curl(report, exchange)))?;
+    if let Some(exchange) = decisive.and_then(|finding| case.exchange(finding)) {
+        let line = curl::line(&report.target, exchange, None);
+        writeln!(out, "  {FAINT}{}{FAINT:#}", Plain(&line))?;
     }
     writeln!(out)
 }
@@ -317,46 +270,40 @@ fn write_clause(out: &mut String, clause: &Clause) -> fmt::Result {
 
 fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
     let Exchange {
-        label,
+        step,
         speaker,
         request,
         response,
-        ..
     } = exchange;
-    writeln!(
-        out,
-        "  step {label}, {speaker}: {} {}",
-        Plain(&request.method),
-        Plain(&request.path)
-    )?;
+    writeln!(out, "  step {step}, {speaker}: {}", Plain(&request.line))?;
     if let Some(body) = &request.body {
-        writeln!(out, "    sent     {}", cut(&String::from_utf8_lossy(body)))?;
+        writeln!(out, "    sent     {}", cut_to(body, BODY))?;
     }
     let kind = response.header("content-type").unwrap_or("no content type");
     writeln!(
         out,
-        "    answered {} ({kind}) {}",
-        response.status,
-        cut(&String::from_utf8_lossy(&response.body)),
-        kind = Plain(kind)
+        "    answered {} ({}) {}",
+        response.line,
+        Plain(kind),
+        cut_to(response.body.as_deref().unwrap_or_default(), BODY)
     )
 }
 
-fn write_finding(out: &mut String, report: &Report<'_>, finding: &Finding, file: &str) -> fmt::Result {
-    let setup = if finding.is_setup { " while preparing" } else { "" };
-    let label = finding.told();
-    let text = report.suite.files().get(file).filter(|_| !finding.pointer.is_empty());
+fn write_finding(out: &mut String, suite: &Suite, case: &Case, finding: &Finding) -> fmt::Result {
+    let setup = if finding.setup { " while preparing" } else { "" };
+    let (label, file) = (finding.text(), case.file());
+    let text = suite.files().get(&file).filter(|_| !finding.pointer.is_empty());
     let Some(text) = text else {
         let clauses = finding.clauses.join(", ");
         return writeln!(
             out,
             "    {BAD}{}{BAD:#}{setup}: {label} {FAINT}{clauses}{FAINT:#}",
-            Plain(&finding.assertion),
+            Plain(&finding.assertion.to_string()),
             label = Plain(&label)
         );
     };
     let problem = Problem {
-        file: file.to_owned(),
+        file,
         place: Place::Value(finding.pointer.clone()),
         message: format!("{} ({}{setup})", finding.assertion, finding.weight.name()),
         expected: label,
@@ -367,76 +314,32 @@ fn write_finding(out: &mut String, report: &Report<'_>, finding: &Finding, file:
     Ok(())
 }
 
-/// The request as a command line, with the token left out.
-fn curl(report: &Report<'_>, exchange: &Exchange) -> String {
-    let request = &exchange.request;
-    let body = request.body.as_ref().map(|body| String::from_utf8_lossy(body));
-    let asked = Asked {
-        base_url: &report.facts.base_url,
-        speaker: &exchange.speaker,
-        method: &request.method,
-        path: &request.path,
-        headers: &request.headers,
-        body: body.as_deref(),
-    };
-    asked.line()
-}
-
-fn cut(text: &str) -> String {
-    cut_to(text, BODY)
-}
-
 fn cut_to(text: &str, limit: usize) -> String {
-    let mut text: String = text
-        .chars()
-        .map(|c| if plain::is_steering(c) { ' ' } else { c })
-        .collect();
-    if text.len() > limit {
-        let end = (0..=limit)
-            .rev()
-            .find(|end| text.is_char_boundary(*end))
-            .unwrap_or_default();
-        let length = text.len();
-        text.truncate(end);
-        let _ = write!(text, "... ({length} bytes)");
-    }
-    text
+    let steering = |c: char| if plain::is_steering(c) { ' ' } else { c };
+    model::cut(text, limit).chars().map(steering).collect()
 }
 
-fn write_chapters(out: &mut String, report: &Report<'_>) -> fmt::Result {
-    let width = report
-        .suite
-        .chapters()
-        .iter()
-        .map(|chapter| chapter.name.len())
-        .max()
-        .unwrap_or(8)
-        .max(8);
+fn write_chapters(out: &mut String, report: &Report) -> fmt::Result {
+    let names = report.chapters.iter().map(|chapter| chapter.name.len());
+    let width = names.max().unwrap_or(8).max(8);
     writeln!(
         out,
         "{STRONG}{:<width$}  clauses: hold   fail  not judged  untestable    cases: pass   fail  other{STRONG:#}",
         "chapter"
     )?;
-    for chapter in report.suite.chapters() {
-        let standings = || {
-            report
-                .standings
-                .iter()
-                .filter(|(clause, _)| clause.chapter == chapter.name)
-        };
-        let clauses = |wanted: &dyn Fn(Standing) -> bool| standings().filter(|(_, standing)| wanted(*standing)).count();
+    for chapter in &report.chapters {
+        let standings = || report.clauses.iter().filter(|clause| clause.chapter == chapter.name);
+        let clauses = |wanted: &dyn Fn(Standing) -> bool| standings().filter(|clause| wanted(clause.verdict)).count();
         let held = clauses(&|standing| standing == Standing::Judged(Verdict::Pass));
         let failed = clauses(&|standing| matches!(standing, Standing::Judged(Verdict::Fail | Verdict::Deviation)));
         let untestable = clauses(&|standing| standing == Standing::Untestable);
         let open = standings().count() - held - failed - untestable;
-        let is_here = |outcome: &&Outcome| outcome.case.split('/').next() == Some(chapter.name.as_str());
-        let cases = || report.outcomes.iter().filter(is_here);
-        let passed = cases().filter(|outcome| outcome.verdict == Verdict::Pass).count();
-        let failing = cases().filter(|outcome| outcome.verdict == Verdict::Fail).count();
-        let other = cases().count() - passed - failing;
-        if report.is_partial && cases().count() == 0 {
+        let summary = report.summary_of(chapter);
+        if report.suite.partial && summary.total() == 0 {
             continue;
         }
+        let (passed, failing) = (summary.pass, summary.fail);
+        let other = summary.total() - passed - failing;
         let (fail_style, case_style) = (style(failed), style(failing));
         writeln!(
             out,
@@ -452,18 +355,18 @@ fn style(count: usize) -> Style {
     if count > 0 { BAD } else { Style::new() }
 }
 
-/// Warnings or remarks: those that are alike are told by one of them.
-fn write_lesser(out: &mut String, report: &Report<'_>, wanted: Weight) -> fmt::Result {
+/// Warnings or remarks: those that are alike are shown by one of them.
+fn write_lesser(out: &mut String, report: &Report, wanted: Weight) -> fmt::Result {
     // One of each kind, and how many there are.
-    let mut kinds: Vec<(&Outcome, &Finding, usize)> = Vec::new();
-    for (outcome, finding) in report.findings(wanted) {
-        let kind = |finding: &Finding| cause::normalised(&finding.assertion);
-        let is_alike = |known: &&mut (&Outcome, &Finding, usize)| {
+    let mut kinds: Vec<(&Case, &Finding, usize)> = Vec::new();
+    for (case, finding) in report.findings(wanted) {
+        let kind = |finding: &Finding| finding.assertion.clone().general();
+        let is_alike = |known: &&mut (&Case, &Finding, usize)| {
             known.1.clauses == finding.clauses && kind(known.1) == kind(finding)
         };
         match kinds.iter_mut().find(is_alike) {
             Some((.., count)) => *count += 1,
-            None => kinds.push((outcome, finding, 1)),
+            None => kinds.push((case, finding, 1)),
         }
     }
     if kinds.is_empty() {
@@ -476,7 +379,7 @@ fn write_lesser(out: &mut String, report: &Report<'_>, wanted: Weight) -> fmt::R
         "Remarks"
     };
     writeln!(out, "{DOUBTFUL}{title}{DOUBTFUL:#}")?;
-    for (outcome, finding, count) in kinds.iter().take(LESSER) {
+    for (case, finding, count) in kinds.iter().take(LESSER) {
         let times = match count {
             1 => String::new(),
             count => format!(", and {} more like it", count - 1),
@@ -484,9 +387,9 @@ fn write_lesser(out: &mut String, report: &Report<'_>, wanted: Weight) -> fmt::R
         writeln!(
             out,
             "  {}: {}: {} {FAINT}{}{times}{FAINT:#}",
-            Plain(&outcome.id),
-            Plain(&finding.assertion),
-            cut_to(&finding.told(), CAUSE),
+            Plain(&case.id),
+            Plain(&finding.assertion.to_string()),
+            cut_to(&finding.text(), CAUSE),
             finding.clauses.join(", ")
         )?;
     }
@@ -499,36 +402,29 @@ fn write_lesser(out: &mut String, report: &Report<'_>, wanted: Weight) -> fmt::R
     writeln!(out)
 }
 
-fn write_summary(out: &mut String, report: &Report<'_>) -> fmt::Result {
-    let is_good = !report.outcomes.iter().any(is_broken) && report.stale().next().is_none();
+fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
+    let is_good = !report.cases.iter().any(Case::is_broken) && report.stale().next().is_none();
     let style = if is_good { GOOD } else { BAD };
     let percent = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1} %"));
-    let whole: usize = report.suite.cases().iter().map(|case| case.variants.len()).sum();
-    let partial = if report.is_partial {
+    let (count, whole, summary) = (report.cases.len(), report.suite.cases, &report.summary);
+    let partial = if count < whole {
         format!(", a part of the suite of {whole}")
     } else {
         String::new()
     };
+    writeln!(out, "{style}{}{style:#} of {count} cases{partial}", summary.text())?;
+    let exchanges: usize = report.cases.iter().map(|case| case.exchanges).sum();
+    let assertions: usize = report.cases.iter().map(|case| case.assertions).sum();
     writeln!(
         out,
-        "{style}{}{style:#} of {} cases{partial}",
-        document::told(|verdict| report.count(verdict)),
-        report.outcomes.len()
-    )?;
-    let lesser = [(Weight::Warning, "warnings"), (Weight::Remark, "remarks")];
-    let lesser: Vec<_> = lesser
-        .map(|(weight, name)| format!("{} {name}", report.findings(weight).count()))
-        .into();
-    let exchanges: usize = report.outcomes.iter().map(|outcome| outcome.exchange_count).sum();
-    let assertions: usize = report.outcomes.iter().map(|outcome| outcome.assertions).sum();
-    writeln!(
-        out,
-        "conformance {}, coverage {}, {}; {exchanges} exchanges and {assertions} assertions in {:.2} s against {}; {}",
-        percent(report.conformance()),
-        percent(report.coverage()),
-        lesser.join(", "),
+        "conformance {}, coverage {}, {} warnings, {} remarks; {exchanges} exchanges and {assertions} assertions in {:.2} s \
+         against {}; {}",
+        percent(summary.conformance),
+        percent(summary.coverage),
+        summary.warnings,
+        summary.remarks,
         report.milliseconds / 1000.0,
-        Plain(&report.facts.name),
-        report.facts.clock.words()
+        Plain(&report.target.name),
+        report.target.clock.text()
     )
 }

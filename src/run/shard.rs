@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use crate::contract::fingerprint;
-use crate::report::document::Document;
+use crate::report::Report;
 
 /// One of several parts, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Shard {
     /// Which of the cases are in the shard, by their ids.
     ///
     /// With an earlier report the shards take as long as each other; else a case's shard follows from its id alone.
-    pub(crate) fn choose(self, ids: &[&str], balance: Option<&Document>) -> Vec<bool> {
+    pub(crate) fn choose(self, ids: &[&str], balance: Option<&Report>) -> Vec<bool> {
         let own = self.index - 1;
         let Some(report) = balance else {
             let shard = |id: &&str| fingerprint::of([*id]) % (self.count as u64) == own as u64;
@@ -83,7 +83,7 @@ impl Shard {
 mod tests {
     use super::*;
 
-    fn shards(count: usize, ids: &[&str], balance: Option<&Document>) -> Vec<Vec<bool>> {
+    fn shards(count: usize, ids: &[&str], balance: Option<&Report>) -> Vec<Vec<bool>> {
         (1..=count)
             .map(|index| Shard { index, count }.choose(ids, balance))
             .collect()
@@ -113,9 +113,9 @@ mod tests {
 
     #[test]
     fn recorded_durations_make_shards_of_equal_length() {
-        let mut report = crate::report::document::sample(&[]);
+        let mut report = crate::report::model::sample(&[]);
         let case = |id: &str, milliseconds| {
-            let mut case = crate::report::document::sample(&[(id, crate::replay::verdict::Verdict::Pass, &[])])
+            let mut case = crate::report::model::sample(&[(id, crate::replay::verdict::Verdict::Pass, &[])])
                 .cases
                 .remove(0);
             case.milliseconds = milliseconds;

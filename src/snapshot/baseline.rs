@@ -9,6 +9,7 @@ use crate::contract::Suite;
 use crate::contract::case::{Case, Variant};
 use crate::contract::json::document::Tree as _;
 use crate::contract::schemas::Schemas;
+use crate::replay::label::{Part, StepLabel};
 use crate::replay::verdict::{Exchange, Outcome, Verdict};
 use crate::snapshot::render::names;
 use crate::snapshot::{
@@ -223,18 +224,10 @@ fn section_id(outcome: &Outcome) -> String {
     }
 }
 
-/// What was asserted, and what was found instead of what was expected, finding by finding, in the words of a recorded
-/// conversation: nothing in them changes from run to run.
-pub fn stable(outcome: &Outcome, schemas: &Schemas) -> Vec<(String, String)> {
-    if outcome.findings.is_empty() {
-        return Vec::new();
-    }
+/// Puts the names of a recorded conversation for all that changes from run to run.
+pub fn stable(outcome: &Outcome, schemas: &Schemas) -> impl Fn(&str) -> String {
     let names = names(&transcript(outcome), schemas);
-    outcome
-        .findings
-        .iter()
-        .map(|finding| (names.stable(&finding.assertion), names.stable(&finding.actual)))
-        .collect()
+    move |text| names.stable(text)
 }
 
 fn transcript(outcome: &Outcome) -> VariantTranscript {
@@ -244,20 +237,19 @@ fn transcript(outcome: &Outcome) -> VariantTranscript {
     let mut rest = outcome.exchanges.iter().peekable();
     while let Some(exchange) = rest.next() {
         // What `unchanged` reads before and after is the same, or the case has failed.
-        if exchange.label.ends_with(" before") || exchange.label.ends_with(" after") {
-            continue;
-        }
-        match exchange.label.split_once(" #") {
-            None => exchanges.push(recorded(exchange, outcome, is_settled)),
-            Some((step, _)) => {
+        let label = exchange.label;
+        match label.part {
+            Part::Before | Part::After => {}
+            Part::Whole | Part::Again | Part::AtOnce(_) => exchanges.push(recorded(exchange, outcome, is_settled)),
+            Part::Copy(_) => {
                 is_settled = false;
                 let mut group = vec![exchange];
-                while let Some(next) = rest.next_if(|next| next.label.split_once(" #").is_some_and(|(s, _)| s == step))
-                {
+                let is_with = |next: &&Exchange| matches!(next.label, StepLabel { step, part: Part::Copy(_) } if step == label.step);
+                while let Some(next) = rest.next_if(is_with) {
                     group.push(next);
                 }
                 let mut several = recorded(exchange, outcome, false);
-                several.step = format!("{step}, {} at once", group.len());
+                several.step = label.with(Part::AtOnce(group.len()));
                 if group.iter().any(|other| other.speaker != exchange.speaker) {
                     several.speaker = "several".to_owned();
                 }
@@ -286,7 +278,7 @@ fn recorded(exchange: &Exchange, outcome: &Outcome, is_settled: bool) -> Recorde
         _ => response.body.to_vec(),
     };
     RecordedExchange {
-        step: exchange.label.clone(),
+        step: exchange.label,
         speaker: exchange.speaker.clone(),
         method: request.method.clone(),
         path: request.path.clone(),

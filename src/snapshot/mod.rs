@@ -5,6 +5,7 @@
 
 pub mod baseline;
 mod compare;
+pub mod example;
 mod file;
 mod json;
 mod names;
@@ -15,6 +16,8 @@ pub use compare::{Difference, compare};
 pub use file::{SnapshotError, parse, read, write};
 pub use reading::{Exchange, Message, Section, sections};
 pub use render::{document, render, section};
+
+use crate::replay::label::StepLabel;
 
 /// One replayed case, in each of its variants.
 #[derive(Clone, Debug, Default)]
@@ -39,10 +42,10 @@ pub struct VariantTranscript {
 }
 
 /// One request and its response, as they were on the wire.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RecordedExchange {
-    /// The step of the case: `2`, `2 again`, `2 #3`.
-    pub step: String,
+    /// The step of the case.
+    pub step: StepLabel,
     /// Who spoke, in the words of the case.
     pub speaker: String,
     /// The method, in capitals; for a real-time frame a word for its direction.

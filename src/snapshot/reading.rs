@@ -1,5 +1,6 @@
 //! Canonical text, read back: what was said in a recorded conversation, exchange by exchange.
 
+use crate::replay::label::StepLabel;
 use crate::snapshot::parse;
 
 /// What was said in one variant of a case.
@@ -14,8 +15,8 @@ pub struct Section {
 /// A request and its answer, or what went over a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// The step of the case: `2`, `2 again`, `2, 8 at once`.
-    pub step: String,
+    /// The step of the case.
+    pub step: StepLabel,
     /// Who spoke.
     pub speaker: String,
     /// What was said, as the file has it.
@@ -33,19 +34,20 @@ pub struct Message<'a> {
     pub body: Vec<&'a str>,
 }
 
-/// The variants of a snapshot file, which has its head still; none where there is nothing to be read.
+/// The variants of a snapshot file, which has its head still; none where there is nothing to be read. What stands under a
+/// heading that names no step is passed over.
 pub fn sections(file: &str) -> Vec<Section> {
     let text = parse(file).unwrap_or_default();
     let sections = text.split("\n## ").skip(1).map(|section| {
         let (id, said) = section.split_once('\n').unwrap_or((section, ""));
-        let exchanges = said.split("\n### ").skip(1).map(|exchange| {
+        let exchanges = said.split("\n### ").skip(1).filter_map(|exchange| {
             let (heading, text) = exchange.split_once('\n').unwrap_or((exchange, ""));
             let (step, speaker) = heading.split_once(": ").unwrap_or((heading, ""));
-            Exchange {
-                step: step.to_owned(),
+            Some(Exchange {
+                step: step.parse().ok()?,
                 speaker: speaker.to_owned(),
                 text: text.trim_end().to_owned(),
-            }
+            })
         });
         Section {
             id: id.to_owned(),
@@ -56,12 +58,6 @@ pub fn sections(file: &str) -> Vec<Section> {
 }
 
 impl Exchange {
-    /// The place of its step in the case, from 1.
-    pub fn place(&self) -> Option<usize> {
-        let end = self.step.find(|letter: char| !letter.is_ascii_digit());
-        self.step[..end.unwrap_or(self.step.len())].parse().ok()
-    }
-
     /// The request; for a frame all that was said.
     pub fn request(&self) -> Message<'_> {
         let lines = self.text.lines().take_while(|line| !line.starts_with("< "));
@@ -105,6 +101,7 @@ fn message<'a>(lines: impl Iterator<Item = &'a str>, mark: &str) -> Message<'a> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replay::label::Part;
 
     #[test]
     fn what_was_recorded_is_read_back() {
@@ -125,8 +122,8 @@ mod tests {
         assert_eq!(request.body, ["{", "  \"b\": 1", "}"]);
         assert_eq!((put.status(), response.body), (Some(404), vec!["no: <1>"]));
         assert_eq!(
-            (first.exchanges[1].place(), first.exchanges[1].status()),
-            (Some(2), Some(204))
+            (first.exchanges[1].step, first.exchanges[1].status()),
+            (StepLabel::new(2).with(Part::AtOnce(8)), Some(204))
         );
         let frame = &row.exchanges[0];
         assert!(

@@ -131,7 +131,7 @@ impl<'a> Told<'a> {
 
     fn exchange(&self, exchange: &Exchange<'_>, text: &mut String) {
         let recorded = exchange.recorded;
-        let _ = writeln!(text, "### {}: {}", line(&recorded.step), line(&recorded.speaker));
+        let _ = writeln!(text, "### {}: {}", recorded.step, line(&recorded.speaker));
         let _ = writeln!(
             text,
             "> {} {}",

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use crate::contract::schemas::tests::real;
+use crate::replay::label::{Part, StepLabel};
 use crate::snapshot::*;
 
 const BRANCH: &str = "1d4a6c0e-0b7c-4f4e-9a53-61a4a9a1c0de";
@@ -39,7 +40,7 @@ fn session(change_number: u64) -> Value {
 
 fn put() -> RecordedExchange {
     RecordedExchange {
-        step: "1".to_owned(),
+        step: StepLabel::new(1),
         speaker: "alice".to_owned(),
         method: "PUT".to_owned(),
         path: format!(
@@ -94,7 +95,7 @@ fn rendered(exchanges: Vec<RecordedExchange>) -> String {
 #[test]
 fn an_exchange_is_shown_with_names_for_what_changes_and_without_secrets() {
     let again = RecordedExchange {
-        step: "2 again".to_owned(),
+        step: StepLabel::new(2).with(Part::Again),
         request_headers: headers(&[("if-match", "\"a1\"")]),
         request_body: Some(b"{}".to_vec()),
         status: 412,

@@ -9,7 +9,9 @@ use crate::contract::Suite;
 use crate::contract::clause::Weight;
 use crate::contract::json::document::Document;
 use crate::contract::schemas::Severity;
+use crate::replay::assertion::Assertion;
 use crate::replay::contract::{self, Held};
+use crate::replay::label::StepLabel;
 use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
 use crate::target::Target;
 use crate::traffic::proxy::Copy;
@@ -155,7 +157,7 @@ impl<'a> Watcher<'a> {
             None => self.judge_request(&kind, operation.request_schema(), version, copy, accepted),
             Some(_) => Vec::new(),
         };
-        let label = self.counts.exchanges.to_string();
+        let label = StepLabel::new(self.counts.exchanges);
         let held = contract::hold_alone(self.suite, self.target, version, label, request, response);
         self.keep(&kind, status, held, sent, passed.milliseconds)
     }
@@ -186,7 +188,7 @@ impl<'a> Watcher<'a> {
             clauses: violation.clause.into_iter().collect(),
             is_setup: false,
             exchange: 0,
-            assertion: format!("request {}", violation.pointer),
+            assertion: Assertion::Request(violation.pointer),
             expected: violation.message,
             actual: format!("{kind} was {}", if accepted { "accepted" } else { "refused" }),
             pointer: String::new(),
@@ -204,7 +206,7 @@ impl<'a> Watcher<'a> {
         } else {
             ("RECEIVE frame", "realtime-frame")
         };
-        let wrong = |assertion: String, clauses: Vec<String>, expected: String| Finding {
+        let wrong = |assertion: Assertion, clauses: Vec<String>, expected: String| Finding {
             weight: if message.is_sent {
                 Weight::Warning
             } else {
@@ -220,7 +222,7 @@ impl<'a> Watcher<'a> {
         };
         let json = Document::parse(text.as_bytes()).map(Arc::new);
         let findings: Vec<Finding> = match &json {
-            None => vec![wrong("frame".to_owned(), vec!["RTA-002".to_owned()], "JSON".to_owned())],
+            None => vec![wrong(Assertion::Frame, vec!["RTA-002".to_owned()], "JSON".to_owned())],
             Some(frame) => {
                 let violations = self
                     .suite
@@ -231,14 +233,14 @@ impl<'a> Watcher<'a> {
                 violations
                     .map(|violation| {
                         let clauses = violation.clause.into_iter().collect();
-                        wrong(format!("schema {}", violation.pointer), clauses, violation.message)
+                        wrong(Assertion::Schema(violation.pointer), clauses, violation.message)
                     })
                     .collect()
             }
         };
         let held = Held {
             exchange: Exchange {
-                label: self.counts.exchanges.to_string(),
+                label: StepLabel::new(self.counts.exchanges),
                 speaker: String::new(),
                 request: WireRequest {
                     method: "FRAME".to_owned(),
@@ -286,7 +288,8 @@ impl<'a> Watcher<'a> {
             } else {
                 format!("{name} {status}")
             };
-            let key = (told.clone(), general(&finding.assertion), finding.clauses.join(" "));
+            let assertion = finding.assertion.clone().general().to_string();
+            let key = (told.clone(), assertion, finding.clauses.join(" "));
             if self.known.len() >= MANY && !self.known.contains_key(&key) {
                 let other = (told, "and more of other kinds".to_owned(), String::new());
                 *self.known.entry(other).or_default() += 1;
@@ -299,7 +302,7 @@ impl<'a> Watcher<'a> {
             }
             finding.exchange = kind.kept.len();
             let mut kept = finding.clone();
-            if finding.assertion.starts_with("request ") {
+            if matches!(finding.assertion, Assertion::Request(_)) {
                 // What a client does wrong says nothing about how the target keeps the clause.
                 kept.clauses.clear();
             }
@@ -360,31 +363,5 @@ impl<'a> Watcher<'a> {
             }
         };
         self.kinds.into_iter().map(outcome).collect()
-    }
-}
-
-/// An assertion without the indices that differ from one document to the next.
-fn general(assertion: &str) -> String {
-    let parts = assertion.split('/').map(|part| {
-        let is_own = part.len() >= 36 || !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if is_own { "*" } else { part }
-    });
-    parts.collect::<Vec<_>>().join("/")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_same_defect_of_two_members_is_one() {
-        assert_eq!(
-            general("schema /members/12/joinTime"),
-            general("schema /members/3/joinTime")
-        );
-        assert_ne!(
-            general("schema /members/12/joinTime"),
-            general("schema /members/12/next")
-        );
     }
 }

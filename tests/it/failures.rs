@@ -2,12 +2,13 @@
 
 use http::{Method, StatusCode};
 use mpsd_conformance::replay::verdict::Verdict;
-use mpsd_conformance::report::{Report, cause, terminal};
+use mpsd_conformance::report::model::Cause;
+use mpsd_conformance::report::{Report, terminal};
 use regex::Regex;
 
-use crate::wrong_service::{Wrong, altered, replay, set_body, set_json};
+use crate::wrong_service::{SUITE, Wrong, altered, replay, set_body, set_json};
 
-fn report(wrong: Wrong, chapter: &'static str) -> Report<'static> {
+fn report(wrong: Wrong, chapter: &'static str) -> Report {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -16,8 +17,8 @@ fn report(wrong: Wrong, chapter: &'static str) -> Report<'static> {
     runtime.block_on(replay(wrong, move |case| case.split('/').next() == Some(chapter)))
 }
 
-fn told(report: &Report<'_>) -> String {
-    anstream::adapter::strip_str(&terminal::render(report)).to_string()
+fn told(report: &Report) -> String {
+    anstream::adapter::strip_str(&terminal::render(report, &SUITE)).to_string()
 }
 
 #[test]
@@ -34,22 +35,17 @@ fn failures_with_one_cause_are_told_together_the_most_first() {
         },
     );
     let report = report(wrong, "create");
-    let failed = report.count(Verdict::Fail);
-    let broken = report
-        .outcomes
-        .iter()
-        .filter(|outcome| outcome.verdict == Verdict::Fail);
-    let groups = cause::group(&report, broken);
-    let sizes: Vec<usize> = groups.iter().map(|group| group.outcomes.len()).collect();
+    let causes = report.causes();
+    let sizes: Vec<usize> = causes.iter().map(Cause::count).collect();
     assert!(sizes.is_sorted_by(|a, b| a >= b) && sizes[0] > 3, "{sizes:?}");
-    assert_eq!(sizes.iter().sum::<usize>(), failed);
+    assert_eq!(sizes.iter().sum::<usize>(), report.summary.fail);
     let told = told(&report);
-    let head = format!("{} cases alike: {}", sizes[0], groups[0].told);
+    let head = format!("{} cases alike: {}", sizes[0], causes[0].text);
     assert!(told.starts_with(&head), "{head}\n{told}");
     assert!(head.contains("status: expected 201, found 200"), "{head}");
     assert_eq!(
         told.matches("\nFAIL ").count(),
-        groups.len().min(10),
+        causes.len().min(10),
         "one of a group is told in full"
     );
 }
@@ -65,10 +61,8 @@ fn a_failure_of_its_own_is_told_without_a_group() {
         },
     );
     let mut report = report(wrong, "addressing");
-    let is_first = |outcome: &mpsd_conformance::replay::verdict::Outcome| outcome.verdict == Verdict::Fail;
-    let first = report.outcomes.iter().position(is_first).unwrap();
-    let only = report.outcomes.swap_remove(first);
-    report.outcomes = vec![only];
+    report.cases.retain(|case| case.verdict == Verdict::Fail);
+    report.cases.truncate(1);
     let told = told(&report);
     assert!(told.starts_with("FAIL addressing/"), "{told}");
     assert!(!told.contains("alike"), "{told}");
@@ -98,8 +92,11 @@ fn nothing_that_a_target_says_steers_the_terminal() {
     let own = Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
     for chapter in ["create", "read"] {
         let report = report(Wrong::clone(&wrong), chapter);
-        assert!(report.count(Verdict::Fail) > 3);
-        for text in [terminal::render(&report), terminal::render_ladder(&report)] {
+        assert!(report.summary.fail > 3);
+        for text in [
+            terminal::render(&report, &SUITE),
+            terminal::render_ladder(&report, &SUITE),
+        ] {
             assert!(text.contains("owned"), "nothing hostile is told at all:\n{text}");
             let plain = own.replace_all(&text, "");
             let steering = |c: char| c != '\n' && mpsd_conformance::contract::plain::is_steering(c);

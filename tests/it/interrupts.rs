@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use mpsd_conformance::report::FORMATS;
 use serde_json::Value;
 
 use crate::network::{Relay, Request, answer, listen};
@@ -42,8 +43,9 @@ fn interrupted(name: &str) {
         target.as_object_mut().unwrap().retain(|key, _| key != "clock");
     });
     let file = |name: &str| serving.path(name);
-    let reports =
-        ["json", "junit", "html"].map(|format| format!("{format}={}", text(&file(&format!("report.{format}")))));
+    let reports = FORMATS
+        .each_ref()
+        .map(|format| format!("{}={}", format.name, text(&file(&format!("report.{}", format.name)))));
     let target = serving.target();
     let mut arguments = vec!["run", "--target", text(&target), "timeouts", "conditional"];
     arguments.extend(reports.iter().flat_map(|report| ["--report", report.as_str()]));
@@ -75,13 +77,9 @@ fn interrupted(name: &str) {
     assert_eq!(report["leftovers"], serde_json::json!([]), "what it made is taken back");
     let valid = program(["validate", "report", text(&file("report.json"))]);
     assert_eq!(valid.code, 0, "{}{}", valid.stdout, valid.stderr);
-    for name in ["report.junit", "report.html"] {
-        assert!(
-            fs::read_to_string(file(name))
-                .unwrap()
-                .contains("the run was interrupted"),
-            "{name}"
-        );
+    for format in &FORMATS {
+        let report = fs::read_to_string(file(&format!("report.{}", format.name))).unwrap();
+        assert!(report.contains("the run was interrupted"), "{}", format.name);
     }
 }
 

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use mpsd_conformance::replay::verdict::Verdict;
 use mpsd_conformance::report::ladder::{self, Rung};
 use mpsd_conformance::report::terminal;
 
-use crate::wrong_service::{Wrong, altered, is_session, replay, set_body};
+use crate::wrong_service::{SUITE, Wrong, altered, is_session, replay, set_body};
 
 /// Chapters of which each needs what the ones before it have, and something more.
 const CHAPTERS: [&str; 7] = [
@@ -29,14 +28,14 @@ fn rungs(wrong: Wrong) -> Vec<Rung> {
         .unwrap();
     let is_wanted = |case: &str| CHAPTERS.contains(&case.split('/').next().unwrap_or_default());
     let report = runtime.block_on(replay(wrong, is_wanted));
-    let rungs = ladder::climb(&report);
-    let told = anstream::adapter::strip_str(&terminal::render_ladder(&report)).to_string();
+    let rungs = ladder::climb(&report, &SUITE);
+    let told = anstream::adapter::strip_str(&terminal::render_ladder(&report, &SUITE)).to_string();
     assert!(
         rungs.iter().take(3).all(|rung| told.contains(&rung.behaviour)),
         "{told}"
     );
     let waiting: usize = rungs.iter().map(|rung| rung.unlocked).sum();
-    let failed = report.count(Verdict::Fail);
+    let failed = report.summary.fail;
     assert_eq!(waiting, failed, "the whole ladder unlocks all that fails:\n{told}");
     rungs
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mpsd_conformance::contract::clause::Level;
 use mpsd_conformance::contract::signature::Signatures;
 use mpsd_conformance::replay::{Options, Replay, Selected};
-use mpsd_conformance::report::Report;
+use mpsd_conformance::report::{Report, Run};
 use mpsd_conformance::run::embedded;
 use mpsd_reference::faults;
 use serde_json::{Value, json};
@@ -165,8 +165,7 @@ async fn diagnosed(fault: &str) -> Vec<String> {
         outcomes.push(outcome);
     }
     drop((replay, server));
-    let mut report = Report::new(suite, &target, outcomes, 0.0);
-    report.diagnose();
+    let report = Report::of(Run::new(suite, &target, outcomes));
     report.suspects.into_iter().map(|suspect| suspect.fault).collect()
 }
 

@@ -9,8 +9,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mpsd_conformance::report::document::Document;
-use mpsd_conformance::report::json;
+use mpsd_conformance::report::{Report, json};
 use regex::Regex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -89,7 +88,7 @@ impl Workshop {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    fn report(&self, name: &str) -> Document {
+    fn report(&self, name: &str) -> Report {
         json::read(&self.read(name)).unwrap()
     }
 
@@ -464,7 +463,7 @@ fn cases_that_broke_alike_are_told_together_and_the_most_frequent_cause_first() 
     workshop.is_valid("report", "r.json");
     let document = workshop.report("r.json");
     let causes = document.causes();
-    let told: Vec<_> = causes.iter().map(|(told, cases)| (*told, cases.len())).collect();
+    let told: Vec<_> = causes.iter().map(|cause| (cause.text, cause.count())).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     assert_eq!(told[0], ("PUT of session, status: expected 418, found 201", 21));
     let page = workshop.read("r.html");
@@ -586,14 +585,14 @@ fn shards_merge_into_the_report_of_the_whole() {
         .concat(),
     );
     assert_eq!(merged.exit, 1, "{}", merged.told);
-    let verdicts = |report: &Document| -> Vec<_> {
+    let verdicts = |report: &Report| -> Vec<_> {
         report
             .cases
             .iter()
             .map(|case| (case.id.clone(), case.verdict))
             .collect()
     };
-    let clauses = |report: &Document| -> Vec<_> {
+    let clauses = |report: &Report| -> Vec<_> {
         report
             .clauses
             .iter()
@@ -624,7 +623,7 @@ fn a_comparison_tells_what_broke_and_ends_accordingly() {
     assert_eq!(same.exit, 0, "{}", same.told);
     let mut worse = workshop.report("old.json");
     worse.cases.retain(|case| case.id.starts_with("second/"));
-    fs::write(workshop.path("part.json"), json::render(&worse)).unwrap();
+    fs::write(workshop.path("part.json"), json::render(&worse).unwrap()).unwrap();
     let text = workshop
         .read("old.json")
         .replacen("\"verdict\": \"fail\"", "\"verdict\": \"pass\"", 1);
@@ -636,7 +635,7 @@ fn a_comparison_tells_what_broke_and_ends_accordingly() {
     {
         case.findings.clear();
     }
-    fs::write(workshop.path("before.json"), json::render(&before)).unwrap();
+    fs::write(workshop.path("before.json"), json::render(&before).unwrap()).unwrap();
     let broke = workshop.tell(&["compare", "before.json", "old.json"]);
     assert_eq!(broke.exit, 1, "{}", broke.told);
     assert!(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use mpsd_conformance::report::FORMATS;
 use serde_json::{Value, json};
 
 use crate::network::{Request, answer, listen};
@@ -126,8 +127,9 @@ fn a_target_that_echoes_tokens_everywhere_gets_none_of_them_written() {
     });
     fs::write(given.path().join("target.json"), target.to_string()).unwrap();
     let description = given.path().join("target.json");
-    let reports =
-        ["json", "junit", "html"].map(|format| format!("{format}={}", text(&at(&format!("report.{format}")))));
+    let reports = FORMATS
+        .each_ref()
+        .map(|format| format!("{}={}", format.name, text(&at(&format!("report.{}", format.name)))));
     let (snapshots, deviations) = (at("snapshots"), at("deviations.json"));
     let mut arguments = vec![
         "run",

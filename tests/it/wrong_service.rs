@@ -14,7 +14,7 @@ use mpsd_conformance::contract::Suite;
 use mpsd_conformance::contract::files::Files;
 use mpsd_conformance::replay::verdict::Outcome;
 use mpsd_conformance::replay::{Options, Replay, Selected};
-use mpsd_conformance::report::Report;
+use mpsd_conformance::report::{Report, Run};
 use mpsd_conformance::run::embedded;
 use mpsd_reference::{Clock, Service};
 use serde_json::Value;
@@ -131,7 +131,7 @@ async fn serve(listener: TcpListener, honest: Honest, wrong: Wrong) {
 }
 
 /// Replays the cases that `is_wanted` says, by their ids, against a service.
-pub async fn replay(wrong: Wrong, is_wanted: impl Fn(&str) -> bool) -> Report<'static> {
+pub async fn replay(wrong: Wrong, is_wanted: impl Fn(&str) -> bool) -> Report {
     let suite = &*SUITE;
     let config = embedded::config(suite.world(), true).unwrap();
     let honest = Honest(Service::new(&config, Clock::system()).unwrap());
@@ -153,5 +153,5 @@ pub async fn replay(wrong: Wrong, is_wanted: impl Fn(&str) -> bool) -> Report<'s
     }
     serving.abort();
     assert!(!outcomes.is_empty(), "no case was replayed");
-    Report::new(suite, &target, outcomes, 0.0)
+    Report::of(Run::new(suite, &target, outcomes))
 }

@@ -1,24 +1,22 @@
 //! The report for people: one HTML file that needs nothing else, with every text escaped.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::replay::verdict::Verdict;
-use crate::report::Standing;
-use crate::report::curl::Asked;
-use crate::report::document::{Case, Clause, Document, Finding, Message, Said, Summary};
+use crate::report::curl;
+use crate::report::model::{BODY, Case, Cause, Clause, Exchange, Finding, Message, Report, Standing, Summary};
 
 /// Nothing is loaded from anywhere, whatever a target answered.
 pub(super) const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// Renders a report as a page.
-pub fn render(document: &Document) -> String {
+pub(super) fn render(report: &Report) -> String {
     let mut cases_by_clause: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
-    for case in &document.cases {
+    for case in &report.cases {
         let found = case.findings.iter().flat_map(|finding| &finding.clauses);
         for clause in case.clauses.iter().chain(found) {
             let cases = cases_by_clause.entry(clause).or_default();
@@ -27,7 +25,7 @@ pub fn render(document: &Document) -> String {
             }
         }
     }
-    let title = format!("MPSD conformance of {}", document.target.name);
+    let title = format!("MPSD conformance of {}", report.target.name);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -39,16 +37,16 @@ pub fn render(document: &Document) -> String {
                 style { (PreEscaped(include_str!("style.css"))) }
             }
             body {
-                header { (head(document)) }
+                header { (head(report)) }
                 main {
-                    (suspects(document))
-                    (causes(document))
-                    (chapters(document))
-                    (deviations(document))
-                    (filter(document))
-                    (cases(document))
-                    (clauses(document, &cases_by_clause))
-                    (readings(document))
+                    (suspects(report))
+                    (causes(report))
+                    (chapters(report))
+                    (deviations(report))
+                    (filter(report))
+                    (cases(report))
+                    (clauses(report, &cases_by_clause))
+                    (readings(report))
                 }
                 script { (PreEscaped(include_str!("script.js"))) }
             }
@@ -57,21 +55,21 @@ pub fn render(document: &Document) -> String {
     page.into_string()
 }
 
-fn head(document: &Document) -> Markup {
-    let summary = &document.summary;
-    let asked = &document.suite;
+fn head(report: &Report) -> Markup {
+    let summary = &report.summary;
+    let scope = &report.suite;
     html! {
-        h1 { "MPSD conformance " small { "of " (clean(&document.target.name)) } }
-        @if let Some(part) = document.part() {
+        h1 { "MPSD conformance " small { "of " (clean(&report.target.name)) } }
+        @if let Some(part) = report.part() {
             p.partial { strong { "Partial: " } "this report is about " (part)
-                @if !asked.selectors.is_empty() { ", selected by " code { (clean(&asked.selectors.join(" "))) } }
+                @if !scope.selectors.is_empty() { ", selected by " code { (clean(&scope.selectors.join(" "))) } }
                 "." }
         }
         ul.counts {
             @for verdict in Verdict::ALL {
                 @let count = summary.count(verdict);
                 @if count > 0 || verdict == Verdict::Pass || verdict == Verdict::Fail {
-                    li class=(verdict.name()) { b { (count) } " " (verdict.told()) }
+                    li class=(verdict.name()) { b { (count) } " " (verdict.text()) }
                 }
             }
             li { b { (percent(summary.conformance)) } " conformance" }
@@ -79,23 +77,23 @@ fn head(document: &Document) -> Markup {
         }
         p.facts {
             (summary.total()) " cases, " (summary.warnings) " warnings, " (summary.remarks) " remarks"
-            @if document.strict { ", warnings are failures" }
-            "; " (format!("{:.1}", document.milliseconds / 1000.0)) " s; suite " (asked.version) " "
-            code { (asked.fingerprint) }
-            @if !document.target.lacks.is_empty() {
+            @if report.strict { ", warnings are failures" }
+            "; " (format!("{:.1}", report.milliseconds / 1000.0)) " s; suite " (scope.version) " "
+            code { (scope.fingerprint) }
+            @if !report.target.lacks.is_empty() {
                 "; the target declares to lack "
-                (clean(&document.target.lacks.iter().map(String::as_str).collect::<Vec<_>>().join(", ")))
+                (clean(&report.target.lacks.iter().map(String::as_str).collect::<Vec<_>>().join(", ")))
             }
         }
     }
 }
 
-fn suspects(document: &Document) -> Markup {
+fn suspects(report: &Report) -> Markup {
     html! {
-        @if !document.suspects.is_empty() {
+        @if !report.suspects.is_empty() {
             section id="suspects" {
                 h2 { "What the failures look like" }
-                ul { @for suspect in &document.suspects { li { (clean(&suspect.told())) } } }
+                ul { @for suspect in &report.suspects { li { (clean(&suspect.text())) } } }
             }
         }
     }
@@ -107,10 +105,10 @@ const OPEN: usize = 3;
 const NAMED: usize = 12;
 
 /// What broke cases, the most frequent first: each with one case to look at, and the names of the others.
-fn causes(document: &Document) -> Markup {
-    let causes = document.causes();
-    let count: usize = causes.iter().map(|(_, cases)| cases.len()).sum();
-    let statements: BTreeMap<&str, &Clause> = document
+fn causes(report: &Report) -> Markup {
+    let causes = report.causes();
+    let count: usize = causes.iter().map(Cause::count).sum();
+    let statements: BTreeMap<&str, &Clause> = report
         .clauses
         .iter()
         .map(|clause| (clause.id.as_str(), clause))
@@ -120,18 +118,16 @@ fn causes(document: &Document) -> Markup {
             section id="causes" {
                 h2 { (numbered(count, "case")) " to look at, for " (numbered(causes.len(), "cause")) }
                 ol.causes {
-                    @for (place, (told, cases)) in causes.iter().enumerate() {
-                        @if let Some((first, others)) = example(document, cases) {
-                            li { details.cause.(first.verdict.name()) open[place < OPEN] {
-                                summary { b.number { (cases.len()) } " " span { (clean(told)) } }
-                                (cause_details(document, first, cases, &statements))
-                                @let (named, more) = others.split_at(others.len().min(NAMED));
-                                @if !named.is_empty() { p.links { "and alike: " (case_links(named)) } }
-                                @if !more.is_empty() {
-                                    details.more { summary { "and " (more.len()) " more" } p.links { (case_links(more)) } }
-                                }
-                            } }
-                        }
+                    @for (place, cause) in causes.iter().enumerate() {
+                        li { details.cause.(cause.example.verdict.name()) open[place < OPEN] {
+                            summary { b.number { (cause.count()) } " " span { (clean(cause.text)) } }
+                            (cause_details(report, cause, &statements))
+                            @let (named, more) = cause.others.split_at(cause.others.len().min(NAMED));
+                            @if !named.is_empty() { p.links { "and alike: " (case_links(named)) } }
+                            @if !more.is_empty() {
+                                details.more { summary { "and " (more.len()) " more" } p.links { (case_links(more)) } }
+                            }
+                        } }
                     }
                 }
             }
@@ -139,31 +135,14 @@ fn causes(document: &Document) -> Markup {
     }
 }
 
-/// Of cases that broke alike one to look at, the first that breaks what most of them break, and the others.
-fn example<'d>(document: &Document, cases: &[&'d Case]) -> Option<(&'d Case, Vec<&'d Case>)> {
-    let broken = |case: &'d Case| case.decisive(document.strict)?.clauses.first().map(String::as_str);
-    let mut counts: BTreeMap<Option<&str>, usize> = BTreeMap::new();
-    for &case in cases {
-        *counts.entry(broken(case)).or_default() += 1;
-    }
-    let place = cases
-        .iter()
-        .enumerate()
-        .max_by_key(|&(place, &case)| (counts.get(&broken(case)), Reverse(place)))?
-        .0;
-    let mut others = cases.to_vec();
-    let first = others.remove(place);
-    Some((first, others))
-}
-
 /// One case of a cause: the clause that it breaks, what was expected and found, and how to ask by hand; and the
 /// clauses that the others break.
-fn cause_details(document: &Document, first: &Case, cases: &[&Case], statements: &BTreeMap<&str, &Clause>) -> Markup {
-    let finding = first.decisive(document.strict);
-    let curl = finding.and_then(|finding| Some(curl(document, first.conversation.get(finding.exchange)?)));
-    let broken = finding
-        .into_iter()
-        .chain(cases.iter().filter_map(|case| case.decisive(document.strict)));
+fn cause_details(report: &Report, cause: &Cause<'_>, statements: &BTreeMap<&str, &Clause>) -> Markup {
+    let first = cause.example;
+    let finding = first.decisive(report.strict);
+    let exchange = finding.and_then(|finding| first.exchange(finding));
+    let curl = exchange.map(|exchange| curl::line(&report.target, exchange, Some(BODY)));
+    let broken = cause.cases().filter_map(|case| case.decisive(report.strict));
     let mut clauses: Vec<&str> = Vec::new();
     for clause in broken.flat_map(|finding| &finding.clauses) {
         if !clauses.contains(&clause.as_str()) {
@@ -194,20 +173,6 @@ fn case_links(cases: &[&Case]) -> Markup {
     html! { @for case in cases { a href={ "#case-" (case.id) } { (clean(&case.id)) } " " } }
 }
 
-/// A request by hand.
-fn curl(document: &Document, said: &Said) -> String {
-    let (method, path) = said.request.line.split_once(' ').unwrap_or(("GET", &said.request.line));
-    let asked = Asked {
-        base_url: &document.target.base_url,
-        speaker: &said.speaker,
-        method,
-        path,
-        headers: &said.request.headers,
-        body: said.request.body.as_deref(),
-    };
-    asked.line()
-}
-
 /// `1 case`, `2 cases`.
 fn numbered(count: usize, what: &str) -> String {
     if count == 1 {
@@ -217,7 +182,7 @@ fn numbered(count: usize, what: &str) -> String {
     }
 }
 
-fn chapters(document: &Document) -> Markup {
+fn chapters(report: &Report) -> Markup {
     html! {
         section id="chapters" {
             h2 { "Chapters" }
@@ -227,12 +192,12 @@ fn chapters(document: &Document) -> Markup {
                     th.number { "clauses hold" } th.number { "fail" } th.number { "open" }
                 } }
                 tbody {
-                    @for chapter in &document.chapters {
-                        @let summary = Summary::of(document.cases.iter().filter(|case| case.chapter() == chapter.name));
+                    @for chapter in &report.chapters {
+                        @let summary = report.summary_of(chapter);
                         @let standing = |wanted: &dyn Fn(Standing) -> bool| {
-                            document.clauses.iter().filter(|clause| clause.chapter == chapter.name && wanted(clause.verdict)).count()
+                            report.clauses.iter().filter(|clause| clause.chapter == chapter.name && wanted(clause.verdict)).count()
                         };
-                        @if summary.total() > 0 || !document.suite.partial {
+                        @if summary.total() > 0 || !report.suite.partial {
                             tr {
                                 th scope="row" { a href={ "#clauses-" (chapter.name) } title=(clean(&chapter.title)) { (clean(&chapter.name)) } }
                                 td.number { (percent(summary.conformance)) }
@@ -253,7 +218,7 @@ fn chapters(document: &Document) -> Markup {
 /// The verdicts of a chapter as a bar; what it shows is also said.
 fn bar(summary: &Summary) -> Markup {
     html! {
-        span.bar role="img" aria-label=(summary.told()) title=(summary.told()) {
+        span.bar role="img" aria-label=(summary.text()) title=(summary.text()) {
             @for verdict in Verdict::ALL {
                 @let count = summary.count(verdict);
                 @if count > 0 { i class=(verdict.name()) style={ "flex-grow:" (count) } {} }
@@ -263,21 +228,21 @@ fn bar(summary: &Summary) -> Markup {
     }
 }
 
-fn deviations(document: &Document) -> Markup {
+fn deviations(report: &Report) -> Markup {
     html! {
-        @if !document.deviations.is_empty() {
+        @if !report.deviations.is_empty() {
             section id="deviations" {
                 h2 { "Listed deviations" }
                 div.scroll { table {
                     thead { tr { th { "entry" } th { "reason" } th { "state" } th.number { "cases" } } }
                     tbody {
-                        @for listed in &document.deviations {
+                        @for listed in &report.deviations {
                             tr.stale[listed.state.is_stale()] {
                                 td { (clean(&listed.deviation.label())) }
                                 td { (clean(&listed.deviation.reason))
                                     @if let Some(issue) = &listed.deviation.issue { " (" (clean(issue)) ")" }
                                     @if let Some(day) = listed.deviation.expires { ", until " (day) } }
-                                td { (listed.state.told()) }
+                                td { (listed.state.text()) }
                                 td.number { (listed.cases.len()) }
                             }
                         }
@@ -288,19 +253,19 @@ fn deviations(document: &Document) -> Markup {
     }
 }
 
-fn filter(document: &Document) -> Markup {
+fn filter(report: &Report) -> Markup {
     html! {
         form id="filter" role="search" {
             input id="words" type="search" placeholder="Search cases and clauses" aria-label="Search cases and clauses";
             select id="chapter" aria-label="Chapter" {
                 option value="" { "all chapters" }
-                @for chapter in &document.chapters { option value=(chapter.name) { (clean(&chapter.name)) } }
+                @for chapter in &report.chapters { option value=(chapter.name) { (clean(&chapter.name)) } }
             }
             @for verdict in Verdict::ALL {
-                @if document.summary.count(verdict) > 0 {
+                @if report.summary.count(verdict) > 0 {
                     label class=(verdict.name()) {
                         input type="checkbox" name="verdict" value=(verdict.name()) checked;
-                        " " (verdict.told())
+                        " " (verdict.text())
                     }
                 }
             }
@@ -309,8 +274,8 @@ fn filter(document: &Document) -> Markup {
     }
 }
 
-fn cases(document: &Document) -> Markup {
-    let (passed, other): (Vec<&Case>, Vec<&Case>) = document
+fn cases(report: &Report) -> Markup {
+    let (passed, other): (Vec<&Case>, Vec<&Case>) = report
         .cases
         .iter()
         .partition(|case| case.verdict == Verdict::Pass && case.conversation.is_empty());
@@ -336,14 +301,14 @@ fn cases(document: &Document) -> Markup {
 fn case_details(case: &Case) -> Markup {
     html! {
         details.case data-verdict=(case.verdict.name()) data-chapter=(case.chapter()) id={ "case-" (case.id) } {
-            summary { span.verdict.(case.verdict.name()) { (case.verdict.told()) } " " code { (clean(&case.id)) } span.title { (clean(&case.title)) } }
+            summary { span.verdict.(case.verdict.name()) { (case.verdict.text()) } " " code { (clean(&case.id)) } span.title { (clean(&case.title)) } }
             @if let Some(reason) = &case.reason { p.reason { (clean(reason)) } }
             p.clauses { @for clause in &case.clauses { a href={ "#" (clause) } { (clean(clause)) } " " } }
             @for finding in &case.findings { (finding_details(finding)) }
             @if !case.conversation.is_empty() {
                 h4 { "The conversation" }
-                @for (index, said) in case.conversation.iter().enumerate() {
-                    (exchange(said, case.findings.iter().any(|finding| finding.exchange == index)))
+                @for (index, of) in case.conversation.iter().enumerate() {
+                    (exchange(of, case.findings.iter().any(|finding| finding.exchange == index)))
                 }
             }
         }
@@ -354,11 +319,11 @@ fn finding_details(finding: &Finding) -> Markup {
     html! {
         div.finding.(finding.weight.name()) {
             p {
-                b { (clean(&finding.assertion)) } " "
+                b { (clean(&finding.assertion.to_string())) } " "
                 small { (finding.weight.name()) @if finding.setup { ", while preparing" } }
                 @for clause in &finding.clauses { " " a href={ "#" (clause) } { (clean(clause)) } }
                 @if let (Some(step), Some(speaker), Some(request)) = (&finding.step, &finding.speaker, &finding.request) {
-                    br; small { "step " (clean(step)) ", " (clean(speaker)) ": " code { (clean(request)) } }
+                    br; small { "step " (step) ", " (clean(speaker)) ": " code { (clean(request)) } }
                 }
             }
             div.sides {
@@ -369,11 +334,11 @@ fn finding_details(finding: &Finding) -> Markup {
     }
 }
 
-fn exchange(said: &Said, is_found_wrong: bool) -> Markup {
+fn exchange(exchange: &Exchange, is_found_wrong: bool) -> Markup {
     html! {
         details.exchange.wrong[is_found_wrong] open[is_found_wrong] {
-            summary { "step " (clean(&said.step)) ", " (clean(&said.speaker)) ": " code { (clean(&said.request.line)) } " → " b { (clean(&said.response.line)) } }
-            div.sides { (message("request", &said.request)) (message("answer", &said.response)) }
+            summary { "step " (exchange.step) ", " (clean(&exchange.speaker)) ": " code { (clean(&exchange.request.line)) } " → " b { (clean(&exchange.response.line)) } }
+            div.sides { (message("request", &exchange.request)) (message("answer", &exchange.response)) }
         }
     }
 }
@@ -383,19 +348,19 @@ fn message(name: &str, message: &Message) -> Markup {
         div {
             h5 { (name) }
             pre.head { @for (header, value) in &message.headers { (clean(header)) ": " (clean(value)) "\n" } }
-            @if let Some(body) = &message.body { pre { (clean(&pretty(body))) } }
+            @if let Some(body) = message.body_within(BODY) { pre { (clean(&pretty(&body))) } }
         }
     }
 }
 
-fn clauses(document: &Document, cases_by_clause: &BTreeMap<&str, Vec<&Case>>) -> Markup {
+fn clauses(report: &Report, cases_by_clause: &BTreeMap<&str, Vec<&Case>>) -> Markup {
     html! {
         section id="clauses" {
             h2 { "Clauses" }
-            p.legend { @for (name, told) in LEGEND { span class=(name) { (told) } " " } }
-            @for chapter in &document.chapters {
-                @let clauses: Vec<&Clause> = document.clauses.iter().filter(|clause| clause.chapter == chapter.name).collect();
-                @if clauses.iter().any(|clause| clause.verdict != Standing::Untested) || !document.suite.partial {
+            p.legend { @for (name, text) in LEGEND { span class=(name) { (text) } " " } }
+            @for chapter in &report.chapters {
+                @let clauses: Vec<&Clause> = report.clauses.iter().filter(|clause| clause.chapter == chapter.name).collect();
+                @if clauses.iter().any(|clause| clause.verdict != Standing::Untested) || !report.suite.partial {
                     div.chapter {
                         h3 id={ "clauses-" (chapter.name) } { (clean(&chapter.title)) " " small { (clean(&chapter.name)) } }
                         div.matrix {
@@ -429,7 +394,7 @@ fn clause_details(clause: &Clause, cases: Option<&Vec<&Case>>) -> Markup {
     html! {
         div.clause id=(clause.id) data-verdict=(clause.verdict.name()) data-chapter=(clause.chapter) {
             p {
-                span.verdict.(clause.verdict.name()) { (told(clause.verdict)) } " " b { (clause.id) } " "
+                span.verdict.(clause.verdict.name()) { (clause.verdict.text()) } " " b { (clause.id) } " "
                 small { (clause.level.name()) ", " (clause.evidence.name()) }
                 br; (clean(&clause.statement))
                 @if let Some(reason) = &clause.reason { br; small { "untestable: " (clean(reason)) } }
@@ -441,32 +406,24 @@ fn clause_details(clause: &Clause, cases: Option<&Vec<&Case>>) -> Markup {
     }
 }
 
-fn readings(document: &Document) -> Markup {
+fn readings(report: &Report) -> Markup {
     html! {
-        @if !document.readings.is_empty() {
+        @if !report.readings.is_empty() {
             section id="readings" {
                 h2 { "Readings of contested clauses that the target follows" }
                 div.scroll { table { tbody {
-                    @for (entry, keys) in &document.readings {
+                    @for (entry, keys) in &report.readings {
                         tr { th scope="row" { (clean(entry)) } td { (clean(&keys.iter().map(String::as_str).collect::<Vec<_>>().join(", "))) } }
                     }
                 } } }
             }
         }
-        @if !document.leftovers.is_empty() {
+        @if !report.leftovers.is_empty() {
             section id="leftovers" {
                 h2 { "Left behind" }
-                ul { @for leftover in &document.leftovers { li { code { (clean(leftover)) } } } }
+                ul { @for leftover in &report.leftovers { li { code { (clean(leftover)) } } } }
             }
         }
-    }
-}
-
-/// A verdict in words.
-pub(crate) fn told(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Judged(verdict) => verdict.told(),
-        other => other.name(),
     }
 }
 

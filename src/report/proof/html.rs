@@ -8,7 +8,7 @@ use crate::report::html::{POLICY, clean};
 use crate::report::proof::{Catch, Proof, Proven, Verdicted};
 
 /// Renders a proof as a page.
-pub fn render(proof: &Proof) -> String {
+pub(super) fn render(proof: &Proof) -> String {
     let mut chapters: Vec<&str> = proof.faults.iter().flat_map(all).map(chapter).collect();
     chapters.sort_unstable();
     chapters.dedup();
@@ -99,7 +99,7 @@ fn row(fault: &Proven, chapters: &[&str]) -> Markup {
     html! {
         tr id=(clean(&fault.id)) class=(fault.verdict.name()) {
             th scope="row" { code { (clean(&fault.id)) } br; small { (clean(&fault.text)) } }
-            td { (fault.verdict.told()) }
+            td { (fault.verdict.text()) }
             td { @for clause in &fault.clauses { code { (clean(clause)) } " " } }
             @for chapter in chapters {
                 @let own = own.get(chapter).map_or(&[][..], Vec::as_slice);

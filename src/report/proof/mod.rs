@@ -1,6 +1,6 @@
 //! The kill matrix: which fault is caught by which case, and what never failed.
 
-pub mod html;
+mod html;
 pub mod terminal;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +11,16 @@ use crate::contract::Suite;
 use crate::contract::case::{Expectation, Step};
 use crate::contract::clause::{Level, Weight};
 use crate::contract::signature::{Signature, Signatures};
+use crate::replay::assertion::Assertion;
 use crate::replay::verdict::{Outcome, Verdict};
-
+use crate::report::Format;
 use crate::report::diagnosis::sign_of;
+
+/// The formats of `prove --report`, in the order of the help.
+pub static FORMATS: [Format<Proof>; 2] = [
+    Format::new("json", json),
+    Format::new("html", |proof| Ok(html::render(proof))),
+];
 
 /// The version of the shape of the report.
 pub const SHAPE: u32 = 1;
@@ -47,7 +54,7 @@ impl Verdicted {
     }
 
     /// For people.
-    pub fn told(self) -> &'static str {
+    pub fn text(self) -> &'static str {
         match self {
             Self::WrongReason => "caught for the wrong reason",
             other => other.name(),
@@ -74,7 +81,7 @@ pub struct Catch {
     /// The clause that it found broken.
     pub clause: String,
     /// What did not hold.
-    pub assertion: String,
+    pub assertion: Assertion,
     /// What that amounts to.
     pub weight: Weight,
 }
@@ -332,13 +339,11 @@ impl Proof {
         let unproven = self.unproven.iter().map(String::as_str);
         unproven.filter(move |clause| !has_reason(clause))
     }
+}
 
-    /// The report for programs; its shape is `schemas/proof.schema.json`.
-    pub fn json(&self) -> String {
-        serde_json::to_string_pretty(self)
-            .map(|text| text + "\n")
-            .unwrap_or_default()
-    }
+/// The report for programs; its shape is `schemas/proof.schema.json`.
+fn json(proof: &Proof) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(proof)? + "\n")
 }
 
 fn never_failed(suite: &Suite, faults: &[Proven]) -> Vec<Place> {

@@ -74,7 +74,7 @@ fn write(out: &mut String, proof: &Proof, reasons: &Signatures) -> fmt::Result {
 }
 
 fn write_fault(out: &mut String, fault: &Proven) -> fmt::Result {
-    writeln!(out, "{BAD}{}{BAD:#} {}", fault.verdict.told().to_uppercase(), fault.id)?;
+    writeln!(out, "{BAD}{}{BAD:#} {}", fault.verdict.text().to_uppercase(), fault.id)?;
     writeln!(out, "  {}", fault.text)?;
     write!(
         out,

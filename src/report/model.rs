@@ -1,31 +1,31 @@
-//! The report as data: what the JSON report says, and what every other written report is made from.
+//! The report as data: what the JSON report has, and what every other format is made from.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::contract::clause::{Evidence, Level, Weight};
-use crate::replay::verdict::{Exchange, Outcome, Verdict};
-use crate::report::deviations::{self, Candidate, Failure, Listed};
+use crate::replay::assertion::Assertion;
+use crate::replay::label::StepLabel;
+use crate::replay::verdict::{self, Verdict};
+use crate::report::deviations::Listed;
 use crate::report::diagnosis::Suspect;
-use crate::report::{Report, Standing, cause};
-use crate::snapshot::baseline::stable;
-use crate::target::deviations::Deviation;
 
 /// The version of the report's shape.
 pub const SHAPE: u32 = 1;
-/// How much of a body is kept, in bytes.
-const BODY: usize = 8 << 10;
+/// How much of a body a written report has, in bytes.
+pub(super) const BODY: usize = 8 << 10;
 
-/// A whole report.
+/// What came of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Document {
+pub struct Report {
     /// The version of its shape.
     pub version: u32,
-    /// What was asked.
-    pub suite: Asked,
-    /// Who was asked.
+    /// What was run.
+    pub suite: Scope,
+    /// Against what.
     pub target: Target,
     /// Whether warnings were failures.
     pub strict: bool,
@@ -56,9 +56,9 @@ pub struct Document {
     pub suspects: Vec<Suspect>,
 }
 
-/// What was asked.
+/// The suite, and which part of it was run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct Scope {
     /// The version of the program.
     pub version: String,
     /// The fingerprint of the suite.
@@ -77,7 +77,7 @@ pub struct Asked {
     pub shard: Option<String>,
 }
 
-/// Who was asked.
+/// The target, as it describes itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
@@ -106,8 +106,8 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// In the words of a report for people.
-    pub fn words(self) -> &'static str {
+    /// For people.
+    pub fn text(self) -> &'static str {
         match self {
             Self::Moved => "its clock was moved",
             Self::Waited => "time was waited for",
@@ -171,23 +171,26 @@ pub struct Case {
     pub exchanges: usize,
     /// The number of assertions.
     pub assertions: usize,
+    /// The number of responses that only an MPSD gives: documents of the contract. A report that was read has none.
+    #[serde(skip)]
+    pub documents: usize,
     /// How long it took, in ms.
     pub milliseconds: f64,
     /// Why the verdict is what it is, where that is not in the findings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What broke it, in a line that all cases have in common that broke alike.
+    /// Why it failed, in a line that is the same in all cases that failed alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// What did not hold.
+    /// Its failed assertions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
-    /// What was said, in cases that did not pass.
+    /// The exchanges, of cases that did not simply pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub conversation: Vec<Said>,
+    pub conversation: Vec<Exchange>,
 }
 
-/// One thing that did not hold.
+/// A failed assertion, told with the request that it is about.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finding {
     /// What it amounts to.
@@ -198,34 +201,37 @@ pub struct Finding {
     pub setup: bool,
     /// The place of its exchange in the conversation.
     pub exchange: usize,
-    /// The step.
-    pub step: Option<String>,
-    /// Who spoke.
+    /// The step; `None` when nothing was exchanged, as in what follows.
+    pub step: Option<StepLabel>,
+    /// The identity that sent the request.
     pub speaker: Option<String>,
     /// Method and path.
     pub request: Option<String>,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: Option<u16>,
-    /// What was asserted.
-    pub assertion: String,
+    /// What was asserted, in words that do not change from run to run.
+    pub assertion: Assertion,
     /// What was expected.
     pub expected: String,
     /// What was found.
     pub actual: String,
     /// The same in words that do not change from run to run.
     pub observed: String,
+    /// The place of the assertion in the case's file, a JSON Pointer; empty for what every response is checked for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pointer: String,
 }
 
-/// A request and its answer.
+/// A request and its response.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Said {
+pub struct Exchange {
     /// The step.
-    pub step: String,
-    /// Who spoke.
+    pub step: StepLabel,
+    /// The identity that sent the request.
     pub speaker: String,
     /// The request.
     pub request: Message,
-    /// The answer.
+    /// The response.
     pub response: Message,
 }
 
@@ -236,8 +242,8 @@ pub struct Message {
     pub line: String,
     /// The headers, without the authorization.
     pub headers: Vec<(String, String)>,
-    /// The body as text, cut where it is long.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The body as text; in JSON it is cut where it is long.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "serialize_body")]
     pub body: Option<String>,
 }
 
@@ -260,6 +266,64 @@ pub struct Clause {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
+
+/// What is known of a clause after a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Cases or invariants judged it.
+    Judged(Verdict),
+    /// No case of this run is about it.
+    Untested,
+    /// No endpoint can be tested for it.
+    Untestable,
+}
+
+impl Standing {
+    /// As reports spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Judged(verdict) => verdict.name(),
+            Self::Untested => "untested",
+            Self::Untestable => "untestable",
+        }
+    }
+
+    /// For people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Judged(verdict) => verdict.text(),
+            other => other.name(),
+        }
+    }
+}
+
+impl Serialize for Standing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Standing {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let judged = Verdict::ALL.into_iter().map(Self::Judged);
+        let found = judged
+            .chain([Self::Untested, Self::Untestable])
+            .find(|standing| standing.name() == name);
+        found.ok_or_else(|| de::Error::custom(format!("unknown verdict `{name}`")))
+    }
+}
+
+/// Of several verdicts about one clause, the first of these decides.
+pub(super) const DECISIVE: [Verdict; 7] = [
+    Verdict::Fail,
+    Verdict::SuiteFault,
+    Verdict::Fixed,
+    Verdict::Deviation,
+    Verdict::Pass,
+    Verdict::Inconclusive,
+    Verdict::NotApplicable,
+];
 
 impl Summary {
     /// Counts cases.
@@ -285,8 +349,8 @@ impl Summary {
             suite_fault: count(Verdict::SuiteFault),
             warnings: weights.get(&Weight::Warning).copied().unwrap_or_default(),
             remarks: weights.get(&Weight::Remark).copied().unwrap_or_default(),
-            conformance: crate::report::percent(passed + fixed, judged),
-            coverage: crate::report::percent(judged, counts.values().sum()),
+            conformance: percent(passed + fixed, judged),
+            coverage: percent(judged, counts.values().sum()),
         }
     }
 
@@ -309,26 +373,26 @@ impl Summary {
     }
 
     /// The counts that are not zero, in words.
-    pub fn told(&self) -> String {
-        told(|verdict| self.count(verdict))
+    pub fn text(&self) -> String {
+        let counts = Verdict::ALL
+            .into_iter()
+            .map(|verdict| (verdict.text(), self.count(verdict)));
+        let counts = counts.filter(|(_, count)| *count > 0);
+        let counts: Vec<_> = counts.map(|(name, count)| format!("{count} {name}")).collect();
+        if counts.is_empty() {
+            "nothing".to_owned()
+        } else {
+            counts.join(", ")
+        }
     }
 }
 
-/// Counts of verdicts that are not zero, in words.
-pub(super) fn told(count: impl Fn(Verdict) -> usize) -> String {
-    let counts = Verdict::ALL.into_iter().map(|verdict| (verdict.told(), count(verdict)));
-    let counts: Vec<_> = counts
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| format!("{count} {name}"))
-        .collect();
-    if counts.is_empty() {
-        "nothing".to_owned()
-    } else {
-        counts.join(", ")
-    }
+#[expect(clippy::cast_precision_loss, reason = "counts of cases are small")]
+fn percent(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
 }
 
-impl Asked {
+impl Scope {
     /// How a partial report says so; `None` for a whole one. `ran` is the number of cases in it.
     pub fn part(&self, ran: usize) -> Option<String> {
         self.partial.then(|| {
@@ -349,113 +413,156 @@ impl Case {
 
     /// The findings that make it fail.
     pub fn failures(&self, strict: bool) -> impl Iterator<Item = &Finding> {
-        self.findings
-            .iter()
-            .filter(move |finding| is_failure(finding.setup, finding.weight, strict))
+        let limit = if strict { Weight::Warning } else { Weight::Failure };
+        let findings = self.findings.iter();
+        findings.filter(move |finding| finding.setup || finding.weight >= limit)
     }
 
-    /// The finding that decided it.
+    /// The finding that made it fail; `None` where none did. A response of the wrong kind explains what else is wrong with
+    /// it.
     pub fn decisive(&self, strict: bool) -> Option<&Finding> {
         let first = self.failures(strict).next()?;
-        let explains = |other: &&Finding| other.exchange == first.exchange && cause::is_of_answer(&other.assertion);
+        let explains = |other: &&Finding| other.exchange == first.exchange && other.assertion.is_of_response();
         self.findings.iter().find(explains).or(Some(first))
     }
 
-    /// What broke it, in a line.
-    fn cause(&self) -> Option<&str> {
-        let told = self.cause.as_deref().or(self.reason.as_deref());
+    /// The file that it stands in.
+    pub fn file(&self) -> String {
+        format!("cases/{}.json", self.case)
+    }
+
+    /// The exchange that a finding is about.
+    pub fn exchange(&self, finding: &Finding) -> Option<&Exchange> {
+        self.conversation.get(finding.exchange)
+    }
+
+    /// Whether somebody has to look at it: it failed, is listed and passes, or came to no verdict.
+    pub fn is_broken(&self) -> bool {
+        matches!(
+            self.verdict,
+            Verdict::Fail | Verdict::SuiteFault | Verdict::Inconclusive | Verdict::Fixed
+        )
+    }
+
+    /// Why it is broken, in a line; `None` where it is not.
+    fn why(&self) -> Option<&str> {
+        let reason = self.reason.as_deref();
         match self.verdict {
-            Verdict::Fail => told.or(self.findings.first().map(|finding| finding.assertion.as_str())),
-            Verdict::Inconclusive | Verdict::SuiteFault | Verdict::Fixed => self.reason.as_deref().or(told),
-            Verdict::Pass | Verdict::Deviation | Verdict::NotApplicable => None,
+            Verdict::Fail => self.cause.as_deref().or(reason),
+            _ if self.is_broken() => reason,
+            _ => None,
         }
     }
 }
 
-/// Whether a finding makes its case fail.
-pub(super) fn is_failure(is_setup: bool, weight: Weight, strict: bool) -> bool {
-    is_setup || weight >= if strict { Weight::Warning } else { Weight::Failure }
+impl Finding {
+    /// What was expected and what was found, in one sentence.
+    pub fn text(&self) -> String {
+        verdict::text(&self.assertion, &self.expected, &self.actual)
+    }
 }
 
-impl Document {
-    /// What a run has to tell.
-    pub fn new(report: &Report<'_>) -> Self {
-        let suite = report.suite;
-        let cases: Vec<Case> = report.outcomes.iter().map(|outcome| case(report, outcome)).collect();
-        let chapters = suite.chapters().iter();
-        let clauses = report.standings.iter().map(|(clause, standing)| Clause {
-            id: clause.id.clone(),
-            chapter: clause.chapter.clone(),
-            level: clause.level,
-            evidence: clause.evidence,
-            verdict: *standing,
-            statement: clause.statement.clone(),
-            reason: clause.untestable.clone().filter(|_| *standing == Standing::Untestable),
-        });
-        let readings = report.readings().into_iter();
-        let owned = |keys: BTreeSet<&str>| keys.into_iter().map(str::to_owned).collect();
-        Self {
-            version: SHAPE,
-            suite: Asked {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                fingerprint: suite.fingerprint(),
-                common: suite.common_fingerprint(),
-                cases: suite.cases().iter().map(|case| case.variants.len()).sum(),
-                partial: report.is_partial || report.halted.is_some(),
-                selectors: report.selectors.clone(),
-                shard: report.shard.clone(),
-            },
-            target: report.facts.clone(),
-            strict: report.strict,
-            interrupted: report.halted.as_ref().is_some_and(|halted| halted.is_interrupt),
-            halted: report.halted.as_ref().map(|halted| halted.reason.to_string()),
-            milliseconds: round(report.milliseconds),
-            summary: Summary::of(&cases),
-            chapters: chapters
-                .map(|chapter| Chapter {
-                    name: chapter.name.clone(),
-                    title: chapter.title.clone(),
-                })
-                .collect(),
-            cases,
-            clauses: clauses.collect(),
-            readings: readings.map(|(entry, keys)| (entry.to_owned(), owned(keys))).collect(),
-            deviations: report.deviations.clone(),
-            leftovers: report.leftovers().map(str::to_owned).collect(),
-            suspects: report.suspects.clone(),
-        }
+impl Message {
+    /// The first header of a name, whatever the case of its letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let found = headers.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
     }
 
+    /// The body as text, cut where it is longer than so many bytes.
+    pub fn body_within(&self, limit: usize) -> Option<Cow<'_, str>> {
+        self.body.as_deref().map(|body| cut(body, limit))
+    }
+}
+
+/// A text, cut where it is longer than so many bytes; how long it is, is said then.
+pub(super) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit {
+        return Cow::Borrowed(text);
+    }
+    let end = text.floor_char_boundary(limit);
+    Cow::Owned(format!("{}... ({} bytes)", &text[..end], text.len()))
+}
+
+#[expect(clippy::ref_option, reason = "it is called with the field as it is")]
+fn serialize_body<S: Serializer>(body: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    body.as_deref().map(|body| cut(body, BODY)).serialize(serializer)
+}
+
+/// Cases that broke alike.
+#[derive(Clone, Debug)]
+pub struct Cause<'a> {
+    /// What they have in common, in a line.
+    pub text: &'a str,
+    /// The case to look at first.
+    pub example: &'a Case,
+    /// The others, in the order of the report.
+    pub others: Vec<&'a Case>,
+}
+
+impl<'a> Cause<'a> {
+    /// The first case of those that break the clause that most of them break is the example.
+    fn new(text: &'a str, mut cases: Vec<&'a Case>, strict: bool) -> Option<Self> {
+        let broken = |case: &'a Case| case.decisive(strict)?.clauses.first().map(String::as_str);
+        let mut counts: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+        for &case in &cases {
+            *counts.entry(broken(case)).or_default() += 1;
+        }
+        let rank = |&(place, &case): &(usize, &&'a Case)| (counts.get(&broken(case)), Reverse(place));
+        let (place, _) = cases.iter().enumerate().max_by_key(rank)?;
+        let example = cases.remove(place);
+        let others = cases;
+        Some(Self { text, example, others })
+    }
+
+    /// The number of cases.
+    pub fn count(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    /// All its cases, the example first.
+    pub fn cases(&self) -> impl Iterator<Item = &'a Case> {
+        std::iter::once(self.example).chain(self.others.iter().copied())
+    }
+}
+
+impl Report {
     /// What broke cases, each with those that broke alike; what broke the most comes first, and what the end of the run cut
     /// off is no cause.
-    pub fn causes(&self) -> Vec<(&str, Vec<&Case>)> {
+    pub fn causes(&self) -> Vec<Cause<'_>> {
         let mut places: BTreeMap<(Verdict, &str), usize> = BTreeMap::new();
-        let mut causes: Vec<(&str, Vec<&Case>)> = Vec::new();
-        let is_cut_off = |case: &&Case| self.halted.is_some() && case.reason == self.halted;
-        for case in self.cases.iter().filter(|case| !is_cut_off(case)) {
-            let Some(told) = case.cause() else { continue };
-            let place = *places.entry((case.verdict, told)).or_insert(causes.len());
-            match causes.get_mut(place) {
+        let mut groups: Vec<(&str, Vec<&Case>)> = Vec::new();
+        for case in self.cases.iter().filter(|case| !self.is_cut_off(case)) {
+            let Some(text) = case.why() else { continue };
+            let place = *places.entry((case.verdict, text)).or_insert(groups.len());
+            match groups.get_mut(place) {
                 Some((_, alike)) => alike.push(case),
-                None => causes.push((told, vec![case])),
+                None => groups.push((text, vec![case])),
             }
         }
-        causes.sort_by_key(|(_, cases)| std::cmp::Reverse(cases.len()));
+        groups.sort_by_key(|(_, cases)| Reverse(cases.len()));
+        let causes = groups.into_iter();
         causes
+            .filter_map(|(text, cases)| Cause::new(text, cases, self.strict))
+            .collect()
     }
 
-    /// Holds the cases against a list of known deviations, as if none had been applied before.
-    pub fn apply(&mut self, deviations: &[Deviation], today: Date) {
-        let strict = self.strict;
-        let mut candidates: Vec<Candidate> = self.cases.iter().map(|case| candidate(case, strict)).collect();
-        self.deviations = deviations::apply(deviations, &mut candidates, self.suite.partial, today);
-        for (case, candidate) in self.cases.iter_mut().zip(candidates) {
-            if case.verdict != candidate.verdict || candidate.reason.is_some() {
-                case.verdict = candidate.verdict;
-                case.reason = candidate.reason;
-            }
-        }
-        self.summary = Summary::of(&self.cases);
+    /// The counts of a chapter.
+    pub fn summary_of(&self, chapter: &Chapter) -> Summary {
+        Summary::of(self.cases.iter().filter(|case| case.chapter() == chapter.name))
+    }
+
+    /// Whether the end of the run left a case without a verdict.
+    pub fn is_cut_off(&self, case: &Case) -> bool {
+        self.halted.is_some() && case.reason == self.halted
+    }
+
+    /// Findings of a weight, with their cases.
+    pub fn findings(&self, weight: Weight) -> impl Iterator<Item = (&Case, &Finding)> {
+        let cases = self.cases.iter();
+        let all = cases.flat_map(|case| case.findings.iter().map(move |finding| (case, finding)));
+        all.filter(move |(_, finding)| finding.weight == weight)
     }
 
     /// How a partial report says so; `None` for a whole one.
@@ -472,123 +579,10 @@ impl Document {
         })
     }
 
-    /// Entries of the list for which the run fails.
+    /// Entries of the list of deviations for which the run fails.
     pub fn stale(&self) -> impl Iterator<Item = &Listed> {
         self.deviations.iter().filter(|listed| listed.state.is_stale())
     }
-}
-
-fn candidate(case: &Case, strict: bool) -> Candidate {
-    let failures = case.failures(strict).map(|finding| Failure {
-        clauses: finding.clauses.clone(),
-        assertion: finding.assertion.clone(),
-        observed: finding.observed.clone(),
-    });
-    let failures: Vec<Failure> = failures.collect();
-    let clauses = case
-        .clauses
-        .iter()
-        .chain(failures.iter().flat_map(|failure| &failure.clauses))
-        .cloned();
-    Candidate {
-        id: case.id.clone(),
-        case: case.case.clone(),
-        clauses: clauses.collect(),
-        verdict: match case.verdict {
-            Verdict::Deviation => Verdict::Fail,
-            Verdict::Fixed => Verdict::Pass,
-            verdict => verdict,
-        },
-        reason: None,
-        failures,
-    }
-}
-
-fn case(report: &Report<'_>, outcome: &Outcome) -> Case {
-    let title = report.suite.cases().binary_search_by(|case| case.id.cmp(&outcome.case));
-    let title = title.ok().and_then(|index| report.suite.cases().get(index));
-    let is_told = outcome.verdict != Verdict::Pass || outcome.worst() > Some(Weight::Remark);
-    let stable = stable(outcome, report.suite.schemas());
-    let findings = outcome
-        .findings
-        .iter()
-        .zip(stable)
-        .map(|(finding, (assertion, observed))| {
-            let exchange = outcome.exchanges.get(finding.exchange);
-            Finding {
-                weight: finding.weight,
-                clauses: finding.clauses.iter().map(|id| report.clause_id(id)).collect(),
-                setup: finding.is_setup,
-                exchange: finding.exchange,
-                step: exchange.map(|exchange| exchange.label.clone()),
-                speaker: exchange.map(|exchange| exchange.speaker.clone()),
-                request: exchange.map(|exchange| format!("{} {}", exchange.request.method, exchange.request.path)),
-                status: exchange.map(|exchange| exchange.response.status),
-                assertion,
-                expected: finding.expected.clone(),
-                actual: finding.actual.clone(),
-                observed,
-            }
-        });
-    Case {
-        id: outcome.id.clone(),
-        case: outcome.case.clone(),
-        title: title.map(|case| case.title.clone()).unwrap_or_default(),
-        fingerprint: report.suite.case_fingerprint(&outcome.case),
-        verdict: outcome.verdict,
-        clauses: outcome.clauses.iter().map(|id| report.clause_id(id)).collect(),
-        exchanges: outcome.exchange_count,
-        assertions: outcome.assertions,
-        milliseconds: round(outcome.milliseconds),
-        reason: outcome.reason.clone(),
-        cause: (outcome.verdict == Verdict::Fail).then(|| cause::told(report, outcome)),
-        findings: findings.collect(),
-        conversation: if is_told {
-            outcome.exchanges.iter().map(said).collect()
-        } else {
-            Vec::new()
-        },
-    }
-}
-
-fn said(exchange: &Exchange) -> Said {
-    let Exchange {
-        label,
-        speaker,
-        request,
-        response,
-        ..
-    } = exchange;
-    let body = |bytes: &[u8]| cut(&String::from_utf8_lossy(bytes));
-    Said {
-        step: label.clone(),
-        speaker: speaker.clone(),
-        request: Message {
-            line: format!("{} {}", request.method, request.path),
-            headers: request.headers.clone(),
-            body: request.body.as_ref().map(|bytes| body(bytes)),
-        },
-        response: Message {
-            line: response.status.to_string(),
-            headers: response.headers.clone(),
-            body: (!response.body.is_empty()).then(|| body(&response.body)),
-        },
-    }
-}
-
-fn cut(text: &str) -> String {
-    if text.len() <= BODY {
-        return text.to_owned();
-    }
-    let end = (0..=BODY)
-        .rev()
-        .find(|end| text.is_char_boundary(*end))
-        .unwrap_or_default();
-    format!("{}... ({} bytes)", text.get(..end).unwrap_or_default(), text.len())
-}
-
-fn round(milliseconds: f64) -> f64 {
-    (milliseconds * 100.0).round() / 100.0
 }
 
 /// A case of a sample: id, verdict, and what was found as assertion and observation.
@@ -597,16 +591,17 @@ pub(crate) type SampleCase<'a> = (&'a str, Verdict, &'a [(&'a str, &'a str)]);
 
 /// A report of some cases, for tests.
 #[cfg(test)]
-pub(crate) fn sample(cases: &[SampleCase<'_>]) -> Document {
+pub(crate) fn sample(cases: &[SampleCase<'_>]) -> Report {
     let cases = cases.iter().map(|(id, verdict, findings)| Case {
         id: (*id).to_owned(),
-        case: (*id).to_owned(),
+        case: id.split(['@', '#']).next().map(str::to_owned).unwrap_or_default(),
         title: format!("The case {id}."),
         fingerprint: "same".to_owned(),
         verdict: *verdict,
         clauses: vec!["SES-001".to_owned()],
         exchanges: 1,
         assertions: 1,
+        documents: 1,
         milliseconds: 1.0,
         reason: None,
         cause: None,
@@ -625,18 +620,19 @@ pub(crate) fn sample(cases: &[SampleCase<'_>]) -> Document {
                 speaker: None,
                 request: None,
                 status: None,
-                assertion: (*assertion).to_owned(),
+                assertion: Assertion::from(*assertion),
                 expected: "200".to_owned(),
                 actual: (*observed).to_owned(),
                 observed: (*observed).to_owned(),
+                pointer: String::new(),
             })
             .collect(),
         conversation: Vec::new(),
     });
     let cases: Vec<Case> = cases.collect();
-    Document {
+    Report {
         version: SHAPE,
-        suite: Asked {
+        suite: Scope {
             version: "0.0.0".to_owned(),
             fingerprint: "suite".to_owned(),
             common: "common".to_owned(),
