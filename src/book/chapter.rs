@@ -52,7 +52,7 @@ fn article(page: &Page<'_, '_>, clause: &Clause) -> Markup {
             h2 { a href=(page.to(&page.path, id)) { (clean(id)) } " " (page.grades(clause)) }
             p.statement { (page.prose(&clause.statement)) }
             dl.facts {
-                dt { "Source" } dd { (clean(&clause.source)) }
+                @for citation in &clause.sources { dt { "Source" } dd { (clean(&book.suite.sources().cite(citation))) } }
                 dt { "Evidence" } dd { (clause.evidence.name()) ": " (clause.evidence.meaning()) }
                 @if !clause.aliases.is_empty() { dt { "Also" } dd { (clean(&clause.aliases.join(", "))) } }
                 @if let Some(reason) = &clause.untestable { dt { "Untestable" } dd { (page.prose(reason)) } }

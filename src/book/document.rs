@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use crate::book::page::Page;
 use crate::book::{Add, Book};
 use crate::contract::schemas::Field;
+use crate::contract::version::ContractVersion;
 use crate::report::html::clean;
 
 pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
@@ -49,11 +50,7 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
 /// The operations that take a document, and those that answer it.
 fn uses(book: &Book<'_>, name: &str) -> [(&'static str, Vec<String>); 2] {
     let schemas = book.suite.schemas();
-    let is_it = |known: &str| {
-        [104, 107]
-            .iter()
-            .any(|version| schemas.resolve(known, *version) == Some(name))
-    };
+    let is_it = |known: &str| ContractVersion::spellings().any(|version| schemas.resolve(known, version) == Some(name));
     let (mut takers, mut givers) = (Vec::new(), Vec::new());
     for path in &schemas.operations().operations {
         for (verb, method) in &path.methods {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::book::Book;
 use crate::contract::facts;
 use crate::contract::schemas::{Method, OperationPath, Operations};
+use crate::contract::version::ContractVersion;
 
 /// The request headers that are told otherwise: as the security scheme, and by the content.
 const TOLD_ELSEWHERE: [&str; 2] = ["Authorization", "Content-Type"];
@@ -162,10 +163,10 @@ impl Components<'_, '_> {
         let schemas = self.book.suite.schemas();
         let mut known: Vec<&str> = Vec::new();
         for name in names {
-            let renderings = [107, 104]
-                .into_iter()
+            let spellings = ContractVersion::spellings()
+                .rev()
                 .filter_map(|version| schemas.resolve(name, version));
-            known.extend(renderings);
+            known.extend(spellings);
         }
         known.dedup();
         let mut references: Vec<Value> = known
@@ -245,7 +246,7 @@ impl Components<'_, '_> {
             .cases()
             .iter()
             .flat_map(|case| &case.variants)
-            .map(|variant| variant.version)
+            .map(|variant| variant.version.number())
             .collect();
         let paths = table.parameters.iter().map(|(name, about)| {
             let told = json!({ "name": name, "in": "path", "required": true, "description": about, "schema": { "type": "string" } });

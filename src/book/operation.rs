@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use crate::book::page::Page;
 use crate::book::{Add, Book};
 use crate::contract::schemas::{Method, OperationPath};
+use crate::contract::version::ContractVersion;
 use crate::report::html::clean;
 use crate::snapshot::example::Example;
 
@@ -51,7 +52,7 @@ fn address(page: &Page<'_, '_>, path: &OperationPath) -> Markup {
                 h2 { a href=(page.to(&page.path, verb)) { (clean(verb)) } " " small { (page.prose(&method.description)) } }
                 @if let Some(request) = &method.request {
                     p { "The body is a " (page.document(&request.schema, ""))
-                        @if let Some(older) = older(page.book, &request.schema) { "; at contract 104 and 105 a " (page.document(older, "")) }
+                        @for (version, older) in older(page.book, &request.schema) { "; at contract " (version.spelt_alike()) " a " (page.document(older, "")) }
                         "." }
                 }
                 @if !method.query.is_empty() {
@@ -72,12 +73,11 @@ fn address(page: &Page<'_, '_>, path: &OperationPath) -> Markup {
     }
 }
 
-/// The schema of a document at contracts 104 and 105, where it is another.
-fn older<'b>(book: &'b Book<'_>, schema: &str) -> Option<&'b str> {
-    book.suite
-        .schemas()
-        .resolve(schema, 104)
-        .filter(|older| *older != schema)
+/// The schemas of a document at versions that spell it otherwise.
+fn older<'b>(book: &'b Book<'_>, schema: &str) -> Vec<(ContractVersion, &'b str)> {
+    let schemas = book.suite.schemas();
+    let spelt = ContractVersion::spellings().filter_map(|version| Some((version, schemas.resolve(schema, version)?)));
+    spelt.filter(|(_, older)| *older != schema).collect()
 }
 
 fn answers(page: &Page<'_, '_>, path: &OperationPath, verb: &str, method: &Method) -> Markup {

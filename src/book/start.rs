@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use crate::book::page::Page;
 use crate::book::{Add, Book};
 use crate::contract::clause::{Clause, EVIDENCE, LEVELS};
+use crate::contract::version::ContractVersion;
 use crate::replay::verdict::Verdict;
 use crate::report::html::clean;
 use crate::report::{Report, Standing};
@@ -30,7 +31,7 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
             li { a href="operations.html" { "Operations" } ": each address, what it takes and answers, with examples" }
             li { a href="documents.html" { "Documents" } ": every field, with its type, unit, default and clause" }
             li { a href="statuses.html" { "Statuses" } " and " a href="headers.html" { "headers" } ": which means what" }
-            li { a href="versions.html" { "Contract versions" } ": what differs between 104, 105 and 107" }
+            li { a href="versions.html" { "Contract versions" } ": what differs between " (ContractVersion::all_listed("and")) }
             li { a href="contradictions.html" { "Contradictions" } ": what sources disagree on, and how the suite treats it" }
             li { a href="search.html" { "Index" } ": everything by name, to be searched" }
             li { a href="openapi.json" { "openapi.json" } ": the same for tools, as OpenAPI 3.1 with the JSON Schemas in it" }

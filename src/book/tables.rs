@@ -9,6 +9,7 @@ use crate::book::{Add, Book};
 use crate::contract::clause::LedgerEntry;
 use crate::contract::facts;
 use crate::contract::schemas::Field;
+use crate::contract::version::ContractVersion;
 use crate::report::html::clean;
 use crate::snapshot::example;
 
@@ -87,18 +88,20 @@ fn headers(book: &Book<'_>, add: &mut Add<'_>) {
 }
 
 fn versions(book: &Book<'_>, add: &mut Add<'_>) {
-    let mut variants: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut variants: BTreeMap<ContractVersion, usize> = BTreeMap::new();
     for variant in book.suite.cases().iter().flat_map(|case| &case.variants) {
         *variants.entry(variant.version).or_default() += 1;
     }
     let page = Page::new(book, "versions.html");
     let schemas = book.suite.schemas();
-    let pairs = schemas.names().filter_map(|older| {
-        let name = older.strip_suffix("-104")?;
-        let newer = schemas
-            .resolve(name, 107)
-            .map_or_else(|| format!("{name}-107"), str::to_owned);
-        Some((older.to_owned(), newer))
+    let older =
+        ContractVersion::spellings().filter(|version| version.spelling() != ContractVersion::CURRENT.spelling());
+    let pairs = older.flat_map(|version| {
+        let suffix = format!("-{version}");
+        schemas.names().filter_map(move |older| {
+            let name = older.strip_suffix(&suffix)?;
+            Some((version, name, older, schemas.resolve(name, ContractVersion::CURRENT)?))
+        })
     });
     let clauses = book.suite.clauses().iter();
     let clauses: Vec<_> = clauses
@@ -116,9 +119,9 @@ fn versions(book: &Book<'_>, add: &mut Add<'_>) {
             } "." }
         h2 { "Fields" }
         p { "What documents of one contract have and those of the other have not, or have otherwise." }
-        @for (older, newer) in pairs {
-            h3 { (clean(older.trim_end_matches("-104").replace("-parts", "").as_str())) }
-            (differences(&page, &schemas.fields(&older), &schemas.fields(&newer)))
+        @for (version, name, older, newer) in pairs {
+            h3 { (clean(name.replace("-parts", "").as_str())) }
+            (differences(&page, version, &schemas.fields(older), &schemas.fields(newer)))
         }
         h2 { "Clauses that tell versions apart" }
         (page.clause_list(&clauses))
@@ -127,7 +130,8 @@ fn versions(book: &Book<'_>, add: &mut Add<'_>) {
 }
 
 /// The fields of two renderings that are not the same.
-fn differences(page: &Page<'_, '_>, older: &[Field], newer: &[Field]) -> Markup {
+fn differences(page: &Page<'_, '_>, version: ContractVersion, older: &[Field], newer: &[Field]) -> Markup {
+    let labels = [version, ContractVersion::CURRENT].map(ContractVersion::spelt_alike);
     let same =
         |one: &Field, other: &Field| (&one.path, &one.kind, &one.default) == (&other.path, &other.kind, &other.default);
     let find = |fields: &'_ [Field], path: &str| fields.iter().find(|field| field.path == path).cloned();
@@ -141,10 +145,10 @@ fn differences(page: &Page<'_, '_>, older: &[Field], newer: &[Field]) -> Markup 
     });
     html! {
         div.scroll { table.stack {
-            thead { tr { th { "field" } th { "104 and 105" } th { "107" } th { "meaning" } th { "clause" } } }
+            thead { tr { th { "field" } @for label in &labels { th { (label) } } th { "meaning" } th { "clause" } } }
             tbody { @for (path, sides) in rows { tr {
                 th scope="row" { code { (clean(path)) } }
-                @for (side, label) in sides.iter().zip(["104 and 105", "107"]) {
+                @for (side, label) in sides.iter().zip(&labels) {
                     td data-label=(label) {
                         @match side {
                             Some(field) => { (clean(&field.kind)) @if let Some(unit) = &field.unit { ", " (clean(unit)) } @if let Some(default) = &field.default { ", default " code { (clean(default)) } } }
@@ -182,7 +186,7 @@ fn contradiction(page: &Page<'_, '_>, entry: &LedgerEntry) -> Markup {
                     th scope="row" data-label="reading" { b { (clean(&reading.key)) }
                         @if followed.is_some_and(|keys| keys.contains(&reading.key)) { " " span.verdict.pass { "followed" } } }
                     td data-label="says" { (page.prose(&reading.statement)) }
-                    td data-label="sources" { (clean(&reading.sources.join("; "))) }
+                    td data-label="sources" { (clean(&page.book.suite.sources().cite_all(&reading.sources))) }
                 } } }
             } }
             dl.facts {

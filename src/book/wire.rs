@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::contract::Suite;
+use crate::contract::version::ContractVersion;
 use crate::snapshot::example::Example;
 use crate::snapshot::sections;
 
@@ -30,6 +31,7 @@ impl<'a> Wire<'a> {
     /// Reads every recorded conversation.
     pub(super) fn new(suite: &'a Suite, tested: &BTreeMap<&'a str, Vec<&'a str>>) -> Self {
         let mut seen: BTreeMap<Key, Seen<'a>> = BTreeMap::new();
+        let current = ContractVersion::CURRENT.to_string();
         for case in suite.cases() {
             let Some(file) = suite.files().snapshot(&case.id) else {
                 continue;
@@ -53,7 +55,7 @@ impl<'a> Wire<'a> {
                         let cases = tested.get(clause.id.as_str());
                         cases.is_some_and(|cases| cases.contains(&case.id.as_str()))
                     });
-                let is_current = request.headers.contains(&("X-Xbl-Contract-Version", "107"));
+                let is_current = request.headers.contains(&("X-Xbl-Contract-Version", current.as_str()));
                 let rank = (!is_current, !is_tested, exchange.text.len());
                 let names: Vec<String> = response.headers.iter().map(|(name, _)| (*name).to_owned()).collect();
                 let key = (operation.path().id.clone(), verb.to_owned(), status);

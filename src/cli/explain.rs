@@ -57,14 +57,16 @@ impl Explain {
 fn clause(suite: &Suite, id: &str) -> Option<String> {
     let clause = suite.clause(&id.to_uppercase())?;
     let mut text = format!(
-        "{} {}, {} ({})\n\n{}\n\nsource: {}\n",
+        "{} {}, {} ({})\n\n{}\n\nsources:\n",
         clause.id,
         clause.level.name(),
         clause.evidence.name(),
         clause.chapter,
-        clause.statement,
-        clause.source
+        clause.statement
     );
+    for citation in &clause.sources {
+        let _ = writeln!(text, "  {}", suite.sources().cite(citation));
+    }
     if !clause.aliases.is_empty() {
         let _ = writeln!(text, "also known as: {}", clause.aliases.join(", "));
     }
@@ -100,6 +102,9 @@ fn ledger_entry(suite: &Suite, id: &str) -> Option<String> {
     let mut text = format!("{} {}\n", entry.id, entry.topic);
     for reading in &entry.readings {
         let _ = writeln!(text, "  {}: {}", reading.key, reading.statement);
+        for citation in &reading.sources {
+            let _ = writeln!(text, "    {}", suite.sources().cite(citation));
+        }
     }
     let _ = writeln!(text, "  the suite: {}", entry.recommended);
     Some(text)

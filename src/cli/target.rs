@@ -116,7 +116,7 @@ fn init(suite: &Suite, file: Option<PathBuf>) -> Result<Exit, Exit> {
 fn needs(suite: &Suite) -> Exit {
     let world = suite.world();
     let templates = world.templates.iter().map(|(name, template)| {
-        let (about, version) = (&template.about, template.contract_version);
+        let (about, version) = (&template.about, template.contract_version.number());
         let entry = json!({ "about": about, "contractVersion": version, "constants": template.constants, "roleTypes": template.role_types });
         (name.clone(), entry)
     });

@@ -11,6 +11,7 @@ use crate::cli::{SuiteSource, read_file, style_error};
 use crate::contract::json::expected_one_of;
 use crate::contract::json::problem::{line_column, locate};
 use crate::contract::schemas::Severity;
+use crate::contract::version::ContractVersion;
 
 /// Validate documents.
 #[derive(Debug, Args)]
@@ -20,9 +21,9 @@ pub(super) struct Validate {
     /// The documents; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The contract version that the document is of; without it, the document's own `contractVersion`, or 107.
-    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u16).range(100..))]
-    contract_version: Option<u16>,
+    /// The contract version that the document is of; without it, the document's own `contractVersion`, or the current one.
+    #[arg(long, value_name = "VERSION")]
+    contract_version: Option<ContractVersion>,
     #[command(flatten)]
     suite: SuiteSource,
 }
@@ -32,7 +33,7 @@ impl Validate {
     pub(super) fn execute(self) -> Result<Exit, Exit> {
         let suite = self.suite.load()?;
         let schemas = suite.schemas();
-        if schemas.resolve(&self.schema, 107).is_none() {
+        if schemas.resolve(&self.schema, ContractVersion::CURRENT).is_none() {
             let names: Vec<&str> = schemas.names().collect();
             let expected = expected_one_of(&self.schema, &names);
             eprintln!("{}: unknown schema `{}`; {expected}", style_error("error"), self.schema);
@@ -59,11 +60,9 @@ impl Validate {
                     continue;
                 }
             };
-            let own = value
-                .get("contractVersion")
-                .and_then(Value::as_u64)
-                .and_then(|version| u16::try_from(version).ok());
-            let version = self.contract_version.or(own).unwrap_or(107);
+            let own = value.get("contractVersion").and_then(Value::as_u64);
+            let own = own.and_then(ContractVersion::of);
+            let version = self.contract_version.or(own).unwrap_or(ContractVersion::CURRENT);
             let mut violations = 0;
             for violation in schemas.validate(&self.schema, version, &value) {
                 let place = locate(&text, &violation.pointer, false).map(|range| line_column(&text, range.start));

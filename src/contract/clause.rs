@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::contract::json::Item;
+use crate::contract::source::{Citation, read_citations};
 
 /// How binding a clause is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,8 +58,8 @@ pub struct Clause {
     pub evidence: Evidence,
     /// What it says.
     pub statement: String,
-    /// Where that is from.
-    pub source: String,
+    /// Where that is stated or was seen.
+    pub sources: Vec<Citation>,
     /// Other ids of the same fact.
     pub aliases: Vec<String>,
     /// The ledger entry, when sources disagree.
@@ -76,6 +77,8 @@ pub struct Chapter {
     pub title: String,
     /// What it covers.
     pub about: String,
+    /// Features that each of its cases needs, beside those that the case names.
+    pub needs: Vec<String>,
 }
 
 /// A point that sources disagree on.
@@ -103,7 +106,7 @@ pub struct Reading {
     /// What it says.
     pub statement: String,
     /// Who says so.
-    pub sources: Vec<String>,
+    pub sources: Vec<Citation>,
 }
 
 /// The names of the levels, as files spell them.
@@ -186,11 +189,12 @@ impl Clause {
 
 /// Reads a chapter's `clauses.json`.
 pub(super) fn read_chapter(name: &str, file: Item<'_>) -> Option<(Chapter, Vec<Clause>)> {
-    let fields = file.object(&["$schema", "title", "about", "clauses"])?;
+    let fields = file.object(&["$schema", "title", "about", "needs", "clauses"])?;
     let chapter = Chapter {
         name: name.to_owned(),
         title: fields.string("title"),
         about: fields.string("about"),
+        needs: fields.strings("needs"),
     };
     let clauses = fields.require("clauses")?.elements(|item| {
         let fields = item.object(&[
@@ -198,11 +202,10 @@ pub(super) fn read_chapter(name: &str, file: Item<'_>) -> Option<(Chapter, Vec<C
             "level",
             "evidence",
             "statement",
-            "source",
+            "sources",
             "aliases",
             "contested",
             "untestable",
-            "lenient",
         ])?;
         Some(Clause {
             id: fields.string("id"),
@@ -210,7 +213,7 @@ pub(super) fn read_chapter(name: &str, file: Item<'_>) -> Option<(Chapter, Vec<C
             level: fields.require("level")?.one_of(&LEVELS)?,
             evidence: fields.require("evidence")?.one_of(&EVIDENCE)?,
             statement: fields.string("statement"),
-            source: fields.string("source"),
+            sources: fields.require("sources").and_then(read_citations)?,
             aliases: fields.strings("aliases"),
             contested: fields.optional_string("contested"),
             untestable: fields.optional_string("untestable"),
@@ -230,7 +233,7 @@ pub(super) fn read_ledger(file: Item<'_>) -> Option<Vec<LedgerEntry>> {
                 Some(Reading {
                     key: key.to_owned(),
                     statement: fields.string("statement"),
-                    sources: fields.strings("sources"),
+                    sources: fields.require("sources").and_then(read_citations)?,
                 })
             })?;
             Some(LedgerEntry {

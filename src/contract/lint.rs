@@ -10,6 +10,7 @@ use crate::contract::json::expected_one_of;
 use crate::contract::json::problem::{Place, Problem};
 use crate::contract::manifest::{self, Manifest};
 use crate::contract::signature::{self, Signatures};
+use crate::contract::version::ContractVersion;
 use crate::contract::world::World;
 
 /// Everything that is wrong with a suite that loads.
@@ -62,7 +63,7 @@ fn check_signatures(suite: &Suite, problems: &mut Vec<Problem>) {
         Err(found) => problems.extend(found),
     }
     if let Ok(root) = crate::contract::json::parse(signature::FILE, text) {
-        for violation in suite.schemas().validate("faults", 107, &root) {
+        for violation in suite.schemas().validate("faults", ContractVersion::CURRENT, &root) {
             problems.push(Problem {
                 file: signature::FILE.to_owned(),
                 place: Place::Value(violation.pointer),
@@ -88,7 +89,7 @@ fn check_schemas(suite: &Suite, problems: &mut Vec<Problem>) {
             ["cases", _, "templates.json"] => "templates",
             _ => "case",
         };
-        for violation in suite.schemas().validate(schema, 107, &root) {
+        for violation in suite.schemas().validate(schema, ContractVersion::CURRENT, &root) {
             problems.push(Problem {
                 file: name.to_owned(),
                 place: Place::Value(violation.pointer),

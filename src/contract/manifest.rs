@@ -16,7 +16,7 @@ use crate::contract::json::{self, Fields, Item, Problems};
 /// Where it is kept, beside the conversations that are recorded with it.
 pub const FILE: &str = "snapshots/manifest.json";
 /// Schemas of the project's own files, which judge no service.
-pub const OWN_SCHEMAS: [&str; 13] = [
+pub const OWN_SCHEMAS: [&str; 15] = [
     "case",
     "clauses",
     "deviations",
@@ -27,8 +27,10 @@ pub const OWN_SCHEMAS: [&str; 13] = [
     "operations",
     "proof",
     "report",
+    "sources",
     "target",
     "templates",
+    "version",
     "world",
 ];
 const RECORD: &str = "`run --suite . --snapshots record` records what is meant";

@@ -14,6 +14,8 @@ pub mod pattern;
 pub mod plain;
 pub mod schemas;
 pub mod signature;
+pub mod source;
+pub mod version;
 pub mod world;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,6 +28,7 @@ use json::problem::{Place, Problem};
 use json::{Item, Problems};
 use schemas::Schemas;
 use serde_json::Value;
+use source::{Bibliography, Citation};
 use world::World;
 
 /// A suite that is sound: every name in it means something.
@@ -37,6 +40,7 @@ pub struct Suite {
     /// Clause ids and aliases to places in `clauses`.
     clause_index: HashMap<String, usize>,
     ledger: Vec<LedgerEntry>,
+    sources: Bibliography,
     world: World,
     invariants: Invariants,
     cases: Vec<Case>,
@@ -60,6 +64,7 @@ impl Suite {
             clauses: Vec::new(),
             clause_index: HashMap::new(),
             ledger: Vec::new(),
+            sources: Bibliography::default(),
             world: World::default(),
             invariants: Invariants::default(),
             cases: Vec::new(),
@@ -92,6 +97,8 @@ impl Suite {
                 }
             }
         }
+        suite.check_citations(&mut problems);
+        suite.check_chapters(&mut problems);
         let (read, mut wrong) = suite.read_cases(&files, &cases);
         suite.cases = read;
         problems.append(&mut wrong);
@@ -109,6 +116,52 @@ impl Suite {
         } else {
             problems.sort_by(|a, b| a.file.cmp(&b.file));
             Err(Box::new(Broken { files, problems }))
+        }
+    }
+
+    /// Reports what clauses and readings cite and the bibliography does not have.
+    fn check_citations(&self, problems: &mut Vec<Problem>) {
+        let mut check = |file: &str, pointer: &str, citations: &[Citation]| {
+            for (place, citation) in citations.iter().enumerate() {
+                if let Some((message, expected)) = self.sources.unknown(citation) {
+                    problems.push(Problem {
+                        file: file.to_owned(),
+                        place: Place::Value(format!("{pointer}/sources/{place}")),
+                        message,
+                        expected,
+                    });
+                }
+            }
+        };
+        for chapter in &self.chapters {
+            let file = format!("cases/{}/clauses.json", chapter.name);
+            let own = self.clauses.iter().filter(|clause| clause.chapter == chapter.name);
+            for (place, clause) in own.enumerate() {
+                check(&file, &format!("/clauses/{place}"), &clause.sources);
+            }
+        }
+        for (place, entry) in self.ledger.iter().enumerate() {
+            for reading in &entry.readings {
+                let pointer = format!("/entries/{place}/readings/{}", json::escape(&reading.key));
+                check("cases/ledger.json", &pointer, &reading.sources);
+            }
+        }
+    }
+
+    /// Reports needs of chapters that are no features.
+    fn check_chapters(&self, problems: &mut Vec<Problem>) {
+        let features: Vec<&str> = self.world.features.keys().map(String::as_str).collect();
+        for chapter in &self.chapters {
+            for (place, need) in chapter.needs.iter().enumerate() {
+                if !features.contains(&need.as_str()) {
+                    problems.push(Problem {
+                        file: format!("cases/{}/clauses.json", chapter.name),
+                        place: Place::Value(format!("/needs/{place}")),
+                        message: format!("unknown feature `{need}`"),
+                        expected: json::expected_one_of(need, &features),
+                    });
+                }
+            }
         }
     }
 
@@ -142,7 +195,8 @@ impl Suite {
         let (id, text) = (files::case_id(name)?, files.text(name)?);
         let root = json::parse(name, text).map_err(|problem| problems.push(problem)).ok()?;
         let found = Problems::new(name);
-        let read = case::read(id, text, &root, &found);
+        let chapter = id.split('/').next().and_then(|name| self.chapter(name));
+        let read = case::read(id, text, &root, chapter.map_or(&[], |chapter| &chapter.needs), &found);
         problems.extend(found.into_vec());
         let (case, scripts) = read?;
         links::check(self, &case, &scripts, problems);
@@ -160,6 +214,7 @@ impl Suite {
                 }
             }
             None if path == "ledger" => self.ledger = clause::read_ledger(file).unwrap_or_default(),
+            None if path == "sources" => self.sources = source::read_bibliography(file).unwrap_or_default(),
             None if path == "invariants" => {
                 self.invariants = Invariants::new(invariant::read_invariants(file).unwrap_or_default());
             }
@@ -191,6 +246,11 @@ impl Suite {
         &self.chapters
     }
 
+    /// A chapter, by its name.
+    pub fn chapter(&self, name: &str) -> Option<&Chapter> {
+        self.chapters.iter().find(|chapter| chapter.name == name)
+    }
+
     /// All clauses, in the order of their chapters.
     pub fn clauses(&self) -> &[Clause] {
         &self.clauses
@@ -211,6 +271,11 @@ impl Suite {
         self.ledger
             .iter()
             .find(|entry| entry.id == id || entry.aliases.iter().any(|alias| alias == id))
+    }
+
+    /// What clauses and readings cite.
+    pub fn sources(&self) -> &Bibliography {
+        &self.sources
     }
 
     /// What the cases take for granted.

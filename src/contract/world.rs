@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::contract::json::Item;
+use crate::contract::version::ContractVersion;
 
 /// The suite's own vocabulary of prerequisites; a target says which of them it has.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +84,7 @@ pub struct Use {
     /// A real-time socket is opened.
     pub socket: bool,
     /// The contract version of a request or of a template is one of these.
-    pub versions: Vec<u64>,
+    pub versions: Vec<ContractVersion>,
     /// Two identities are related so: a kind of [`World::relations`], or [`World::DEVICE`].
     pub relation: Option<String>,
     /// One step lets at least so many ms of the service's time pass.
@@ -175,7 +176,7 @@ pub struct Template {
     /// What it is for, for readers.
     pub about: String,
     /// The contract version its constants are written in.
-    pub contract_version: u64,
+    pub contract_version: ContractVersion,
     /// `{system, custom}`.
     pub constants: Value,
     /// `roleTypes`; null when it has none.
@@ -254,7 +255,7 @@ fn read_use(item: Item<'_>) -> Option<Use> {
         socket: fields.get("socket").map_or(Some(false), |item| item.boolean())?,
         versions: fields
             .get("versions")
-            .map_or(Some(Vec::new()), |item| item.elements(|item| item.unsigned()))?,
+            .map_or(Some(Vec::new()), ContractVersion::read_list)?,
         relation: fields.optional_string("relation"),
         time: number("time")?,
     };
@@ -299,7 +300,7 @@ pub(super) fn read_templates(item: Item<'_>) -> Option<Vec<(String, Template)>> 
         let fields = item.object(&["about", "contractVersion", "constants", "roleTypes"])?;
         let template = Template {
             about: fields.string("about"),
-            contract_version: fields.require("contractVersion")?.unsigned()?,
+            contract_version: ContractVersion::read(fields.require("contractVersion")?)?,
             constants: fields.require("constants")?.value().clone(),
             role_types: fields.get("roleTypes").map_or(Value::Null, |item| item.value().clone()),
         };

@@ -9,6 +9,7 @@ use crate::contract::Suite;
 use crate::contract::clause::{Clause, Weight};
 use crate::contract::json::document::{Document, Tree as _};
 use crate::contract::schemas::{self, Judgement, Severity};
+use crate::contract::version::ContractVersion;
 use crate::replay::assertion::Assertion;
 use crate::replay::label::StepLabel;
 use crate::replay::scope::{Speaker, Variables};
@@ -38,7 +39,7 @@ pub struct Held {
 pub fn hold_alone(
     suite: &Suite,
     target: &Target,
-    version: u16,
+    version: ContractVersion,
     label: StepLabel,
     request: WireRequest,
     response: WireResponse,
@@ -51,7 +52,7 @@ pub fn hold_alone(
 pub(super) fn hold(
     suite: &Suite,
     variables: &Variables<'_>,
-    version: u16,
+    version: ContractVersion,
     (label, speaker, place): (StepLabel, &str, usize),
     mut request: WireRequest,
     mut response: WireResponse,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::fmt::rfc2822;
 
 use crate::contract::case::Script;
+use crate::contract::version::ContractVersion;
 use crate::replay::Replay;
 use crate::replay::socket::{Offer, Opened, Socket};
 use crate::target::token::Token;
@@ -225,7 +226,10 @@ impl Replay {
 
     /// A request that changes nothing, and that every service has an answer to.
     pub(crate) fn plain_read(&self, speaker: &str) -> WireRequest {
-        let mut headers = vec![("X-Xbl-Contract-Version".to_owned(), "107".to_owned())];
+        let mut headers = vec![(
+            "X-Xbl-Contract-Version".to_owned(),
+            ContractVersion::CURRENT.to_string(),
+        )];
         if let Some(identity) = self.target.identities.get(speaker) {
             headers.extend(identity.headers());
         }

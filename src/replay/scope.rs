@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::contract::case::Script;
 use crate::contract::case::matcher::Matcher;
 use crate::contract::case::variable::{self, Scope};
+use crate::contract::version::ContractVersion;
 use crate::target::Target;
 
 /// The variables of one conversation.
@@ -17,7 +18,7 @@ use crate::target::Target;
 pub(super) struct Variables<'a> {
     target: &'a Target,
     template: &'a str,
-    version: u16,
+    version: ContractVersion,
     sessions: Vec<Session>,
     values: HashMap<String, Value>,
     /// All GUIDs of the conversation derive from this one.
@@ -43,7 +44,7 @@ pub(super) struct Speaker<'a> {
 }
 
 impl<'a> Variables<'a> {
-    pub(super) fn new(target: &'a Target, script: &'a Script, version: u16) -> Self {
+    pub(super) fn new(target: &'a Target, script: &'a Script, version: ContractVersion) -> Self {
         let seed = Uuid::new_v4().as_u128();
         let mut variables = Self {
             target,
@@ -82,7 +83,7 @@ impl<'a> Variables<'a> {
     }
 
     /// What has names outside of any case: the target's facts alone.
-    pub(super) fn none(target: &'a Target, version: u16) -> Self {
+    pub(super) fn none(target: &'a Target, version: ContractVersion) -> Self {
         Self {
             target,
             template: "",
@@ -196,7 +197,7 @@ impl<'a> Variables<'a> {
                     .get(self.template)
                     .map(|name| name.as_str().into());
             }
-            "version" => return Some(self.version.into()),
+            "version" => return Some(self.version.number().into()),
             "copy" => return Some(speaker.copy.into()),
             _ => {}
         }

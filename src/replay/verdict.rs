@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::clause::Weight;
 use crate::contract::json::document::Document;
+use crate::contract::version::ContractVersion;
 use crate::replay::assertion::Assertion;
 use crate::replay::label::StepLabel;
 use crate::wire::client::{WireRequest, WireResponse};
@@ -153,7 +154,7 @@ pub struct Outcome {
     /// The case's id.
     pub case: String,
     /// The contract version it spoke.
-    pub version: u16,
+    pub version: ContractVersion,
     /// The clauses it tests.
     pub clauses: Vec<String>,
     /// The verdict.

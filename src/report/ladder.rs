@@ -354,7 +354,7 @@ fn needs(suite: &Suite, asked: &Asked<'_>, step: &Step) -> Vec<String> {
         Body::Text(_) | Body::Bytes(_) => parts.push("the body is no JSON".to_owned()),
         Body::None => {}
     }
-    if asked.variant.version != 107 {
+    if asked.variant.version.is_legacy() {
         parts.push(format!("the contract version is {}", asked.variant.version));
     }
     let parts = parts.iter().map(|part| format!("{base}{PART}{part}"));

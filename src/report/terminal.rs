@@ -213,7 +213,7 @@ fn write_failure(out: &mut String, report: &Report, suite: &Suite, case: &Case) 
     for id in decisive.into_iter().flat_map(|finding| &finding.clauses) {
         if let Some(clause) = suite.clause(id).filter(|clause| !shown.contains(&&*clause.id)) {
             shown.push(&clause.id);
-            write_clause(out, clause)?;
+            write_clause(out, suite, clause)?;
         }
     }
     // What decided the case comes first, with what else is wrong with the same response.
@@ -257,7 +257,7 @@ fn write_failure(out: &mut String, report: &Report, suite: &Suite, case: &Case) 
     writeln!(out)
 }
 
-fn write_clause(out: &mut String, clause: &Clause) -> fmt::Result {
+fn write_clause(out: &mut String, suite: &Suite, clause: &Clause) -> fmt::Result {
     let (level, evidence) = (clause.level.name(), clause.evidence.name());
     writeln!(
         out,
@@ -265,7 +265,11 @@ fn write_clause(out: &mut String, clause: &Clause) -> fmt::Result {
         clause.id,
         Plain(&clause.statement)
     )?;
-    writeln!(out, "    {FAINT}{}{FAINT:#}", Plain(&clause.source))
+    writeln!(
+        out,
+        "    {FAINT}{}{FAINT:#}",
+        Plain(&suite.sources().cite_all(&clause.sources))
+    )
 }
 
 fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {

@@ -44,7 +44,11 @@ pub fn config(world: &World, clock_control: bool) -> Result<Config, SuiteError> 
         .map(|(_, id)| *id)
         .collect();
     let templates = world.templates.iter().map(|(name, template)| {
-        let (version, constants, roles) = (template.contract_version, &template.constants, &template.role_types);
+        let (version, constants, roles) = (
+            template.contract_version.number(),
+            &template.constants,
+            &template.role_types,
+        );
         (
             name.clone(),
             json!({ "contractVersion": version, "constants": constants, "roleTypes": roles }),

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::contract::case::{Action, Script, Step};
 use crate::contract::json::expected_one_of;
+use crate::contract::version::ContractVersion;
 use crate::contract::world::{Identity, Template};
 use crate::replay::delivery::Patience;
 use crate::replay::{Replay, Selected};
@@ -182,7 +183,7 @@ impl Replay {
             let known = world.identities.get(name);
             let is_expired = known.is_some_and(|identity| identity.expired);
             let has_access = known.is_none_or(|identity| world.titles.get(&identity.title) != Some(&false));
-            let mut answer = self.ask(&path, name, 107, None).await;
+            let mut answer = self.ask(&path, name, ContractVersion::CURRENT, None).await;
             if let Ok(response) = &answer
                 && path == list
                 && has_access
@@ -198,7 +199,7 @@ impl Replay {
                     ),
                 ));
                 path = self.vacant("open");
-                answer = self.ask(&path, name, 107, None).await;
+                answer = self.ask(&path, name, ContractVersion::CURRENT, None).await;
             }
             let response = match answer {
                 Ok(response) => response,
@@ -291,7 +292,9 @@ impl Replay {
     /// Whether the templates are there and say what the suite's say.
     async fn templates(&self, notes: &mut Vec<Note>, speaker: &str) {
         let is_listed = async || {
-            let list = self.ask(&self.templates_path(), speaker, 107, None).await;
+            let list = self
+                .ask(&self.templates_path(), speaker, ContractVersion::CURRENT, None)
+                .await;
             list.is_ok_and(|list| list.status == 200)
         };
         let is_readable = !self.target.lacks.contains("templates") && is_listed().await;
@@ -302,7 +305,7 @@ impl Replay {
             let Some(wanted) = world.templates.get(name) else {
                 continue;
             };
-            let version = u16::try_from(wanted.contract_version).unwrap_or(107);
+            let version = wanted.contract_version;
             let answer = if is_readable {
                 let path = format!("{}/{there}", self.templates_path());
                 self.ask(&path, speaker, version, None).await
@@ -388,7 +391,7 @@ impl Replay {
             users += 1;
             let problem =
                 |found: String, advice: &str| Note::new(Gravity::Problem, format!("`{name}` {found}"), advice);
-            let response = match self.try_session("open", name, 107).await {
+            let response = match self.try_session("open", name, ContractVersion::CURRENT).await {
                 Ok(response) => response,
                 Err(error) => {
                     problems.push(problem(format!("cannot make a session: {error}"), ""));
@@ -442,7 +445,12 @@ impl Replay {
     }
 
     /// Makes a session and leaves it; what the making was answered.
-    async fn try_session(&self, template: &str, speaker: &str, version: u16) -> Result<WireResponse, WireError> {
+    async fn try_session(
+        &self,
+        template: &str,
+        speaker: &str,
+        version: ContractVersion,
+    ) -> Result<WireResponse, WireError> {
         let path = self.vacant(template);
         let patience = Patience {
             expects_throttling: false,
@@ -494,8 +502,10 @@ impl Replay {
             return;
         };
         let path = self.templates_path();
-        let plain = self.ask(&path, speaker, 107, None).await;
-        let moved = self.ask(&path, speaker, 107, Some((header, ADVANCE))).await;
+        let plain = self.ask(&path, speaker, ContractVersion::CURRENT, None).await;
+        let moved = self
+            .ask(&path, speaker, ContractVersion::CURRENT, Some((header, ADVANCE)))
+            .await;
         let times = plain
             .ok()
             .as_ref()
@@ -581,7 +591,7 @@ impl Replay {
         &self,
         path: &str,
         speaker: &str,
-        version: u16,
+        version: ContractVersion,
         header: Option<(&String, i64)>,
     ) -> Result<WireResponse, WireError> {
         let mut request = self.plain_read(speaker);
@@ -714,7 +724,7 @@ mod tests {
     fn a_template_may_say_more_but_not_otherwise() {
         let wanted = Template {
             about: String::new(),
-            contract_version: 107,
+            contract_version: ContractVersion::CURRENT,
             constants: json!({ "system": { "maxMembersCount": 4, "visibility": null }, "custom": {} }),
             role_types: Value::Null,
         };

@@ -12,6 +12,8 @@ mod names;
 mod reading;
 mod render;
 
+use crate::contract::version::ContractVersion;
+
 pub use compare::{Difference, compare};
 pub use file::{SnapshotError, parse, read, write};
 pub use reading::{Exchange, Message, Section, sections};
@@ -67,7 +69,7 @@ pub struct RecordedExchange {
     /// The name of the schema of the response body.
     pub response_schema: Option<String>,
     /// The contract version that was spoken.
-    pub version: u16,
+    pub version: ContractVersion,
 }
 
 #[cfg(test)]

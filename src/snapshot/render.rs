@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::contract::schemas::{Schemas, VolatileKind};
+use crate::contract::version::ContractVersion;
 use crate::snapshot::json::{Writer, hash, parse, shortened};
 use crate::snapshot::names::Names;
 use crate::snapshot::{Conversation, RecordedExchange, VariantTranscript};
@@ -171,7 +172,7 @@ impl<'a> Told<'a> {
         );
     }
 
-    fn body(&self, body: &Body<'_>, schema: Option<&str>, version: u16, text: &mut String) {
+    fn body(&self, body: &Body<'_>, schema: Option<&str>, version: ContractVersion, text: &mut String) {
         match body {
             Body::Absent => {}
             Body::Json(value) => {
@@ -206,7 +207,7 @@ impl<'a> Told<'a> {
     }
 }
 
-fn meet(schemas: &Schemas, names: &mut Names, schema: Option<&str>, version: u16, body: &Body<'_>) {
+fn meet(schemas: &Schemas, names: &mut Names, schema: Option<&str>, version: ContractVersion, body: &Body<'_>) {
     if let (Some(schema), Body::Json(value)) = (schema, body) {
         for volatile in schemas.volatile(schema, version, value) {
             if let Some(text) = value.pointer(&volatile.pointer).and_then(Value::as_str) {

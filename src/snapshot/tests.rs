@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use crate::contract::schemas::tests::real;
+use crate::contract::version::ContractVersion;
 use crate::replay::label::{Part, StepLabel};
 use crate::snapshot::*;
 
@@ -67,7 +68,7 @@ fn put() -> RecordedExchange {
         response_body: bytes(&session(1)),
         request_schema: Some("session-request".to_owned()),
         response_schema: Some("session".to_owned()),
-        version: 107,
+        version: ContractVersion::CURRENT,
     }
 }
 

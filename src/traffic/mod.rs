@@ -13,6 +13,7 @@ pub mod watcher;
 use jiff::Timestamp;
 
 use crate::contract::schemas::Schemas;
+use crate::contract::version::ContractVersion;
 use crate::wire::client::{WireRequest, WireResponse};
 
 /// One request that was seen, with its answer.
@@ -51,8 +52,8 @@ impl Passed {
         header(&self.request.headers, name)
     }
 
-    /// The contract version that the request names.
-    pub fn version(&self) -> Option<u16> {
+    /// The contract version that the request names, if there is such a one.
+    pub fn version(&self) -> Option<ContractVersion> {
         self.header("x-xbl-contract-version")?.trim().parse().ok()
     }
 

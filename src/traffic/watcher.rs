@@ -9,6 +9,7 @@ use crate::contract::Suite;
 use crate::contract::clause::Weight;
 use crate::contract::json::document::Document;
 use crate::contract::schemas::Severity;
+use crate::contract::version::ContractVersion;
 use crate::replay::assertion::Assertion;
 use crate::replay::contract::{self, Held};
 use crate::replay::label::StepLabel;
@@ -25,8 +26,6 @@ const LONGEST: usize = 16 << 20;
 const MANY: usize = 2_000;
 /// How much of a body is kept with a finding, in bytes.
 const KEPT: usize = 64 << 10;
-/// The contract version of what names none.
-const VERSION: u16 = 107;
 
 /// Something that was found for the first time.
 #[derive(Clone, Debug)]
@@ -136,10 +135,7 @@ impl<'a> Watcher<'a> {
             return Vec::new();
         };
         self.counts.judged += 1;
-        let version = passed
-            .version()
-            .filter(|version| [104, 105, 107].contains(version))
-            .unwrap_or(VERSION);
+        let version = passed.version().unwrap_or(ContractVersion::CURRENT);
         let status = passed.response.status;
         let accepted = (200..300).contains(&status);
         let request = WireRequest {
@@ -167,7 +163,7 @@ impl<'a> Watcher<'a> {
         &self,
         kind: &str,
         schema: Option<&str>,
-        version: u16,
+        version: ContractVersion,
         copy: &Copy,
         accepted: bool,
     ) -> Vec<Finding> {
@@ -227,7 +223,7 @@ impl<'a> Watcher<'a> {
                 let violations = self
                     .suite
                     .schemas()
-                    .validate_document(schema, VERSION, frame)
+                    .validate_document(schema, ContractVersion::CURRENT, frame)
                     .into_iter();
                 let violations = violations.filter(|violation| violation.severity == Severity::Violation);
                 violations
@@ -344,7 +340,7 @@ impl<'a> Watcher<'a> {
             Outcome {
                 case: id.clone(),
                 id,
-                version: VERSION,
+                version: ContractVersion::CURRENT,
                 clauses: kind.clauses,
                 verdict: if is_failed { Verdict::Fail } else { Verdict::Pass },
                 findings: kind.findings,

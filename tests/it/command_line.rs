@@ -219,7 +219,7 @@ fn lists_tell_what_there_is() {
 #[test]
 fn a_clause_a_case_and_a_contradiction_are_explained() {
     let clause = program(["explain", "ses-cond-002"]).stdout;
-    for told in ["SES-COND-002 MUST", "source:", "cases:", "conditional/"] {
+    for told in ["SES-COND-002 MUST", "sources:", "cases:", "conditional/"] {
         assert!(clause.contains(told), "`{told}` is missing: {clause}");
     }
     let case = program(["explain", "protocol/the-answer-holds-what-others-wrote"]).stdout;

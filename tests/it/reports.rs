@@ -42,7 +42,7 @@ impl Workshop {
             fs::copy(&file, workshop.path("schemas").join(file.file_name().unwrap())).unwrap();
         }
         fs::copy(root.join("cases/world.json"), workshop.path("cases/world.json")).unwrap();
-        let clause = |id: &str, level: &str| json!({ "id": id, "level": level, "evidence": "documented", "statement": HOSTILE, "source": "trial" });
+        let clause = |id: &str, level: &str| json!({ "id": id, "level": level, "evidence": "documented", "statement": HOSTILE, "sources": ["trial"] });
         for (chapter, prefix) in [("trial", "TRI"), ("second", "SEC")] {
             let clauses = [
                 clause(&format!("{prefix}-001"), "MUST"),
@@ -51,6 +51,8 @@ impl Workshop {
             let file = json!({ "title": HOSTILE, "about": "A chapter.", "clauses": clauses });
             workshop.write(&format!("cases/{chapter}/clauses.json"), &file);
         }
+        let sources = json!({ "pages": { "trial": { "title": HOSTILE, "kind": "reasoning" } } });
+        workshop.write("cases/sources.json", &sources);
         let put = |custom: Value, expect: Value| {
             let body = json!({ "properties": { "custom": custom }, "members": { "me": {} } });
             json!({ "as": "alice", "put": "{session}", "body": body, "expect": expect })

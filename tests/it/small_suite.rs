@@ -13,9 +13,8 @@ pub fn files_around(cases: &[(String, String)]) -> Vec<(String, String)> {
         let (xuid, name) = (number.to_string(), format!("Player{number}"));
         json!({ "about": "A user.", "kind": "user", "xuid": xuid, "gamertag": name, "device": name, "title": "main" })
     };
-    let clause =
-        |id: &str| json!({ "id": id, "level": "MUST", "evidence": "live", "statement": "It holds.", "source": "seen" });
-    let reading = |statement: &str| json!({ "statement": statement, "sources": ["a page"] });
+    let clause = |id: &str| json!({ "id": id, "level": "MUST", "evidence": "live", "statement": "It holds.", "sources": ["trial"] });
+    let reading = |statement: &str| json!({ "statement": statement, "sources": ["trial"] });
     let world = json!({
         "about": "A small world.",
         "features": {
@@ -42,6 +41,10 @@ pub fn files_around(cases: &[(String, String)]) -> Vec<(String, String)> {
         ("cases/world.json", world),
         ("cases/ledger.json", json!({ "entries": [entry] })),
         ("cases/bad/clauses.json", clauses),
+        (
+            "cases/sources.json",
+            json!({ "pages": { "trial": { "title": "Trial", "kind": "reasoning" } } }),
+        ),
     ];
     let own = own
         .into_iter()

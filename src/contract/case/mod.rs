@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::contract::files::Text;
 use crate::contract::json::{Fields, Item, Problems, escape};
+use crate::contract::version::ContractVersion;
 use matcher::Matcher;
 use variable::{Scope, resolve};
 
@@ -26,7 +27,7 @@ pub struct Case {
     pub title: String,
     /// The clauses it tests, where a row does not say otherwise.
     pub clauses: Vec<String>,
-    /// Features that a target may lack.
+    /// Features that a target may lack: those of its chapter, then its own.
     pub needs: Vec<String>,
     /// One for each row and contract version.
     pub variants: Vec<Variant>,
@@ -114,7 +115,7 @@ pub struct Variant {
     /// The clauses it tests.
     pub clauses: Vec<String>,
     /// The contract version it speaks.
-    pub version: u16,
+    pub version: ContractVersion,
     /// The clauses that single expectations name in the place of its own.
     pub judged: Vec<String>,
     /// The place of its row in the table.
@@ -546,7 +547,15 @@ const CONTENTS: [(&str, Content); 3] = [
 ];
 
 /// Reads a case file, whose text is parsed as `root`; what is wrong with it is added to `problems`.
-pub(super) fn read(id: &str, text: &Text, root: &Value, problems: &Problems<'_>) -> Option<(Case, Scripts)> {
+///
+/// `chapter` is what all cases of its chapter need.
+pub(super) fn read(
+    id: &str,
+    text: &Text,
+    root: &Value,
+    chapter: &[String],
+    problems: &Problems<'_>,
+) -> Option<(Case, Scripts)> {
     let file = Item::root(root, problems);
     let fields = file.object(&CASE_KEYS)?;
     let title = fields.string("title");
@@ -565,12 +574,12 @@ pub(super) fn read(id: &str, text: &Text, root: &Value, problems: &Problems<'_>)
         .unwrap_or_default();
     let versions = fields
         .get("versions")
-        .map_or(Some(vec![107]), |item| item.elements(read_version))?;
+        .map_or(Some(vec![ContractVersion::CURRENT]), ContractVersion::read_list)?;
     let mut case = Case {
         id: id.to_owned(),
         title,
         clauses: clauses.clone(),
-        needs: fields.strings("needs"),
+        needs: read_needs(fields, chapter),
         variants: Vec::new(),
         origin: Origin {
             text: text.clone(),
@@ -606,6 +615,24 @@ pub(super) fn read(id: &str, text: &Text, root: &Value, problems: &Problems<'_>)
         }
     }
     Some((case, Scripts(Arc::new(scripts))))
+}
+
+/// What a case needs: what its chapter does, and what it names itself.
+fn read_needs(fields: Fields<'_, '_>, chapter: &[String]) -> Vec<String> {
+    let Some(item) = fields.get("needs") else {
+        return chapter.to_vec();
+    };
+    let own = item.elements(|item| {
+        let need = item.string()?.to_owned();
+        if chapter.contains(&need) {
+            item.wrong(
+                format!("all cases of the chapter need `{need}`"),
+                "the chapter's `clauses.json` says so; leave it out here",
+            );
+        }
+        Some(need)
+    });
+    chapter.iter().cloned().chain(own.into_iter().flatten()).collect()
 }
 
 /// The rows of a case's table; one that changes nothing when it has none.
@@ -709,16 +736,6 @@ fn sets_activity(request: &Request) -> bool {
         && body.get("type") == Some(&"activity".into())
 }
 
-fn read_version(item: Item<'_>) -> Option<u16> {
-    match item.unsigned()? {
-        version @ (104 | 105 | 107) => u16::try_from(version).ok(),
-        other => {
-            item.wrong(format!("unknown contract version {other}"), "expected 104, 105 or 107");
-            None
-        }
-    }
-}
-
 fn read_session(key: &str, item: Item<'_>) -> Option<SessionSpec> {
     let fields = item.object(&["template", "name"])?;
     let (template, name) = (fields.optional_string("template"), fields.optional_string("name"));
@@ -733,7 +750,7 @@ fn read_session(key: &str, item: Item<'_>) -> Option<SessionSpec> {
 struct Row {
     name: String,
     clauses: Option<Vec<String>>,
-    version: Option<u16>,
+    version: Option<ContractVersion>,
     cells: Map<String, Value>,
 }
 
@@ -776,7 +793,7 @@ fn read_table(item: Item<'_>) -> Option<Vec<Row>> {
                     names.push(read.name.clone());
                 }
                 "clauses" if !cell.value().is_null() => read.clauses = Some(cell.strings()?),
-                "version" if !cell.value().is_null() => read.version = Some(read_version(cell)?),
+                "version" if !cell.value().is_null() => read.version = Some(ContractVersion::read(cell)?),
                 "clauses" | "version" => {}
                 _ => {
                     read.cells.insert(column.clone(), cell.value().clone());

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::contract::case::variable::{self, Scope};
 use crate::contract::case::{Action, Body, Case, Expectation, Request, Script, Step, Variant};
+use crate::contract::version::ContractVersion;
 use crate::contract::world::{Use, World};
 
 /// One thing that a target has, or has not.
@@ -54,7 +55,7 @@ pub fn used(world: &World, variant: &Variant, script: &Script) -> BTreeSet<Need>
         lets: BTreeSet::new(),
         requests: Vec::new(),
         templates: Vec::new(),
-        versions: BTreeSet::from([variant.version.into()]),
+        versions: BTreeSet::from([variant.version]),
         has_socket: false,
         time: 0,
     };
@@ -75,7 +76,7 @@ const SESSION: &str = "/serviceconfigs/s/sessiontemplates/t/sessions/n";
 struct Usage<'a> {
     world: &'a World,
     script: &'a Script,
-    version: u16,
+    version: ContractVersion,
     needs: BTreeSet<Need>,
     /// The named values that were looked into.
     lets: BTreeSet<&'a str>,
@@ -83,7 +84,7 @@ struct Usage<'a> {
     requests: Vec<(&'a str, String, Option<Value>)>,
     /// What templates give to their sessions, as the body that would say the same.
     templates: Vec<Value>,
-    versions: BTreeSet<u64>,
+    versions: BTreeSet<ContractVersion>,
     has_socket: bool,
     time: u64,
 }
@@ -298,7 +299,7 @@ impl<'a> Usage<'a> {
         let is_session = name == "session" || self.script.sessions.iter().any(|session| session.key == name);
         match name {
             _ if is_session => SESSION.into(),
-            "version" => self.version.into(),
+            "version" => self.version.number().into(),
             _ => "x".into(),
         }
     }

@@ -23,6 +23,7 @@ pub use violation::{Severity, Violation};
 
 use crate::contract::json::document::{self, Tree};
 use crate::contract::json::problem::{Place, Problem};
+use crate::contract::version::ContractVersion;
 use shape::Shape;
 
 /// The address that every schema's `$id` starts with; nothing lives there.
@@ -162,15 +163,12 @@ impl Schemas {
         self.documents.keys().map(String::as_str)
     }
 
-    /// The schema that `name` stands for at a contract version: at 104 and 105 `NAME-104`, where there is one.
-    pub fn resolve(&self, name: &str, version: u16) -> Option<&str> {
-        if version < 107 {
-            let older = format!("{name}-104");
-            if let Some((name, _)) = self.documents.get_key_value(&older) {
-                return Some(name);
-            }
-        }
-        self.documents.get_key_value(name).map(|(name, _)| name.as_str())
+    /// The schema that `name` stands for at a contract version: `NAME-104` at 104 and the versions that are spelt like it,
+    /// where there is one, else `NAME`.
+    pub fn resolve(&self, name: &str, version: ContractVersion) -> Option<&str> {
+        let own = self.documents.get_key_value(&format!("{name}-{}", version.spelling()));
+        own.or_else(|| self.documents.get_key_value(name))
+            .map(|(name, _)| name.as_str())
     }
 
     /// The schema's own JSON.
@@ -213,7 +211,7 @@ impl Schemas {
     /// What is wrong with a value; empty if it follows the schema.
     ///
     /// An unknown schema is a [`Severity::SuiteFault`].
-    pub fn validate(&self, schema: &str, version: u16, value: &Value) -> Vec<Violation> {
+    pub fn validate(&self, schema: &str, version: ContractVersion, value: &Value) -> Vec<Violation> {
         let Some((name, document)) = self.find(schema, version) else {
             return vec![Violation::of_suite(format!("there is no schema `{schema}`"))];
         };
@@ -230,7 +228,12 @@ impl Schemas {
     }
 
     /// As [`Self::validate`], for a body that is nearly always valid: it becomes a value only where it is not.
-    pub fn validate_document(&self, schema: &str, version: u16, body: &document::Document) -> Vec<Violation> {
+    pub fn validate_document(
+        &self,
+        schema: &str,
+        version: ContractVersion,
+        body: &document::Document,
+    ) -> Vec<Violation> {
         let Some((name, document)) = self.find(schema, version) else {
             return self.validate(schema, version, body.value());
         };
@@ -268,7 +271,7 @@ impl Schemas {
     }
 
     /// The values of a document that change from run to run, in the document's order.
-    pub fn volatile(&self, schema: &str, version: u16, value: &Value) -> Vec<Volatile<'_>> {
+    pub fn volatile(&self, schema: &str, version: ContractVersion, value: &Value) -> Vec<Volatile<'_>> {
         let mut found = Vec::new();
         if let Some((name, document)) = self.find(schema, version) {
             self.shape(name, document).volatile(value, &mut found);
@@ -278,7 +281,7 @@ impl Schemas {
 
     /// How the schema says that a response header changes from run to run.
     pub fn volatile_header(&self, header: &str) -> Option<&VolatileKind> {
-        let (name, document) = self.find(HEADERS, 107)?;
+        let (name, document) = self.find(HEADERS, ContractVersion::CURRENT)?;
         let header = self.headers.iter().find(|name| name.eq_ignore_ascii_case(header))?;
         self.shape(name, document).property(header)
     }
@@ -289,11 +292,11 @@ impl Schemas {
             let name = self.headers.iter().find(|known| known.eq_ignore_ascii_case(name))?;
             Some((name.clone(), Value::from(value.as_str())))
         });
-        self.validate(HEADERS, 107, &Value::Object(known.collect()))
+        self.validate(HEADERS, ContractVersion::CURRENT, &Value::Object(known.collect()))
     }
 
     /// Holds a response body against whichever of the operation's schemas for this status fits it best.
-    pub fn judge(&self, operation: &Operation<'_>, status: u16, version: u16, body: Body<'_>) -> Judgement {
+    pub fn judge(&self, operation: &Operation<'_>, status: u16, version: ContractVersion, body: Body<'_>) -> Judgement {
         let names = operation.responses(status);
         let of = |name: &str| names.iter().any(|known| known == name);
         let wrong = |message: String| Judgement {
@@ -328,7 +331,7 @@ impl Schemas {
             .map(|(name, document)| (name.as_str(), &document.value))
     }
 
-    fn find(&self, schema: &str, version: u16) -> Option<(&str, &Document)> {
+    fn find(&self, schema: &str, version: ContractVersion) -> Option<(&str, &Document)> {
         let name = self.resolve(schema, version)?;
         self.documents.get(name).map(|document| (name, document))
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::contract::schemas::*;
+use crate::contract::version::ContractVersion;
 
 /// The real folder.
 pub(crate) fn real() -> Schemas {
@@ -103,6 +104,7 @@ fn without(mut value: Value, pointer: &str) -> Value {
 
 /// Pointer, keyword, clause and message of each violation, one a line.
 fn told(schema: &str, version: u16, value: &Value) -> String {
+    let version = ContractVersion::of(version.into()).unwrap();
     let violations = real().validate(schema, version, value);
     let lines: Vec<String> = violations
         .iter()
@@ -216,8 +218,8 @@ fn a_session_of_an_older_contract_is_a_whole_session() {
     assert_eq!(told("session", 104, &older), "");
     assert_ne!(told("session", 104, &without(older.clone(), "/membersInfo")), "");
     assert_eq!(
-        real().volatile("session", 104, &older).len(),
-        real().volatile("session", 107, &session()).len()
+        real().volatile("session", ContractVersion::V104, &older).len(),
+        real().volatile("session", ContractVersion::V107, &session()).len()
     );
 }
 
@@ -393,7 +395,7 @@ fn a_document_names_the_values_that_change_from_run_to_run() {
     let schemas = real();
     let session = session();
     let found: Vec<String> = schemas
-        .volatile("session", 107, &session)
+        .volatile("session", ContractVersion::V107, &session)
         .iter()
         .map(|volatile| format!("{} {:?}", volatile.pointer, volatile.kind))
         .collect();
@@ -412,7 +414,7 @@ fn a_document_names_the_values_that_change_from_run_to_run() {
         ]
     );
     let throttled = json!({ "currentRequests": 31, "maxRequests": 30, "periodInSeconds": 15 });
-    let throttled = schemas.volatile("throttled", 107, &throttled);
+    let throttled = schemas.volatile("throttled", ContractVersion::CURRENT, &throttled);
     assert_eq!(throttled.len(), 1);
     assert_eq!(schemas.volatile_header("etag"), Some(&VolatileKind::Etag));
     assert_eq!(schemas.volatile_header("Content-Type"), None);
@@ -459,7 +461,7 @@ fn a_response_is_held_against_the_schema_that_fits_it_best() {
     let path = format!("/serviceconfigs/{SCID}/sessiontemplates/open/sessions/a");
     let put = schemas.operation("PUT", &path).unwrap();
     let judge = |status, body: Body<'_>| {
-        let judgement = schemas.judge(&put, status, 107, body);
+        let judgement = schemas.judge(&put, status, ContractVersion::CURRENT, body);
         let told: Vec<String> = judgement.violations.into_iter().map(|told| told.message).collect();
         (judgement.schema.unwrap_or_default(), told.join("\n"))
     };

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use crate::contract::schemas::{Schemas, VolatileKind};
+use crate::contract::version::ContractVersion;
 use crate::traffic::draft::names::{Names, Place};
 use crate::traffic::draft::referred;
 
@@ -12,7 +13,7 @@ use crate::traffic::draft::referred;
 pub(super) fn stable(
     schemas: &Schemas,
     schema: &str,
-    version: u16,
+    version: ContractVersion,
     value: &Value,
     names: &Names,
     at: usize,

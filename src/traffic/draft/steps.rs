@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::contract::Suite;
 use crate::contract::json::document::Document;
 use crate::contract::schemas::{Body, Operation, VolatileKind};
+use crate::contract::version::ContractVersion;
 use crate::target::Target;
 use crate::traffic::Passed;
 use crate::traffic::draft::names::{Names, Place, guids, is_guid};
@@ -95,7 +96,7 @@ struct Writer<'a> {
     sessions: Vec<Session>,
     /// The suite's names of templates, by those on the wire in lower case.
     templates: BTreeMap<String, String>,
-    version: u16,
+    version: ContractVersion,
     /// What each answer gives to later requests: name and source, by place.
     captures: BTreeMap<usize, Vec<(String, String)>>,
     /// The latest document of each session, or of a part of one.
@@ -140,17 +141,13 @@ pub(super) fn write(
 }
 
 /// The contract version that most requests name, of those that a case can speak.
-fn common_version(entries: &[(usize, &Passed)]) -> u16 {
-    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
-    for version in entries
-        .iter()
-        .filter_map(|(_, one)| one.version())
-        .filter(|version| [104, 105, 107].contains(version))
-    {
+fn common_version(entries: &[(usize, &Passed)]) -> ContractVersion {
+    let mut counts: BTreeMap<ContractVersion, usize> = BTreeMap::new();
+    for version in entries.iter().filter_map(|(_, one)| one.version()) {
         *counts.entry(version).or_default() += 1;
     }
     let most = counts.into_iter().max_by_key(|(_, count)| *count);
-    most.map_or(107, |(version, _)| version)
+    most.map_or(ContractVersion::CURRENT, |(version, _)| version)
 }
 
 impl<'a> Writer<'a> {
@@ -1067,8 +1064,8 @@ impl<'a> Writer<'a> {
             clauses.push(id.to_owned());
         }
         case.insert("clauses".to_owned(), json!(clauses));
-        if self.version != 107 {
-            case.insert("versions".to_owned(), json!([self.version]));
+        if self.version != ContractVersion::CURRENT {
+            case.insert("versions".to_owned(), json!([self.version.number()]));
         }
         let template = |address: &Address| {
             self.templates
