@@ -3,57 +3,10 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 
 use crate::replay::verdict::Verdict;
-use crate::report::model::{Case, Report, Summary};
+use crate::report::model::{Case, Listed, Report, State, Summary};
 use crate::target::deviations::Deviation;
-
-/// What became of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum State {
-    /// It excuses failures.
-    Matched,
-    /// All that it covers passes.
-    Fixed,
-    /// Nothing fails as it says.
-    Unmatched,
-    /// Its last day has passed; it excuses nothing.
-    Expired,
-    /// This run did not judge all that it covers.
-    NotJudged,
-}
-
-impl State {
-    /// Whether the run fails for it.
-    pub fn is_stale(self) -> bool {
-        matches!(self, Self::Fixed | Self::Unmatched | Self::Expired)
-    }
-
-    /// For people.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Matched => "still deviates",
-            Self::Fixed => "is fixed: take it off the list",
-            Self::Unmatched => "matches no failure: correct it or take it off the list",
-            Self::Expired => "has expired: fix the target, or decide anew",
-            Self::NotJudged => "was not judged by this run",
-        }
-    }
-}
-
-/// An entry of the list, with what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
-    /// The entry.
-    #[serde(flatten)]
-    pub deviation: Deviation,
-    /// What became of it.
-    pub state: State,
-    /// The cases that it excuses, or that are fixed.
-    pub cases: Vec<String>,
-}
 
 /// The clauses that an entry may name a case by: those that it tests, and those that it fails for.
 fn clauses(case: &Case, strict: bool) -> Vec<String> {

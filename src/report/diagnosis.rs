@@ -2,36 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 use crate::contract::signature::{Signature, Signatures};
 use crate::replay::assertion::Assertion;
 use crate::replay::verdict::Verdict;
-use crate::report::model::Case;
+use crate::report::model::{Case, Suspect};
 
 /// How like a fault the failures have to be, to be reported.
 const LIKE: f64 = 0.3;
 /// How many faults are reported.
 const REPORTED: usize = 3;
-
-/// A fault that failures look like.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Suspect {
-    /// The fault's id.
-    pub fault: String,
-    /// What is wrong then.
-    pub text: String,
-    /// The clauses to read.
-    pub clauses: Vec<String>,
-    /// Cases that failed, and fail for the fault; only cases by which faults are told apart count.
-    pub explained: usize,
-    /// Those of them that failed.
-    pub failed: usize,
-    /// Those of them that ran, and fail for the fault.
-    pub expected: usize,
-    /// How alike both are, from 0 to 1.
-    pub likeness: f64,
-}
 
 /// The faults that failures look like, the likest first; none where nothing failed or nothing is alike.
 pub(super) fn diagnose(signatures: &Signatures, cases: &[Case]) -> Vec<Suspect> {
@@ -101,20 +80,6 @@ pub(super) fn sign_of(assertion: &Assertion, actual: &str) -> String {
 #[expect(clippy::cast_precision_loss, reason = "counts of cases are small")]
 fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
-impl Suspect {
-    /// In one line.
-    pub fn text(&self) -> String {
-        format!(
-            "{} of {} distinguishing failures look like `{}`: {} Read {}.",
-            self.explained,
-            self.failed,
-            self.fault,
-            self.text,
-            self.clauses.join(", ")
-        )
-    }
 }
 
 #[cfg(test)]

@@ -125,8 +125,7 @@ fn stronger(a: Standing, b: Standing) -> Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::deviations::State;
-    use crate::report::model::{SampleCase, sample};
+    use crate::report::model::{SampleCase, State, sample};
 
     fn today() -> Date {
         "2030-06-15".parse().unwrap()

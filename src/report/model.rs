@@ -10,8 +10,7 @@ use crate::contract::clause::{Evidence, Level, Weight};
 use crate::replay::assertion::Assertion;
 use crate::replay::label::StepLabel;
 use crate::replay::verdict::{self, Verdict};
-use crate::report::deviations::Listed;
-use crate::report::diagnosis::Suspect;
+use crate::target::deviations::Deviation;
 
 /// The version of the report's shape.
 pub const SHAPE: u32 = 1;
@@ -265,6 +264,85 @@ pub struct Clause {
     /// Why no endpoint can be tested for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// It excuses failures.
+    Matched,
+    /// All that it covers passes.
+    Fixed,
+    /// Nothing fails as it says.
+    Unmatched,
+    /// Its last day has passed; it excuses nothing.
+    Expired,
+    /// This run did not judge all that it covers.
+    NotJudged,
+}
+
+impl State {
+    /// Whether the run fails for it.
+    pub fn is_stale(self) -> bool {
+        matches!(self, Self::Fixed | Self::Unmatched | Self::Expired)
+    }
+
+    /// For people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Matched => "still deviates",
+            Self::Fixed => "is fixed: take it off the list",
+            Self::Unmatched => "matches no failure: correct it or take it off the list",
+            Self::Expired => "has expired: fix the target, or decide anew",
+            Self::NotJudged => "was not judged by this run",
+        }
+    }
+}
+
+/// An entry of the list, with what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// The entry.
+    #[serde(flatten)]
+    pub deviation: Deviation,
+    /// What became of it.
+    pub state: State,
+    /// The cases that it excuses, or that are fixed.
+    pub cases: Vec<String>,
+}
+
+/// A fault that failures look like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// The fault's id.
+    pub fault: String,
+    /// What is wrong then.
+    pub text: String,
+    /// The clauses to read.
+    pub clauses: Vec<String>,
+    /// Cases that failed, and fail for the fault; only cases by which faults are told apart count.
+    pub explained: usize,
+    /// Those of them that failed.
+    pub failed: usize,
+    /// Those of them that ran, and fail for the fault.
+    pub expected: usize,
+    /// How alike both are, from 0 to 1.
+    pub likeness: f64,
+}
+
+impl Suspect {
+    /// In one line.
+    pub fn text(&self) -> String {
+        format!(
+            "{} of {} distinguishing failures look like `{}`: {} Read {}.",
+            self.explained,
+            self.failed,
+            self.fault,
+            self.text,
+            self.clauses.join(", ")
+        )
+    }
 }
 
 /// What is known of a clause after a run.

@@ -128,8 +128,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::replay::label::StepLabel;
-    use crate::report::deviations::{Listed, State};
-    use crate::report::model::sample;
+    use crate::report::model::{Listed, State, sample};
     use crate::target::deviations::Deviation;
 
     #[test]
