@@ -14,6 +14,7 @@ use crate::cli::{SuiteSource, fault, now, print, runtime, style_error};
 use crate::contract::Suite;
 use crate::replay::{self, Replay};
 use crate::run::preflight::{Gravity, Note};
+use crate::run::worth::{self, Change, Worth};
 use crate::run::{embedded, selection};
 
 /// Describe and try a target.
@@ -32,8 +33,13 @@ enum Command {
         /// The file; standard output without it.
         file: Option<PathBuf>,
     },
-    /// Print what the suite needs a service to have: templates, users and how they know each other.
-    Needs,
+    /// Print what the suite needs a service to have: templates, users and how they know each other. For a target: how much of the
+    /// suite it can be asked, and what the next account, template or feature would add.
+    Needs {
+        /// The target's description.
+        #[arg(long, value_name = "FILE")]
+        target: Option<PathBuf>,
+    },
     /// Try a target: is it there, does it accept its identities, are its templates what they should be, what is missing.
     Check {
         /// The target's description.
@@ -50,7 +56,11 @@ impl Target {
         let suite = self.suite.load()?;
         match self.command {
             Command::Init { file } => init(&suite, file),
-            Command::Needs => Ok(needs(&suite)),
+            Command::Needs { target: None } => Ok(needs(&suite)),
+            Command::Needs { target: Some(file) } => {
+                print(&format_worth(&worth::of(&suite, &load_target(&file)?)));
+                Ok(Exit::Conforms)
+            }
             Command::Check { file, selectors } => check(suite, &file, &selectors),
         }
     }
@@ -79,8 +89,8 @@ fn init(suite: &Suite, file: Option<PathBuf>) -> Result<Exit, Exit> {
             "`tls`, for `https`: `authorities` names PEM files of certificate authorities beside the system's, `certificate` and `key` those of the suite itself where the service wants to see one, and `selfSigned` takes any certificate of a service on this machine.",
             "`proxy`: \"http://HOST:PORT\", or { \"url\": ..., \"authorization\": SOURCE }. The proxies of the environment are never used.",
             "`headers`: what else goes with every request; a value is a text, or a SOURCE as a token has, and then a secret.",
-            "`templates`: the suite's names, with the names they have on your service. Leave out what it does not have: the cases that need it are not applicable then. `mpsd-conformance target needs` prints what is in each.",
-            "`identities`: who can speak, with the facts of your own users. Leave out whom you do not have; `alice` and `bob` go a long way. All of one `title` share a title id; those with another one differ on purpose. How they know each other, `mpsd-conformance target needs` prints as `relations`; if your service cannot be told, `social-graph` and `blocks` belong in `lacks`.",
+            "`templates`: the suite's names, with the names they have on your service. Leave out what it does not have: the cases that need it are not applicable then. With `bare` the creator of a session sends what most of the other templates say, so that `bare` alone goes a long way. `mpsd-conformance target needs` prints what is in each.",
+            "`identities`: who can speak, with the facts of your own users. Leave out whom you do not have: `alice`, `bob`, `carol` and `dave` take each other's parts where nothing sets them apart, so that two or three of them go a long way. `mpsd-conformance target needs --target FILE` reports what another would add. All of one `title` share a title id; those with another one differ on purpose. How they know each other, `mpsd-conformance target needs` prints as `relations`; if your service cannot be told, `social-graph` and `blocks` belong in `lacks`.",
             "A token is a whole `Authorization` value and never stands in this file. Its SOURCE: { \"env\": NAME }, { \"file\": PATH, \"key\": NAME } or { \"command\": [PROGRAM, ARGUMENT...] }. A file or a command is asked again after `expiresIn` seconds, and when the service answers 401; a command may also print { \"token\": VALUE, \"expiresIn\": SECONDS }.",
             format!("`lacks`: what the service does not do, of {}.", features.join(", ")),
             "`clock`: { \"advanceHeader\": NAME } if a request header moves the clock of one conversation ahead, in ms; without it timed cases really wait.",
@@ -140,6 +150,32 @@ fn needs(suite: &Suite) -> Exit {
     });
     print(&format!("{needs:#}"));
     Exit::Conforms
+}
+
+/// As many of the changes as anybody reads.
+const MOST_CHANGES: usize = 15;
+
+fn format_worth(worth: &Worth) -> String {
+    let percent = |count: usize| count * 100 / worth.all.max(1);
+    let Worth { all, judged, .. } = worth;
+    let mut lines = vec![format!(
+        "{judged} of {all} variants can be judged ({} %)",
+        percent(*judged)
+    )];
+    let lists = [
+        ("One more of these would add", &worth.more, '+'),
+        ("One less of these would take away", &worth.less, '-'),
+    ];
+    for (title, changes, sign) in lists.into_iter().filter(|(_, changes, _)| !changes.is_empty()) {
+        lines.extend([String::new(), title.to_owned()]);
+        lines.extend(changes.iter().take(MOST_CHANGES).map(|Change { what, judged: then }| {
+            let difference = then.abs_diff(*judged);
+            format!("  {what:<40} {sign}{difference:<5} {then:>5} ({} %)", percent(*then))
+        }));
+        let others = changes.len().saturating_sub(MOST_CHANGES);
+        lines.extend((others > 0).then(|| format!("  and {others} others")));
+    }
+    lines.join("\n")
 }
 
 fn check(suite: Suite, file: &std::path::Path, selectors: &[String]) -> Result<Exit, Exit> {

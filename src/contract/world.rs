@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::contract::json::Item;
 use crate::contract::version::ContractVersion;
@@ -46,6 +46,8 @@ pub struct Identity {
     pub expired: bool,
     /// The features that every use of it is a use of.
     pub features: Vec<String>,
+    /// Whether any other who is alike may play its part where a case uses nothing that sets them apart.
+    pub is_alike: bool,
 }
 
 impl Identity {
@@ -149,6 +151,42 @@ fn has(value: &Value, pointer: &str, wanted: Option<&Value>) -> bool {
 }
 
 impl World {
+    /// The template that leaves everything to the creator.
+    pub fn blank(&self) -> Option<(&str, &Template)> {
+        let mut templates = self.templates.iter();
+        let (name, template) = templates.find(|(_, template)| template.is_blank)?;
+        Some((name, template))
+    }
+
+    /// Whether it matters to a feature which identity is which: it is about how they know each other, or nothing shows its
+    /// use, as with limits that count each user's requests.
+    pub fn is_tie(&self, feature: &str) -> bool {
+        let is_carried = || {
+            self.identities
+                .values()
+                .any(|identity| identity.features.iter().any(|name| name == feature))
+        };
+        self.features.get(feature).is_some_and(|known| {
+            known.uses.iter().any(|wanted| wanted.relation.is_some()) || known.uses.is_empty() && !is_carried()
+        })
+    }
+
+    /// Whether two identities are one user, or know each other in some way.
+    pub fn are_tied(&self, one: &str, other: &str) -> bool {
+        if one == other {
+            return false;
+        }
+        let xuid = |name: &str| self.identities.get(name).and_then(|identity| identity.xuid.as_deref());
+        let is_one_user = xuid(one).is_some() && xuid(one) == xuid(other);
+        let kinds = self.relations.keys().map(String::as_str).chain([Self::DEVICE]);
+        is_one_user
+            || kinds.into_iter().any(|kind| {
+                let pairs = self.related(kind);
+                let mut pairs = pairs.iter().map(|(from, to)| (from.as_str(), to.as_str()));
+                pairs.any(|pair| pair == (one, other) || pair == (other, one))
+            })
+    }
+
     /// The relation of those who share a device; it is not listed, but follows from the identities.
     pub const DEVICE: &str = "device";
 
@@ -181,6 +219,32 @@ pub struct Template {
     pub constants: Value,
     /// `roleTypes`; null when it has none.
     pub role_types: Value,
+    /// Whether it leaves all that it can to the creator, who can say there what another template says.
+    pub is_blank: bool,
+    /// Whether its cases are about what only a template can say or be.
+    pub is_pinned: bool,
+}
+
+impl Template {
+    /// What the creator of a session from the blank template says to get a session as from this one; `None` where a creator
+    /// cannot.
+    pub fn said_by_a_creator(&self, blank: &Self) -> Option<Map<String, Value>> {
+        if self.is_pinned || self.contract_version != blank.contract_version || !self.role_types.is_null() {
+            return None;
+        }
+        let mut said = self.constants.as_object()?.clone();
+        for (bag, values) in blank.constants.as_object()? {
+            let own = said.get_mut(bag)?.as_object_mut()?;
+            for (key, value) in values.as_object()? {
+                if own.shift_remove(key).as_ref() != Some(value) {
+                    return None;
+                }
+            }
+        }
+        // What a template pins as unset, nobody else can.
+        let mut values = said.values().filter_map(Value::as_object).flat_map(Map::values);
+        (!values.any(Value::is_null)).then_some(said)
+    }
 }
 
 /// The speakers that need no identity of the target.
@@ -278,6 +342,7 @@ fn read_identity(item: Item<'_>) -> Option<Identity> {
         "titleIdentity",
         "expired",
         "features",
+        "alike",
     ])?;
     let flag = |key, default| fields.get(key).map_or(Some(default), |item| item.boolean());
     Some(Identity {
@@ -291,18 +356,22 @@ fn read_identity(item: Item<'_>) -> Option<Identity> {
         title_identity: flag("titleIdentity", true)?,
         expired: flag("expired", false)?,
         features: fields.strings("features"),
+        is_alike: flag("alike", false)?,
     })
 }
 
 /// Reads the `templates` of the world, or of a chapter's `templates.json`.
 pub(super) fn read_templates(item: Item<'_>) -> Option<Vec<(String, Template)>> {
     item.members(|key, item| {
-        let fields = item.object(&["about", "contractVersion", "constants", "roleTypes"])?;
+        let fields = item.object(&["about", "contractVersion", "constants", "roleTypes", "blank", "pinned"])?;
+        let flag = |key| fields.get(key).map_or(Some(false), |item| item.boolean());
         let template = Template {
             about: fields.string("about"),
             contract_version: ContractVersion::read(fields.require("contractVersion")?)?,
             constants: fields.require("constants")?.value().clone(),
             role_types: fields.get("roleTypes").map_or(Value::Null, |item| item.value().clone()),
+            is_blank: flag("blank")?,
+            is_pinned: flag("pinned")?,
         };
         Some((key.to_owned(), template))
     })

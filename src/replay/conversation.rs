@@ -39,30 +39,22 @@ enum Stop {
     Unfilled(String),
 }
 
+/// The outcome of a variant that the target cannot be asked.
+pub(super) fn not_applicable(
+    replay: &Replay,
+    case: &Case,
+    variant: &Variant,
+    script: &Script,
+    reason: String,
+) -> Outcome {
+    let conversation = Conversation::new(replay, case, variant, script);
+    conversation.into_outcome(Verdict::NotApplicable, Some(reason), Instant::now(), Vec::new())
+}
+
 /// Replays one variant of a case.
 pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, script: &Script) -> Outcome {
     let start = Instant::now();
-    let variables = Variables::new(&replay.target, script, variant.version);
-    let mut conversation = Conversation {
-        replay,
-        case,
-        variant,
-        script,
-        variables,
-        exchanges: Vec::new(),
-        findings: Vec::new(),
-        readings: Vec::new(),
-        covered: Vec::new(),
-        assertions: 0,
-        named: HashMap::new(),
-        sockets: HashMap::new(),
-        advance: 0,
-        turn: None,
-        documents: 0,
-    };
-    if let Some(reason) = replay.missing(case, variant, script) {
-        return conversation.into_outcome(Verdict::NotApplicable, Some(reason), start, Vec::new());
-    }
+    let mut conversation = Conversation::new(replay, case, variant, script);
     let limit = replay.limit(script);
     let stop = tokio::select! {
         biased;
@@ -130,6 +122,26 @@ struct Conversation<'a> {
 }
 
 impl<'a> Conversation<'a> {
+    fn new(replay: &'a Replay, case: &'a Case, variant: &'a Variant, script: &'a Script) -> Self {
+        Self {
+            variables: Variables::new(&replay.target, script, variant.version),
+            replay,
+            case,
+            variant,
+            script,
+            exchanges: Vec::new(),
+            findings: Vec::new(),
+            readings: Vec::new(),
+            covered: Vec::new(),
+            assertions: 0,
+            named: HashMap::new(),
+            sockets: HashMap::new(),
+            advance: 0,
+            turn: None,
+            documents: 0,
+        }
+    }
+
     fn into_outcome(self, verdict: Verdict, reason: Option<String>, start: Instant, leftovers: Vec<String>) -> Outcome {
         Outcome {
             id: self.variant.id.clone(),

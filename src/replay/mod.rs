@@ -14,6 +14,7 @@ mod scope;
 mod socket;
 pub mod verdict;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use uuid::Uuid;
 
 use crate::contract::Suite;
-use crate::contract::case::{Case, Script, Variant, needs};
+use crate::contract::case::{Case, Script, Variant};
 use crate::target::{Secret, Target};
 use crate::wire::client::{Client, WireError};
 use crate::wire::pacing::Pacing;
@@ -145,14 +146,13 @@ impl Replay {
     pub fn not_applicable_to(&self, selected: Selected) -> Option<String> {
         let case = self.suite.cases().get(selected.case)?;
         let variant = case.variants.get(selected.variant)?;
-        self.missing(case, variant, case.scripts().of(variant))
+        self.fit(case, variant, case.scripts().of(variant)).err()
     }
 
-    /// What a variant needs and the target does not have.
-    fn missing(&self, case: &Case, variant: &Variant, script: &Script) -> Option<String> {
-        let needs = needs::of(self.suite.world(), case, variant, script);
-        let missing = needs.iter().find(|need| !self.target.has(need))?;
-        Some(self.target.excuse(missing))
+    /// What is said in a variant when it is put to the target; or why it cannot be.
+    fn fit<'s>(&self, case: &Case, variant: &Variant, script: &'s Script) -> Result<Cow<'s, Script>, String> {
+        let fit = self.target.fit(self.suite.world(), case, variant, script);
+        fit.map_err(|missing| self.target.excuse(&missing))
     }
 
     /// The suite that is replayed.
@@ -171,8 +171,13 @@ impl Replay {
         let variant = case.variants.get(selected.variant)?;
         let scripts = case.scripts();
         let script = scripts.of(variant);
-        let _claims = self.claim(&script.claims).await;
-        Some(conversation::replay(self, case, variant, script).await)
+        Some(match self.fit(case, variant, script) {
+            Ok(script) => {
+                let _claims = self.claim(&script.claims).await;
+                conversation::replay(self, case, variant, &script).await
+            }
+            Err(reason) => conversation::not_applicable(self, case, variant, script, reason),
+        })
     }
 
     /// Replays many variants at a time; the outcomes come as they are done.

@@ -7,3 +7,4 @@ pub mod preflight;
 pub mod prove;
 pub mod selection;
 pub mod shard;
+pub mod worth;

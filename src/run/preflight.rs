@@ -173,7 +173,7 @@ impl Replay {
     async fn reach(&self, notes: &mut Vec<Note>, now: Timestamp) -> Option<String> {
         let list = self.templates_path();
         let mut path = if self.target.lacks.contains("templates") {
-            self.vacant("open")
+            self.vacant(self.ordinary())
         } else {
             list.clone()
         };
@@ -198,7 +198,7 @@ impl Replay {
                         self.target.scid
                     ),
                 ));
-                path = self.vacant("open");
+                path = self.vacant(self.ordinary());
                 answer = self.ask(&path, name, ContractVersion::CURRENT, None).await;
             }
             let response = match answer {
@@ -240,7 +240,7 @@ impl Replay {
                     let advice = "does `baseUrl` lead to an MPSD service?";
                     notes.push(Note::new(Gravity::Problem, "the list of templates is not JSON", advice));
                     accepted.push(name);
-                    path = self.vacant("open");
+                    path = self.vacant(self.ordinary());
                 }
                 400 if self.is_tls_mistaken().await => {
                     let advice = "the port speaks TLS: `baseUrl` should begin with `https://`";
@@ -374,6 +374,10 @@ impl Replay {
     /// Whether the service takes each identity for whom the target file says it is: one session each, which is left again.
     async fn members(&self, notes: &mut Vec<Note>) {
         let world = self.suite.world();
+        let template = self.ordinary();
+        if !self.target.templates.contains_key(template) {
+            return;
+        }
         let (mut good, mut users) = (0, 0);
         let mut problems = Vec::new();
         for (name, identity) in &self.target.identities {
@@ -391,7 +395,7 @@ impl Replay {
             users += 1;
             let problem =
                 |found: String, advice: &str| Note::new(Gravity::Problem, format!("`{name}` {found}"), advice);
-            let response = match self.try_session("open", name, ContractVersion::CURRENT).await {
+            let response = match self.try_session(template, name, ContractVersion::CURRENT).await {
                 Ok(response) => response,
                 Err(error) => {
                     problems.push(problem(format!("cannot make a session: {error}"), ""));
@@ -409,7 +413,7 @@ impl Replay {
                 .collect();
             match told.as_slice() {
                 _ if !matches!(response.status, 200 | 201) => problems.push(problem(
-                    format!("cannot make a session from template `open` ({})", response.status),
+                    format!("cannot make a session from template `{template}` ({})", response.status),
                     "PUT of a new session with `{ \"members\": { \"me\": {} } }` is what nearly all cases begin with",
                 )),
                 [only] if only.as_str() == Some(xuid) => good += 1,
@@ -483,6 +487,18 @@ impl Replay {
     fn vacant(&self, template: &str) -> String {
         let there = self.target.templates.get(template).map_or(template, String::as_str);
         format!("{}/{there}/sessions/{}", self.templates_path(), Uuid::new_v4())
+    }
+
+    /// A template that asks nothing of the creator, if the target has one.
+    fn ordinary(&self) -> &str {
+        let has = |name: &&str| self.target.templates.contains_key(*name);
+        let blank = self.suite.world().blank().map(|(name, _)| name);
+        let first = self.target.templates.keys().next().map(String::as_str);
+        Some("open")
+            .filter(has)
+            .or(blank.filter(has))
+            .or(first)
+            .unwrap_or("open")
     }
 
     fn templates_path(&self) -> String {
@@ -727,6 +743,8 @@ mod tests {
             contract_version: ContractVersion::CURRENT,
             constants: json!({ "system": { "maxMembersCount": 4, "visibility": null }, "custom": {} }),
             role_types: Value::Null,
+            is_blank: false,
+            is_pinned: false,
         };
         let good = json!({ "constants": { "system": { "version": 1, "maxMembersCount": 4.0 } }, "name": "open" });
         assert_eq!(differences(&wanted, &good), [""; 0]);

@@ -14,6 +14,7 @@ mod book;
 mod charges;
 mod command_line;
 mod crowd;
+mod descriptions;
 mod durability;
 mod failures;
 mod foreign_input;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use mpsd_conformance::contract::Suite;
-use mpsd_conformance::contract::case::needs;
+use mpsd_conformance::contract::case::{Body, Step, needs};
 use mpsd_conformance::contract::files::Files;
 use mpsd_conformance::replay::verdict::Verdict;
 use mpsd_conformance::replay::{Options, Replay, Selected};
 use mpsd_conformance::run::embedded;
+use mpsd_conformance::target::token::Token;
+use mpsd_conformance::target::{Identity, Target};
 use serde_json::{Value, json};
 
 use crate::program::program;
@@ -129,4 +131,148 @@ fn a_need_that_the_requests_show_is_reported_by_check() {
     let told = checked.stdout + &checked.stderr;
     assert!(told.contains("`handles` is listed, and every variant shows"), "{told}");
     assert!(!told.contains("`large` is listed"), "{told}");
+}
+
+/// A case in the suite's own world, put to a target with these identities and templates: the bodies and speakers of its
+/// requests, or what is missing.
+fn fitted(mut case: Value, identities: &[&str], templates: &[&str]) -> Result<Vec<(String, Value)>, String> {
+    case["title"] = "It is so.".into();
+    case["clauses"] = json!(["PROTO-001"]);
+    let world = Files::embedded().get("cases/world.json").unwrap().to_owned();
+    let files = Files::from_texts(files_around(&[("only".to_owned(), case.to_string())]));
+    let files = files.with([("cases/world.json".to_owned(), world)]);
+    let suite = Suite::load(files).unwrap_or_else(|broken| panic!("{}", broken.render(false)));
+    let mut target = Target::at("http://x");
+    for name in identities {
+        let identity = Identity {
+            xuid: Some("1".to_owned()),
+            gamertag: None,
+            title: "1".to_owned(),
+            device: None,
+            token: Token::fixed(""),
+        };
+        target.identities.insert((*name).to_owned(), identity);
+    }
+    let names = templates.iter().map(|name| ((*name).to_owned(), (*name).to_owned()));
+    target.templates.extend(names);
+    let case = suite.cases().first().unwrap();
+    let variant = case.variants.first().unwrap();
+    let scripts = case.scripts();
+    let fit = target.fit(suite.world(), case, variant, scripts.of(variant));
+    let script = fit.map_err(|missing| missing.to_string())?.into_owned();
+    let requests = script.steps().flat_map(Step::requests);
+    let said = requests.map(|request| match &request.body {
+        Body::Json(body) => (request.speaker.clone(), body.clone()),
+        _ => (request.speaker.clone(), Value::Null),
+    });
+    Ok(said.collect())
+}
+
+fn make(speaker: &str, body: &Value, status: &Value) -> Value {
+    json!({ "as": speaker, "put": "{session}", "body": body, "expect": { "status": status } })
+}
+
+#[test]
+fn who_is_alike_takes_the_part_of_who_is_not_there() {
+    let reserved =
+        json!({ "members": { "me": {}, "reserve_0": { "constants": { "system": { "xuid": "{dave.xuid}" } } } } });
+    let case = json!({ "template": "bare", "steps": [make("carol", &reserved, &json!(201))] });
+    let other =
+        json!({ "members": { "me": {}, "reserve_0": { "constants": { "system": { "xuid": "{bob.xuid}" } } } } });
+    let played = fitted(case.clone(), &["alice", "bob"], &["bare"]).unwrap();
+    let (speaker, body) = played.first().unwrap();
+    assert_eq!(speaker, "alice");
+    assert_eq!(*body, other, "and nobody takes two parts");
+    assert_eq!(
+        fitted(case.clone(), &["carol", "dave"], &["bare"]).unwrap()[0],
+        ("carol".to_owned(), reserved)
+    );
+    assert_eq!(fitted(case, &["bob"], &["bare"]).unwrap_err(), "the identity `carol`");
+    // Alice follows Fay: nobody else can, and nobody is Fay.
+    let both = json!({ "template": "bare", "steps": [make("alice", &json!({}), &json!(201)), make("fay", &json!({}), &json!(200))] });
+    assert_eq!(
+        fitted(both.clone(), &["bob", "fay"], &["bare"]).unwrap_err(),
+        "the identity `alice`"
+    );
+    assert_eq!(
+        fitted(both, &["alice", "bob"], &["bare"]).unwrap_err(),
+        "the identity `fay`"
+    );
+    let friends = json!({ "properties": { "system": { "joinRestriction": "followed" } } });
+    let apart = json!({ "template": "bare", "steps": [make("carol", &friends, &json!(201)), make("fay", &json!({}), &json!(200))] });
+    assert!(
+        fitted(apart, &["bob", "fay"], &["bare"]).is_ok(),
+        "carol and bob are nothing to fay"
+    );
+}
+
+#[test]
+fn a_creator_says_what_a_template_would_where_that_is_the_same() {
+    let small = json!({ "maxMembersCount": 2, "visibility": "open", "inactiveRemovalTimeout": 3_600_000, "reservedRemovalTimeout": 3_600_000 });
+    let join = || json!({ "members": { "me": {} } });
+    let of = |steps: Value| json!({ "template": "small", "steps": steps });
+    let made = |case: Value| fitted(case, &["alice", "bob"], &["bare"]);
+    let bodies = |case: Value| {
+        made(case)
+            .unwrap()
+            .into_iter()
+            .map(|(_, body)| body)
+            .collect::<Vec<_>>()
+    };
+    let with_small = json!({ "members": { "me": {} }, "constants": { "system": small } });
+    let twice = of(json!([
+        make("alice", &join(), &json!(201)),
+        make("bob", &join(), &json!(200))
+    ]));
+    assert_eq!(
+        bodies(twice),
+        [with_small.clone(), join()],
+        "who joins says nothing of it"
+    );
+    let again = of(json!([
+        make("alice", &join(), &json!(201)),
+        { "as": "alice", "delete": "{session}/members/me", "expect": { "status": 204 } },
+        make("bob", &join(), &json!(201)),
+    ]));
+    assert_eq!(bodies(again), [with_small.clone(), Value::Null, with_small.clone()]);
+    let refused = of(json!([make("alice", &json!({ "members": 1 }), &json!(400))]));
+    assert_eq!(
+        bodies(refused),
+        [json!({ "members": 1, "constants": { "system": small } })]
+    );
+    let missing = "the template `small`";
+    let own = json!({ "members": { "me": {} }, "constants": { "system": { "maxMembersCount": 3 } } });
+    let named = json!([{ "as": "alice", "get": "/x/{template}", "expect": { "status": 200 } }]);
+    let at_once =
+        json!([{ "as": ["alice", "bob"], "put": "{session}", "body": join(), "tally": { "201": 1, "200": 1 } }]);
+    let unknown = json!([
+        make("alice", &join(), &json!([201, "4xx"])),
+        make("bob", &join(), &json!([200, 201]))
+    ]);
+    let in_words = json!([{ "as": "alice", "put": "{session}", "text": "{\"members\": {\"me\": {}}}", "expect": { "status": 201 } }]);
+    let repeated = json!([
+        { "name": "it", "as": "alice", "put": "{session}", "body": join(), "expect": { "status": 201 } },
+        { "again": "it", "expect": { "status": 200 } },
+    ]);
+    for steps in [
+        json!([make("alice", &own, &json!(409))]),
+        named,
+        at_once,
+        unknown,
+        in_words,
+        repeated,
+    ] {
+        assert_eq!(made(of(steps.clone())).unwrap_err(), missing, "{steps}");
+    }
+    let mut pointed = of(json!([make("alice", &join(), &json!(201))]));
+    pointed["templateIsThePoint"] = true.into();
+    assert_eq!(made(pointed).unwrap_err(), missing);
+    let old = json!({ "template": "small", "versions": [105], "steps": [make("alice", &join(), &json!(201))] });
+    assert_eq!(made(old).unwrap_err(), missing);
+    let pinned = json!({ "template": "fixed", "steps": [make("alice", &join(), &json!(201))] });
+    assert_eq!(made(pinned).unwrap_err(), "the template `fixed`");
+    let two = json!({ "template": "small", "sessions": { "other": { "template": "open" } },
+        "steps": [make("alice", &join(), &json!(201)),
+            { "as": "alice", "get": "/x/{other.template}/{uuid:a}", "expect": { "status": 200 } }] });
+    assert!(made(two).is_err(), "two templates that become one are not told apart");
 }

@@ -1,5 +1,6 @@
 //! A case: a conversation that tests one or a few clauses, read from its file.
 
+pub mod adapt;
 pub mod matcher;
 pub mod needs;
 pub mod strength;
@@ -131,6 +132,8 @@ pub struct Script {
     pub sessions: Vec<SessionSpec>,
     /// Named values, in order.
     pub lets: Vec<(String, Value)>,
+    /// Whether the case is about the template itself, so that nobody may say in its place what it says.
+    pub template_is_the_point: bool,
     /// Who reads the document for `unchanged`.
     pub observer: String,
     /// Identities that no other conversation may claim while this one runs, sorted: the case's own, and those that set
@@ -149,6 +152,7 @@ impl Script {
     const fn empty() -> Self {
         Self {
             template: String::new(),
+            template_is_the_point: false,
             sessions: Vec::new(),
             lets: Vec::new(),
             observer: String::new(),
@@ -491,15 +495,23 @@ impl Step {
             .chain(&self.also)
             .chain(self.each.iter().map(|(_, expectation)| expectation))
     }
+
+    fn expectations_mut(&mut self) -> impl Iterator<Item = &mut Expectation> {
+        self.expect
+            .iter_mut()
+            .chain(&mut self.also)
+            .chain(self.each.iter_mut().map(|(_, expectation)| expectation))
+    }
 }
 
-const CASE_KEYS: [&str; 13] = [
+const CASE_KEYS: [&str; 14] = [
     "$schema",
     "title",
     "about",
     "clauses",
     "versions",
     "template",
+    "templateIsThePoint",
     "sessions",
     "needs",
     "exclusive",
@@ -721,6 +733,9 @@ fn read_script(
     let first = first.map(|request| request.speaker.clone());
     Some(Script {
         template: text("template")?.unwrap_or_else(|| "open".to_owned()),
+        template_is_the_point: fields
+            .get("templateIsThePoint")
+            .map_or(Some(false), |item| item.boolean())?,
         observer: text("observer")?.or(first).unwrap_or_default(),
         claims,
         sessions,

@@ -295,7 +295,8 @@ fn generator(map: &Map<String, Value>) -> Option<(&str, &Map<String, Value>)> {
     is_known.then_some((name.as_str(), arguments.as_object()?))
 }
 
-fn has_generator(value: &Value) -> bool {
+/// Whether there is a generator in a body.
+pub fn has_generator(value: &Value) -> bool {
     match value {
         Value::Array(values) => values.iter().any(has_generator),
         Value::Object(map) => generator(map).is_some() || map.values().any(has_generator),
