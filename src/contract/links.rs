@@ -11,7 +11,7 @@ use crate::contract::json::{escape, expected_one_of};
 use crate::contract::world::ANONYMOUS;
 
 /// What an identity has: `{alice.xuid}`.
-const IDENTITY_FIELDS: [&str; 5] = ["xuid", "xuidNumber", "gamertag", "title", "device"];
+const IDENTITY_FIELDS: [&str; 6] = ["xuid", "xuidNumber", "gamertag", "title", "titleNumber", "device"];
 /// What a session has: `{session.name}`.
 const SESSION_FIELDS: [&str; 3] = ["name", "ref", "template"];
 

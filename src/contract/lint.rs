@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::contract::Suite;
 use crate::contract::case::needs::{self, Need};
-use crate::contract::case::{Action, Body, Case, Script, Scripts, Step, Variant, variable};
+use crate::contract::case::{Action, Body, Case, Expectation, Script, Scripts, Step, Variant, variable};
 use crate::contract::clause::{Clause, Level};
 use crate::contract::json::expected_one_of;
 use crate::contract::json::problem::{Place, Problem};
@@ -26,7 +26,18 @@ pub fn check(suite: &Suite) -> Vec<Problem> {
         check_needs(suite, case, &scripts, &mut problems);
         for variant in &case.variants {
             let script = scripts.of(variant);
+            let mut has_written = false;
             for step in script.steps() {
+                let is_early = has_written && !case.needs.iter().any(|need| need == "rate-limits");
+                if is_early && expects_results(suite, step) && seen.insert((step.pointer.clone(), String::new())) {
+                    problems.push(Problem {
+                        file: format!("cases/{}.json", case.id),
+                        place: Place::Value(step.pointer.clone()),
+                        message: "a query that follows a write, and is sent only once".to_owned(),
+                        expected: "`within`: queries are not real time (QRY-040)".to_owned(),
+                    });
+                }
+                has_written |= step.requests().iter().any(|request| request.method != "GET");
                 check_step(
                     suite,
                     case,
@@ -310,6 +321,32 @@ fn mixed(suite: &Suite, ids: &[String]) -> Option<(String, &'static str)> {
             "`clauses` of one weight here, and what the lighter one says in `also` or in another step",
         )
     })
+}
+
+/// Whether a step sends one query, once, and expects something of its results.
+fn expects_results(suite: &Suite, step: &Step) -> bool {
+    const QUERIES: [&str; 5] = [
+        "sessions",
+        "template-sessions",
+        "batch",
+        "template-batch",
+        "handles-query",
+    ];
+    let Action::Send(request) = &step.action else {
+        return false;
+    };
+    let operation = suite.schemas().operation(&request.method, &request.sample_path());
+    let is_query = operation.is_some_and(|operation| QUERIES.contains(&operation.path().id.as_str()));
+    let is_about_results = |(place, matcher): &(String, &serde_json::Value)| {
+        place.contains("results") || place == "body" && matcher.get("results").is_some()
+    };
+    let expects = |expectation: &Expectation| {
+        let readings = expectation.reading.iter().flat_map(|(_, readings)| readings);
+        let all = std::iter::once(expectation).chain(readings.map(|(_, reading)| reading));
+        all.flat_map(Expectation::own_matchers)
+            .any(|matcher| is_about_results(&matcher))
+    };
+    is_query && step.within.is_none() && step.expectations().any(expects)
 }
 
 /// Whether a later step compares a document with an earlier one.

@@ -423,6 +423,7 @@ rules! {
         measuring_needs_metrics = "INIT-009": "Without anything to measure, measuring is skipped.", "It is not.";
         evaluating_is_external = "INIT-010": "Without external evaluation, evaluating is skipped.", "It is not.";
         absent_members_are_removed = "INIT-012": "joinTimeout removes reservations.", "They stay.";
+        titles_judge_measurements = "INIT-051": "With external evaluation the title judges what was measured.", "The service does.";
         late_measurements_fail = "INIT-013": "Who uploads no measurements in time fails.", "It passes.";
         silence_is_failure = "INIT-014": "No evaluation in time is a failure.", "It is a success.";
         evaluation_timeout_is_external = "INIT-015": "evaluationTimeout needs external evaluation.", "It does not.";

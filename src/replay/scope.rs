@@ -220,6 +220,7 @@ impl<'a> Variables<'a> {
         match field {
             "xuid" => identity.xuid.as_deref().map(Value::from),
             "xuidNumber" => identity.xuid.as_ref()?.parse::<u64>().ok().map(Value::from),
+            "titleNumber" => identity.title.parse::<u64>().ok().map(Value::from),
             "gamertag" => identity.gamertag.as_deref().map(Value::from),
             "device" => identity.device.as_deref().map(Value::from),
             "title" => Some(identity.title.as_str().into()),

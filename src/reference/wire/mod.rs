@@ -149,8 +149,6 @@ pub(crate) enum Change {
     TellText(&'static str, &'static str),
     /// The body is another text.
     Body(&'static str),
-    /// The body is a text that is never the same.
-    FreshBody,
     /// The body is that of the request.
     Echo,
     /// The answer's value at the place is the request's.
@@ -367,7 +365,6 @@ impl Kept {
                 self.body = String::from_utf8_lossy(&self.body).replace(from, to).into();
             }
             Change::Body(text) => self.body = Bytes::from_static(text.as_bytes()),
-            Change::FreshBody => self.body = format!("No: {}.", uuid::Uuid::new_v4()).into(),
             Change::Echo => self.body = asked.body.clone(),
             Change::EchoAt(at) => {
                 let (sent, mut json) = (asked.json(), self.json());

@@ -66,7 +66,7 @@ pub(super) fn judge(session: &mut Session, initialization: &MemberInitialization
         fail(session, &late);
     }
     let constants = std::sync::Arc::clone(&session.constants);
-    if !initialization.external_evaluation {
+    if !initialization.external_evaluation || !rules.titles_judge_measurements.kept() {
         let mut failures = Vec::new();
         if let Some(thresholds) = constants.peer_to_peer.filter(|_| rules.peers_are_judged.kept()) {
             failures.extend(judge_peers(session, &thresholds, rules));

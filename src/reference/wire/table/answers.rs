@@ -33,7 +33,7 @@ pub(super) const TABLE: &[WireFault] = &[
     fault("forbidden-is-400", "A join that is refused is answered 400.", &["SES-JOIN-019", "SES-RESTR-003", "SES-RESTR-015"], &[SESSIONS, PUT, On::Status(&[403])], &[Change::Status(400)]),
     fault("forbidden-reads-empty", "Whoever may not read finds nothing.", &["SES-VIS-004", "SES-PRIN-005"], &[SESSION, GET, On::Status(&[403])], NOTHING),
     fault("forbidden-read-is-json", "The refusal of a read is JSON.", &["SES-PRIN-005", "HDR-009", "STAT-013"], &[SESSION, GET, On::Status(&[403])], &[Change::Head("content-type", "application/json"), Change::Body("{\"error\":403}")]),
-    fault("refused-joins-differ", "Each refused join has a text of its own.", &["LIVE-026"], &[SESSIONS, PUT, On::Status(&[403]), On::Untold("/branch")], &[Change::FreshBody]),
+    fault("refused-joins-show-members", "The text of a refused join names a member of the session.", &["LIVE-026", "SES-PRIN-005"], &[SESSIONS, PUT, On::Status(&[403]), On::Untold("/branch")], &[Change::Body("2814610000000001 is in the session.")]),
     fault("unwritable-is-empty", "Who may read and not write gets an empty object.", &["STAT-014"], &[SESSION, PUT, On::Status(&[403]), JSON], &[Change::Body("{}")]),
     fault("unauthorized-is-403", "A missing or bad token is answered 403.", &["SES-PRIN-003", "AUTH-001"], &[On::Status(&[401])], &[Change::Status(403)]),
     fault("unauthorized-is-200", "No token is needed to read.", &["SES-PRIN-003"], &[On::Status(&[401])], YES),

@@ -13,6 +13,7 @@ const MADE: On = On::Status(&[201]);
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[WireFault] = &[
+    fault("handles-of-nowhere-are-bad", "A handle for an unknown service config or template is answered 400.", &["HDL-GEN-008"], &[HANDLES, POST, On::Status(&[404])], &[Change::Status(400)]),
     fault("handle-is-202", "A new handle is answered 202.", &["HDL-GEN-009", "LIVE-001", "HDL-GEN-004"], &[HANDLES, POST, MADE], &[Change::Status(202)]),
     fault("activity-is-200", "A new activity is answered 200.", &["LIVE-001", "HDL-ACT-001"], &[HANDLES, POST, ACTIVITY, MADE], YES),
     fault("handle-has-no-body", "A new handle has no body.", &["HDL-GEN-009", "HDL-GEN-001"], &[HANDLES, POST, MADE], &[Change::Empty]),

@@ -20,6 +20,7 @@ const fn field(
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[WireFault] = &[
+    fault("server-measurements-are-lost", "serverMeasurements are dropped.", &["INIT-013", "SES-MSYS-009"], &[SESSION, PUT], &[Change::Ask("/members/me/properties/system/serverMeasurements", Edit::Remove)]),
     field("initializing-is-missing", "initializing is never shown.", &["INIT-006", "INIT-007"], &[Change::Tell("/initializing", Edit::Remove)]),
     field("initializing-is-always", "initializing is always shown.", &["INIT-001", "INIT-006", "INIT-007"], &[Change::Tell("/initializing", Edit::Put("{\"stage\":\"joining\",\"stageStartTime\":\"2001-01-01T00:00:00.0000000Z\",\"episode\":1}"))]),
     field("stage-is-joining", "The stage is always joining.", &["INIT-007", "INIT-011"], &[Change::Tell("/initializing/stage", Edit::Set("\"joining\""))]),
