@@ -57,7 +57,7 @@ impl Identity {
             "xuid" | "xuidNumber" => self.xuid.is_some(),
             "gamertag" => self.gamertag.is_some(),
             "device" => self.device.is_some(),
-            "title" => true,
+            "title" | "titleNumber" => true,
             _ => false,
         }
     }

@@ -259,7 +259,7 @@ impl<'a> Usage<'a> {
         if !field.is_empty() && self.world.identities.contains_key(who) {
             self.identity(who);
             let fact = if field == "xuidNumber" { "xuid" } else { field };
-            if fact != "title" {
+            if !matches!(fact, "title" | "titleNumber") {
                 self.needs.insert(Need::Fact(who.to_owned(), fact.to_owned()));
             }
         }
