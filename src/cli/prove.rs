@@ -1,6 +1,7 @@
-//! `prove`: runs the suite against services that are wrong on purpose.
+//! `prove`: runs the suite against services that are wrong on purpose, and against services that are right in another way.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use anstream::{eprintln, println};
 use clap::Args;
@@ -12,14 +13,16 @@ use crate::cli::{SuiteSource, fail, print, runtime, style_error, write_file};
 use crate::contract::signature;
 use crate::report::proof::{FORMATS, Proof, Reach, terminal};
 use crate::run::prove::{Proving, select};
+use crate::run::sparing::{self, Sparing};
 
-/// Prove that the suite catches what it claims to catch.
+/// Prove that the suite catches what it claims to catch, and that it spares every service that keeps the contract.
 #[derive(Debug, Args)]
 pub(super) struct Prove {
-    /// Fault ids, patterns with `*`, ids of clauses that they break, or `rule` or `wire`; all faults when none is given.
+    /// Ids of faults and harmless variations, patterns with `*`, ids of clauses that faults break, or kinds, such as `rule`,
+    /// `wire` or `reading`; everything when none is given.
     #[arg(value_name = "FAULT")]
     selectors: Vec<String>,
-    /// List the faults instead.
+    /// List the faults and the variations instead.
     #[arg(long)]
     list: bool,
     /// Run every case for every fault, instead of stopping at the first that catches it.
@@ -42,17 +45,23 @@ static HELP: LazyLock<String> = LazyLock::new(|| reports::help(&FORMATS, "proof"
 impl Prove {
     /// Carries out the command.
     pub(super) fn execute(self) -> Result<Exit, Exit> {
+        let suite = Arc::new(self.suite.load()?);
         let (faults, idle) = select(&faults::all(), &self.selectors);
-        if faults.is_empty() {
+        let (variations, idle_too) = sparing::select(sparing::candidates(&suite), &self.selectors);
+        let idle: Vec<String> = idle
+            .into_iter()
+            .filter(|selector| idle_too.contains(selector))
+            .collect();
+        if faults.is_empty() && variations.is_empty() {
             eprintln!(
-                "{}: no fault is selected; `prove --list` shows what there is",
+                "{}: no fault and no variation is selected; `prove --list` shows what there is",
                 style_error("error")
             );
             return Ok(Exit::NothingExecuted);
         }
         if !idle.is_empty() {
             eprintln!(
-                "{}: no fault is selected by `{}`",
+                "{}: no fault and no variation is selected by `{}`",
                 style_error("error"),
                 idle.join("`, `")
             );
@@ -62,9 +71,11 @@ impl Prove {
             for fault in &faults {
                 println!("{:<5} {:<44} {}", fault.kind.name(), fault.id, fault.text);
             }
+            for one in &variations {
+                println!("{:<14} {:<36} {} [{}]", one.kind, one.id, one.text, one.source);
+            }
             return Ok(Exit::Conforms);
         }
-        let suite = Arc::new(self.suite.load()?);
         let jobs = self.jobs.map_or_else(default_jobs, std::num::NonZeroUsize::get);
         let reach = match (self.matrix, self.record) {
             (true, _) => Reach::Matrix,
@@ -83,12 +94,23 @@ impl Prove {
             write_file(&root.join(signature::FILE), &signatures.write())?;
             proof = signed;
         }
+        // What is recorded and what a matrix shows is about faults.
+        if self.record || self.matrix {
+            drop(variations);
+        } else if !variations.is_empty() {
+            let start = Instant::now();
+            let sparing = Arc::new(Sparing::new(Arc::clone(&suite)));
+            let judged = runtime.block_on(sparing.run(variations, SERVICES));
+            let judged = judged.map_err(|error| fail(&suite, &error))?;
+            proof = proof.with_variations(judged, start.elapsed().as_secs_f64() * 1000.0);
+        }
         // Whoever still hangs is not waited for.
         runtime.shutdown_background();
         print(&terminal::render(&proof, proving.recorded()));
         reports::write(&self.reports, &proof, None)?;
-        let missed =
-            proof.summary.survived + proof.summary.wrong_reason + proof.unexplained(proving.recorded()).count();
+        let summary = &proof.summary;
+        let missed = summary.survived + summary.wrong_reason + proof.unexplained(proving.recorded()).count();
+        let missed = missed + summary.struck + summary.idle;
         Ok(if missed == 0 {
             Exit::Conforms
         } else {
@@ -96,6 +118,9 @@ impl Prove {
         })
     }
 }
+
+/// Services at a time that differ harmlessly: each is asked all that the suite has.
+const SERVICES: usize = 3;
 
 /// Some more than there are processors: a fault may make the service wait.
 fn default_jobs() -> usize {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::exit::Exit;
 use crate::cli::signals::Signals;
 use crate::cli::{SuiteSource, fault, read_file, runtime, write_file};
-use crate::run::embedded;
+use crate::run::{embedded, sparing};
 use crate::target::Target;
 use crate::target::token::Token;
 use mpsd_reference::config::RateLimits;
@@ -38,6 +38,9 @@ pub(super) struct Serve {
     /// Break this on purpose: a fault that `prove --list` names; may be given several times.
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
+    /// Differ in a way that the contract leaves free: a variation that `prove --list` names; may be given several times.
+    #[arg(long = "variation", value_name = "VARIATION")]
+    variations: Vec<String>,
     #[command(flatten)]
     suite: SuiteSource,
 }
@@ -56,6 +59,20 @@ impl Serve {
             config.data.clone_from(&self.data);
         }
         config.faults.extend(self.faults.iter().cloned());
+        let candidates = if self.variations.is_empty() {
+            Vec::new()
+        } else {
+            sparing::candidates(&suite)
+        };
+        for id in &self.variations {
+            match candidates.iter().find(|candidate| candidate.id == *id) {
+                Some(candidate) => candidate.configure(&mut config),
+                None => {
+                    let message = format!("there is no variation `{id}`; `prove --list` shows what there is");
+                    return Err(fault(&anyhow::anyhow!(message)));
+                }
+            }
+        }
         let address = self
             .listen
             .or(config.listen)

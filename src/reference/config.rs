@@ -29,6 +29,8 @@ pub struct Config {
     pub rules: BTreeMap<String, String>,
     /// `faults`: what is wrong on purpose, by the ids that `mpsd-conformance prove --list` tells; none, unless for proof.
     pub faults: Vec<String>,
+    /// `variations`: what is different without being wrong, by the ids that `mpsd-conformance prove --list` shows.
+    pub variations: Vec<String>,
     /// `limits`: how big and how slow a request may be.
     pub limits: Limits,
     /// `rateLimits`: whether callers are throttled as the documentation says.

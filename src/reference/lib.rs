@@ -60,6 +60,7 @@ mod session;
 mod session_ref;
 mod social;
 mod store;
+pub mod variations;
 mod wire;
 
 pub use self::clock::Clock;

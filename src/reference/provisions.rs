@@ -10,6 +10,7 @@ use super::rules::Rules;
 use super::session::Template;
 use super::session_ref::folded;
 use super::social::Social;
+use super::variations;
 
 /// What does not change while the service runs.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ impl Provisions {
             let told = |error: &dyn std::fmt::Display| ConfigError::new(format!("rules.{id}"), error.to_string());
             rules.set(id, reading).map_err(|error| told(&error))?;
         }
+        variations::vary_rules(config, &mut rules)?;
         for id in faults::of_rules(config) {
             rules
                 .set(id, "broken")

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::variations::Freedom;
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
@@ -109,6 +111,8 @@ macro_rules! rules {
                 #[doc = concat!($settled_id, ": ", $rule)]
                 pub $settled: Settled,
             )+
+            /// What is nobody's rule.
+            pub(super) freedom: Freedom,
         }
 
         impl Rules {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
@@ -12,13 +13,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::clock::Clock;
 use super::config::{Config, ConfigError};
 use super::http::Service;
+use super::variations::{self, Edge};
 
 /// How long a connection may be silent, or take to send the head of a request.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -26,6 +29,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const GRACE: Duration = Duration::from_secs(10);
 /// How long to wait before accepting again when the system has no more connections to give.
 const BREATHER: Duration = Duration::from_millis(50);
+/// How much of a message waits between the service and the edge.
+const EDGE_BYTES: usize = 64 << 10;
 
 /// A running server. Dropping it leaves it running until the runtime ends; [`Server::stop`] ends it.
 #[derive(Debug)]
@@ -33,6 +38,7 @@ pub struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
+    edge: Option<Arc<Edge>>,
 }
 
 /// Why a server does not start.
@@ -59,19 +65,29 @@ impl Server {
         let service = Service::new(config, clock)?;
         let listen = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
-        Self::serve(service, listener).map_err(listen)
+        Self::serve_with(service, listener, variations::on_the_way(config)).map_err(listen)
     }
 
     /// Serves an existing service on an existing listener. Needs a tokio runtime.
     pub fn serve(service: Service, listener: TcpListener) -> io::Result<Self> {
+        Self::serve_with(service, listener, None)
+    }
+
+    fn serve_with(service: Service, listener: TcpListener, edge: Option<Arc<Edge>>) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let accepting = tokio::spawn(accept(service, listener, stopped));
+        let accepting = tokio::spawn(accept(service, listener, stopped, edge.clone()));
         Ok(Self {
             address,
             stop,
             accepting,
+            edge,
         })
+    }
+
+    /// How many responses and frames each variation changed that is made on their way, by its id.
+    pub fn touched(&self) -> Vec<(&'static str, usize)> {
+        self.edge.iter().flat_map(|edge| edge.touched()).collect()
     }
 
     /// Where it listens.
@@ -92,7 +108,7 @@ impl Server {
     }
 }
 
-async fn accept(service: Service, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+async fn accept(service: Service, listener: TcpListener, mut stopped: watch::Receiver<bool>, edge: Option<Arc<Edge>>) {
     let connections = GracefulShutdown::new();
     let builder = builder(&service);
     let time = tokio::spawn({
@@ -109,7 +125,20 @@ async fn accept(service: Service, listener: TcpListener, mut stopped: watch::Rec
             tokio::time::sleep(BREATHER).await;
             continue;
         };
-        converse(&service, &builder, &connections, stream);
+        // Answers are small and awaited; a socket that does not take the option still works.
+        drop(stream.set_nodelay(true));
+        match &edge {
+            None => converse(&service, &builder, &connections, stream),
+            Some(edge) => {
+                let (near, far) = tokio::io::duplex(EDGE_BYTES);
+                converse(&service, &builder, &connections, far);
+                let edge = Arc::clone(edge);
+                tokio::spawn(async move {
+                    // A connection that breaks is the client's to notice.
+                    drop(edge.carry(stream, near).await);
+                });
+            }
+        }
     }
     drop(listener);
     // Whoever does not end in time is cut off with the runtime.
@@ -137,10 +166,8 @@ fn converse(
     service: &Service,
     builder: &auto::Builder<TokioExecutor>,
     connections: &GracefulShutdown,
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) {
-    // Answers are small and awaited; a socket that does not take the option still works.
-    drop(stream.set_nodelay(true));
     let service = service.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
         let service = service.clone();

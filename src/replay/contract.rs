@@ -62,7 +62,8 @@ pub(super) fn hold(
         .headers
         .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
     let kind = response.header("content-type").unwrap_or_default();
-    let is_json = kind.contains("json") || matches!(response.body.first(), Some(b'{' | b'['));
+    let is_json = declares_json(kind, response.status)
+        .unwrap_or_else(|| matches!(response.body.trim_ascii_start().first(), Some(b'{' | b'[')));
     let json = is_json.then(|| read(&mut response.body, before)).flatten();
     let schemas = suite.schemas();
     let operation = schemas.operation(&request.method, &request.path);
@@ -79,6 +80,9 @@ pub(super) fn hold(
     let judgement = operation.map(|operation| schemas.judge(&operation, response.status, version, body));
     let Judgement { schema, violations, .. } = judgement.filter(|_| request.method != "HEAD").unwrap_or_default();
     drop(text);
+    if let (Some(schema), Some(json)) = (&schema, &json) {
+        schemas.note_names(schema, version, json);
+    }
     let mut held = Held {
         exchange: Exchange {
             label,
@@ -123,6 +127,17 @@ pub(super) fn hold(
     }
     held.judge_invariants(suite, variables, place);
     held
+}
+
+/// Whether a media type is that of JSON; `None` where the body has to be looked at: a session under a wrong name is still one,
+/// while a message for people may look like anything.
+fn declares_json(kind: &str, status: u16) -> Option<bool> {
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        _ if essence.ends_with("/json") || essence.ends_with("+json") => Some(true),
+        _ if essence.starts_with("text/") && status >= 400 => Some(false),
+        _ => None,
+    }
 }
 
 /// How many exchanges back an answer is looked for that was the same: whatever nobody changed is read again and again.

@@ -24,6 +24,8 @@ use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
 use crate::replay::{Replay, contract, matching};
 use crate::wire::client::{WireError, WireRequest, WireResponse};
 
+/// The schema of what comes over a socket.
+const FRAME_SCHEMA: &str = "realtime-frame";
 /// How long `within` waits between two attempts, in ms.
 const POLL: u64 = 250;
 /// How long a run that was interrupted goes on to take back what a conversation made.
@@ -460,6 +462,11 @@ impl<'a> Conversation<'a> {
             .as_ref()
             .map(|frame| Bytes::from(frame.to_string()))
             .unwrap_or_default();
+        let json = received.as_ref().map(|frame| Arc::new(Document::from(frame)));
+        if let Some(json) = &json {
+            let schemas = self.replay.suite.schemas();
+            schemas.note_names(FRAME_SCHEMA, self.variant.version, json);
+        }
         let opened = self.script.steps().find_map(|step| match &step.action {
             Action::Open(open, request) if open == name => Some((open.as_str(), request.speaker.clone())),
             _ => None,
@@ -473,8 +480,8 @@ impl<'a> Conversation<'a> {
                 body,
                 ..WireResponse::default()
             },
-            schema: received.is_some().then(|| "realtime-frame".to_owned()),
-            json: received.as_ref().map(|frame| Arc::new(Document::from(frame))),
+            schema: received.is_some().then(|| FRAME_SCHEMA.to_owned()),
+            json,
             request_schema: None,
         });
         self.sockets.insert(name, socket);
@@ -570,7 +577,7 @@ impl<'a> Conversation<'a> {
                 Source::Header(header) => exchange.response.header(header).map(Value::from),
                 Source::Body(pointer) => exchange
                     .document()
-                    .and_then(|document| document.root().at(pointer).map(Tree::to_value)),
+                    .and_then(|document| document.root().at(pointer).map(Tree::to_known_value)),
             };
             captured.push((name, value, source));
         }
@@ -691,7 +698,7 @@ impl<'a> Conversation<'a> {
         }
         let wire = WireRequest {
             method: request.method.clone(),
-            path: variables.text(&request.path, speaker),
+            path: local(variables.text(&request.path, speaker)),
             headers,
             body,
         };
@@ -774,6 +781,15 @@ impl<'a> Conversation<'a> {
             }
         }
         leftovers
+    }
+}
+
+/// The path of a location that names a host: a service may have several, and any of them will do.
+fn local(path: String) -> String {
+    let after = path.strip_prefix("https://").or_else(|| path.strip_prefix("http://"));
+    match after {
+        Some(rest) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/").to_owned(),
+        None => path,
     }
 }
 

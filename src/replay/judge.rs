@@ -3,10 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::contract::case::{Content, Expectation};
-use crate::contract::json::document::{Document, Tree as _, equal};
+use crate::contract::json::document::{Document, Place, Tree, equal};
 use crate::contract::json::escape;
 use crate::replay::assertion::{Assertion, Difference};
 use crate::replay::matching::{self, show};
@@ -172,11 +170,7 @@ pub(super) fn judge(
             Some((key, _)) => readings.push((entry.clone(), key.clone())),
             None => {
                 let keys: Vec<&str> = alternatives.iter().map(|(key, _)| key.as_str()).collect();
-                let actual = format!(
-                    "{} {}",
-                    response.status,
-                    show(exchange.json.as_deref().map(Document::value))
-                );
+                let actual = format!("{} {}", response.status, told(exchange.json.as_ref()));
                 fail(
                     Assertion::Reading(entry.clone()),
                     format!("one of the readings {}", keys.join(", ")),
@@ -203,37 +197,57 @@ pub(super) fn differences(before: &Exchange, after: &Exchange, status: bool) -> 
     match (&before.json, &after.json) {
         (Some(_), Some(_)) if old.body == new.body => {}
         (Some(old), Some(new)) => {
-            compare(old.value(), new.value(), "", &mut |pointer, old, new| {
-                found.push((Difference::Body(pointer.to_owned()), show(old), show(new)));
+            compare(old.root(), new.root(), "", &mut |pointer, old, new| {
+                let told = |place: Option<Place<'_>>| show(place.map(Tree::to_known_value).as_ref());
+                found.push((Difference::Body(pointer.to_owned()), told(old), told(new)));
             });
         }
         (None, None) => {}
         (old, new) => {
-            let shown = |json: &Option<Arc<Document>>| show(json.as_deref().map(Document::value));
-            found.push((Difference::Content, shown(old), shown(new)));
+            found.push((Difference::Content, told(old.as_ref()), told(new.as_ref())));
         }
     }
     found
 }
 
-/// Takes a place in which two values differ, and what is there in each.
-type Visit<'a> = dyn FnMut(&str, Option<&Value>, Option<&Value>) + 'a;
+fn told(json: Option<&Arc<Document>>) -> String {
+    show(json.map(|json| json.root().to_known_value()).as_ref())
+}
 
-/// Visits the innermost places in which two values differ.
-fn compare(old: &Value, new: &Value, pointer: &str, visit: &mut Visit<'_>) {
-    match (old, new) {
-        (Value::Object(old), Value::Object(new)) => {
-            let added = new.keys().filter(|key| !old.contains_key(*key));
-            for key in old.keys().chain(added) {
+/// Takes a place in which two values differ, and what is there in each.
+type Report<'a> = dyn FnMut(&str, Option<Place<'_>>, Option<Place<'_>>) + 'a;
+
+/// Reports the innermost places in which two values differ; what the contract does not have is passed over.
+fn compare(old: Place<'_>, new: Place<'_>, pointer: &str, report: &mut Report<'_>) {
+    match (old.known_members(), new.known_members()) {
+        (Some(members), Some(others)) => {
+            for (key, value) in members {
                 let pointer = format!("{pointer}/{}", escape(key));
-                match (old.get(key), new.get(key)) {
-                    (Some(old), Some(new)) => compare(old, new, &pointer, visit),
-                    (old, new) => visit(&pointer, old, new),
+                match new.member(key) {
+                    Some(other) => compare(value, other, &pointer, report),
+                    None => report(&pointer, Some(value), None),
                 }
             }
+            for (key, value) in others.filter(|(key, _)| old.member(key).is_none()) {
+                report(&format!("{pointer}/{}", escape(key)), None, Some(value));
+            }
         }
-        _ if equal(old, new) => {}
-        _ => visit(pointer, Some(old), Some(new)),
+        _ if is_same(old, new) => {}
+        _ => report(pointer, Some(old), Some(new)),
+    }
+}
+
+/// Whether two values are the same, apart from what the contract does not have.
+fn is_same(old: Place<'_>, new: Place<'_>) -> bool {
+    match (old.elements(), new.elements()) {
+        (Some(elements), Some(others)) => {
+            let mut is_same = old.count() == new.count();
+            for (old, new) in elements.zip(others) {
+                compare(old, new, "", &mut |_, _, _| is_same = false);
+            }
+            is_same
+        }
+        _ => equal(&old.to_value(), new),
     }
 }
 

@@ -23,12 +23,20 @@ pub fn find_mismatches<'a>(matcher: &Matcher, actual: Option<impl Tree<'a>>) -> 
     if matcher.fits(actual) {
         return Vec::new();
     }
-    let actual = actual.map(Tree::to_value);
+    let found = search(matcher, actual.map(Tree::to_known_value).as_ref());
+    // It may be about something that the contract does not have.
+    if found.is_empty() {
+        return search(matcher, actual.map(Tree::to_value).as_ref());
+    }
+    found
+}
+
+fn search(matcher: &Matcher, actual: Option<&Value>) -> Vec<Mismatch> {
     let mut search = Search {
         path: Vec::new(),
         found: Vec::new(),
     };
-    search.visit(matcher.said(), actual.as_ref());
+    search.visit(matcher.said(), actual);
     search.found
 }
 
@@ -123,13 +131,20 @@ fn describe(rule: &str, argument: &Value) -> String {
     }
 }
 
-/// A value as people read it: short, on one line.
+/// A value as people read it: short, on one line, with its fields in an order that no service decides.
 pub fn show(value: Option<&Value>) -> String {
     const MAX: usize = 400;
     let Some(value) = value else {
         return "nothing".to_owned();
     };
-    let mut text = value.to_string();
+    let mut text = match value {
+        Value::Object(_) | Value::Array(_) => {
+            let mut sorted = value.clone();
+            sorted.sort_all_objects();
+            sorted.to_string()
+        }
+        _ => value.to_string(),
+    };
     if text.len() > MAX {
         let end = (0..=MAX)
             .rev()

@@ -3,18 +3,25 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
+use http::HeaderValue;
+use http::header::{SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http1::handshake;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::contract::case::matcher::Matcher;
 use crate::wire::client::{Client, WireError, WireResponse, redact_text, texts};
-use crate::wire::connection::Stream;
 use crate::wire::secrets::Secrets;
 
 /// The sub-protocol of the real-time service (RTA-001).
@@ -32,7 +39,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// An open socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    sink: SplitSink<WebSocketStream<Stream>, Message>,
+    sink: SplitSink<WebSocketStream<TokioIo<Upgraded>>, Message>,
     inbox: Arc<Inbox>,
     reader: tokio::task::AbortHandle,
 }
@@ -93,14 +100,12 @@ impl Socket {
         let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
         let stream = client.connector().connect_through().await?;
         let address = client.connector().address();
-        let scheme = if address.is_tls { "wss" } else { "ws" };
         let mut request = http::Request::builder()
-            .uri(format!("{scheme}://{}{}{path}", address.authority, address.prefix))
+            .uri(format!("{}{path}", address.prefix))
             .header("Host", &address.authority)
             .header("Connection", "Upgrade")
             .header("Upgrade", "websocket")
-            .header("Sec-WebSocket-Version", "13")
-            .header("Sec-WebSocket-Key", generate_key());
+            .header("Sec-WebSocket-Version", "13");
         let is_named = headers
             .iter()
             .any(|(name, _)| name.eq_ignore_ascii_case(PROTOCOL_HEADER));
@@ -116,57 +121,60 @@ impl Socket {
                 request = request.header(name, value);
             }
         }
-        let request = request.body(()).map_err(|error| unsendable(&error))?;
-        let config = WebSocketConfig::default().read_buffer_size(BUFFER_BYTES);
-        match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
-            Ok((stream, response)) => {
-                let answer = answer(response.status().as_u16(), response.headers(), Vec::new());
-                let (sink, mut frames) = stream.split();
-                let inbox = Arc::new(Inbox::default());
-                let (inlet, secrets) = (Arc::clone(&inbox), Arc::clone(secrets));
-                let reader = tokio::spawn(async move {
-                    loop {
-                        let frame = match frames.next().await {
-                            Some(Ok(Message::Text(text))) => {
-                                let text = redact_text(&text, &secrets.redactor()).unwrap_or_else(|| text.to_string());
-                                serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text))
-                            }
-                            Some(Ok(Message::Binary(bytes))) => json!({ "binary": bytes.len() }),
-                            Some(Ok(Message::Close(close))) => {
-                                inlet.add(json!({ "closed": close.map(|close| u16::from(close.code)) }));
-                                return;
-                            }
-                            Some(Ok(_)) => continue,
-                            Some(Err(_)) | None => {
-                                inlet.add(json!({ "closed": null }));
-                                return;
-                            }
-                        };
-                        inlet.add(frame);
-                    }
-                });
-                Ok((
-                    Opened::Open(Self {
-                        sink,
-                        inbox,
-                        reader: reader.abort_handle(),
-                    }),
-                    answer,
-                ))
-            }
-            Err(Error::Http(response)) => {
-                let (parts, body) = response.into_parts();
-                Ok((
-                    Opened::Refused,
-                    answer(parts.status.as_u16(), &parts.headers, body.unwrap_or_default()),
-                ))
-            }
-            Err(Error::Protocol(error)) => {
-                let response = answer(101, &http::HeaderMap::new(), Vec::new());
-                Ok((Opened::Broken(error.to_string()), response))
-            }
-            Err(error) => Err(WireError::Broken(error.to_string())),
+        let key = generate_key();
+        let request = request.header(SEC_WEBSOCKET_KEY, &key);
+        let request = request
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| unsendable(&error))?;
+        let offered = request.headers().get(SEC_WEBSOCKET_PROTOCOL).cloned();
+        let broken = |error: hyper::Error| WireError::Broken(error.to_string());
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        tokio::spawn(async move { drop(connection.with_upgrades().await) });
+        let mut response = sender.send_request(request).await.map_err(broken)?;
+        let (status, headers) = (response.status().as_u16(), texts(response.headers()));
+        if status != 101 {
+            let body = response.into_body().collect().await.map_err(broken)?.to_bytes();
+            return Ok((Opened::Refused, WireResponse::read(status, headers, body.into())?));
         }
+        let answer = WireResponse::read(status, headers, Vec::new())?;
+        if let Err(reason) = check(&answer, &key, offered.as_ref()) {
+            return Ok((Opened::Broken(reason.to_owned()), answer));
+        }
+        let upgraded = hyper::upgrade::on(&mut response).await.map_err(broken)?;
+        let config = WebSocketConfig::default().read_buffer_size(BUFFER_BYTES);
+        let stream = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config)).await;
+        let (sink, mut frames) = stream.split();
+        let inbox = Arc::new(Inbox::default());
+        let (inlet, secrets) = (Arc::clone(&inbox), Arc::clone(secrets));
+        let reader = tokio::spawn(async move {
+            loop {
+                let frame = match frames.next().await {
+                    Some(Ok(Message::Text(text))) => {
+                        let text = redact_text(&text, &secrets.redactor()).unwrap_or_else(|| text.to_string());
+                        serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text))
+                    }
+                    Some(Ok(Message::Binary(bytes))) => json!({ "binary": bytes.len() }),
+                    Some(Ok(Message::Close(close))) => {
+                        inlet.add(json!({ "closed": close.map(|close| u16::from(close.code)) }));
+                        return;
+                    }
+                    Some(Ok(_)) => continue,
+                    Some(Err(_)) | None => {
+                        inlet.add(json!({ "closed": null }));
+                        return;
+                    }
+                };
+                inlet.add(frame);
+            }
+        });
+        Ok((
+            Opened::Open(Self {
+                sink,
+                inbox,
+                reader: reader.abort_handle(),
+            }),
+            answer,
+        ))
     }
 
     /// Sends a frame: JSON, or a text as it is.
@@ -242,10 +250,28 @@ impl Inbox {
     }
 }
 
-fn answer(status: u16, headers: &http::HeaderMap, body: Vec<u8>) -> WireResponse {
-    WireResponse {
-        status,
-        headers: texts(headers),
-        body: body.into(),
+/// Whether a response opens a socket as the handshake asks (RFC 6455 4.1).
+fn check(answer: &WireResponse, key: &str, offered: Option<&HeaderValue>) -> Result<(), &'static str> {
+    let lists = |name: &str, entry: &str| {
+        let mut entries = answer.header(name).unwrap_or_default().split(',');
+        entries.any(|found| found.trim().eq_ignore_ascii_case(entry))
+    };
+    if !lists("upgrade", "websocket") {
+        return Err("`Upgrade` does not name `websocket`");
+    }
+    if !lists("connection", "upgrade") {
+        return Err("`Connection` does not name `upgrade`");
+    }
+    if answer.header("sec-websocket-accept") != Some(&derive_accept_key(key.as_bytes())) {
+        return Err("`Sec-WebSocket-Accept` does not belong to the key of the handshake");
+    }
+    let offered = offered.and_then(|offered| offered.to_str().ok());
+    match (offered, answer.header("sec-websocket-protocol")) {
+        (Some(_), None) => Err("no sub-protocol is chosen, though one is offered"),
+        (None, Some(_)) => Err("a sub-protocol is chosen, though none is offered"),
+        (Some(offered), Some(chosen)) if !offered.split(',').any(|one| one.trim() == chosen) => {
+            Err("the sub-protocol that is chosen is none of those offered")
+        }
+        _ => Ok(()),
     }
 }

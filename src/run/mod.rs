@@ -7,4 +7,5 @@ pub mod preflight;
 pub mod prove;
 pub mod selection;
 pub mod shard;
+pub(crate) mod sparing;
 pub mod worth;

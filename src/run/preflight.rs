@@ -592,7 +592,7 @@ impl Replay {
             }
             WireError::Connect(_) => "is the service running, and are host, port and scheme of `baseUrl` right?",
             WireError::Timeout(_) => "the connection stands and nothing comes back: is it the right port?",
-            WireError::Broken(_) => {
+            WireError::Closed(_) | WireError::Broken(_) => {
                 "the answer is not HTTP: do the port and the scheme (http or https) of `baseUrl` fit?"
             }
             WireError::Unsendable(_) => "is `baseUrl` a URL, and do all tokens fit on one line?",

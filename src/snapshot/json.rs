@@ -16,13 +16,15 @@ const LONGEST: usize = 4096;
 const BEGINNING: usize = 64;
 
 /// Reads a body that loses nothing when it is read: JSON without a repeated key. The keys of every object are in order, so
-/// that values are met in an order that no service decides.
-pub(super) fn parse(body: &[u8]) -> Option<Value> {
-    Document::parse(body).map(|document| sorted(document.root()))
+/// that values are met in an order that no service decides. `note` may say what the contract has of it; no more is shown.
+pub(super) fn parse(body: &[u8], note: impl FnOnce(&Document)) -> Option<Value> {
+    let document = Document::parse(body)?;
+    note(&document);
+    Some(sorted(document.root()))
 }
 
 fn sorted<'a>(value: impl Tree<'a>) -> Value {
-    if let Some(members) = value.members() {
+    if let Some(members) = value.known_members() {
         let mut members: Vec<(&str, _)> = members.collect();
         members.sort_by(|(a, _), (b, _)| by_key(a, b));
         let mut map = Map::with_capacity(members.len());

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::contract::json::document::Document;
 use crate::contract::schemas::{Schemas, VolatileKind};
 use crate::contract::version::ContractVersion;
 use crate::snapshot::json::{Writer, hash, parse, shortened};
@@ -84,10 +85,10 @@ enum Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn read(bytes: Option<&'a [u8]>) -> Self {
+    fn read(bytes: Option<&'a [u8]>, note: impl FnOnce(&Document)) -> Self {
         match bytes {
             None | Some([]) => Self::Absent,
-            Some(bytes) => parse(bytes).map_or(Self::Bytes(bytes), Self::Json),
+            Some(bytes) => parse(bytes, note).map_or(Self::Bytes(bytes), Self::Json),
         }
     }
 }
@@ -96,8 +97,12 @@ impl<'a> Told<'a> {
     fn new(variant: &'a VariantTranscript, schemas: &'a Schemas) -> Self {
         let exchanges = variant.exchanges.iter().map(|recorded| Exchange {
             recorded,
-            request: Body::read(recorded.request_body.as_deref()),
-            response: Body::read(Some(&recorded.response_body)),
+            request: Body::read(recorded.request_body.as_deref(), |_| ()),
+            response: Body::read(Some(&recorded.response_body), |document| {
+                if let Some(schema) = &recorded.response_schema {
+                    schemas.note_names(schema, recorded.version, document);
+                }
+            }),
         });
         let mut told = Self {
             schemas,

@@ -2,7 +2,6 @@
 //!
 //! It is read and written here, freed of secrets, judged by the contract, and made into drafts of cases.
 
-pub mod coding;
 pub mod draft;
 pub mod har;
 pub mod proxy;

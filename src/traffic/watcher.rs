@@ -17,8 +17,9 @@ use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
 use crate::target::Target;
 use crate::traffic::proxy::Copy;
 use crate::traffic::redaction::Redaction;
-use crate::traffic::{Message, coding, contract_path, header};
+use crate::traffic::{Message, contract_path, header};
 use crate::wire::client::{WireRequest, WireResponse};
+use crate::wire::coding;
 
 /// The longest body that is judged, in bytes, after it was decompressed.
 const LONGEST: usize = 16 << 20;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
+use http::header::{
+    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, SET_COOKIE,
+};
 use http::{Method, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy;
@@ -16,6 +18,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::target::Target;
+use crate::wire::coding;
 use crate::wire::connection::{self, Connector};
 use crate::wire::secrets::{Redactor, Secrets};
 
@@ -44,7 +47,26 @@ pub struct WireResponse {
 }
 
 impl WireResponse {
-    /// The first value of a header.
+    /// A response as its body is meant: without the coding that a service may put on it unasked (RFC 9110 12.5.3).
+    pub(crate) fn read(status: u16, mut headers: Vec<(String, String)>, mut body: Vec<u8>) -> Result<Self, WireError> {
+        let coded = headers
+            .iter()
+            .position(|(name, _)| name.eq_ignore_ascii_case(CONTENT_ENCODING.as_str()));
+        if let Some(place) = coded {
+            let (_, coding) = headers.remove(place);
+            if !body.is_empty() {
+                body = coding::decode(&coding, &body, MAX_BODY)
+                    .map_err(|reason| WireError::Broken(format!("the body cannot be read: {reason}")))?;
+            }
+        }
+        Ok(Self {
+            status,
+            headers,
+            body: body.into(),
+        })
+    }
+
+    /// The value of a header; one that comes several times has the values of all, with commas between them.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -101,6 +123,9 @@ pub enum WireError {
     /// The time limit passed.
     #[error("no answer within {} s", .0.as_secs_f32())]
     Timeout(Duration),
+    /// The connection ended before any answer came.
+    #[error("{0}")]
+    Closed(String),
     /// The connection broke, or the answer is not HTTP.
     #[error("{0}")]
     Broken(String),
@@ -182,8 +207,17 @@ impl Client {
     }
 
     /// Sends a request and reads the whole answer.
+    ///
+    /// A service may close a connection at any time between two requests (RFC 9112 9.5): a request that meets one which is
+    /// just being closed is sent once more.
     pub async fn send(&self, request: &WireRequest) -> Result<WireResponse, WireError> {
-        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+        let exchange = async {
+            match self.exchange(request).await {
+                Err(WireError::Closed(_)) => self.exchange(request).await,
+                result => result,
+            }
+        };
+        match tokio::time::timeout(self.timeout, exchange).await {
             Ok(result) => result,
             Err(_) => Err(WireError::Timeout(self.timeout)),
         }
@@ -236,11 +270,7 @@ impl Client {
             body.extend_from_slice(&chunk);
             check_size(body.len())?;
         }
-        Ok(WireResponse {
-            status,
-            headers,
-            body: body.into(),
-        })
+        WireResponse::read(status, headers, body)
     }
 
     async fn send_verbatim(
@@ -262,16 +292,13 @@ impl Client {
             body.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref()));
             check_size(body.len())?;
         }
-        Ok(WireResponse {
-            status,
-            headers,
-            body: body.into(),
-        })
+        WireResponse::read(status, headers, body)
     }
 
     /// Why a request has no answer: what the connector said, or what broke on the way.
     fn failed(&self, error: &(dyn std::error::Error + 'static), is_connect: bool) -> WireError {
         let mut cause = Some(error);
+        let mut is_closed = false;
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<WireError>() {
                 return error.clone();
@@ -279,14 +306,29 @@ impl Client {
             if let Some(error) = connection::tls_cause(error) {
                 return WireError::Tls(connection::explain_tls(error, &self.connector.address().host));
             }
+            is_closed |= is_end(error);
             cause = error.source();
         }
         if is_connect {
             WireError::Connect(innermost(error))
+        } else if is_closed {
+            WireError::Closed(innermost(error))
         } else {
             WireError::Broken(innermost(error))
         }
     }
+}
+
+/// Whether an error says that the other side closed the connection.
+fn is_end(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let http = error.downcast_ref::<hyper::Error>();
+    let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    http.is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
+        || matches!(
+            io,
+            Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+        )
 }
 
 /// The client for what needs no care: pooled, direct, and unwilling to follow anybody anywhere.
@@ -329,11 +371,18 @@ fn innermost(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// Headers in order, with bytes that are no text replaced.
+/// Headers in order, with bytes that are no text replaced; one that comes several times is a list (RFC 9110 5.3).
 pub(crate) fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
-        .collect()
+    let mut texts: Vec<(String, String)> = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        match texts.last_mut() {
+            Some((known, list)) if known == name.as_str() && name != SET_COOKIE => {
+                list.push_str(", ");
+                list.push_str(&text(value));
+            }
+            _ => texts.push((name.as_str().to_owned(), text(value))),
+        }
+    }
+    texts
 }

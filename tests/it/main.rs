@@ -36,5 +36,6 @@ mod small_suite;
 mod targets;
 mod tokens;
 mod traffic;
+mod variations;
 mod wrong_service;
 mod wrong_targets;

@@ -92,11 +92,17 @@ pub struct Serving {
 impl Serving {
     /// Starts the reference on a free port, and waits until it can be asked.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`Self::start`], with more arguments.
+    pub fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("target.json");
         let mut command = command(["serve", "--listen", "127.0.0.1:0", "--clock-control", "--target-file"]);
         let child = command
             .arg(&target)
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

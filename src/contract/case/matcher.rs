@@ -247,7 +247,7 @@ impl Rule {
             Self::Lacks(rule) => actual
                 .elements()
                 .is_some_and(|mut array| !array.any(|value| rule.fits_value(value))),
-            Self::Every(rule) => match (actual.elements(), actual.members()) {
+            Self::Every(rule) => match (actual.elements(), actual.known_members()) {
                 (Some(mut array), _) => array.all(|value| rule.fits_value(value)),
                 (_, Some(mut members)) => members.all(|(_, value)| rule.fits_value(value)),
                 _ => false,
@@ -255,8 +255,12 @@ impl Rule {
             Self::Unordered(rules) => actual
                 .elements()
                 .is_some_and(|array| is_permutation(rules, &array.collect::<Vec<_>>())),
-            Self::Count(rule) => actual.count().is_some_and(|count| rule.fits_value(&Value::from(count))),
-            Self::Keys(rules) => actual.members().is_some_and(|members| {
+            Self::Count(rule) => {
+                let known = actual.known_members().map(Iterator::count);
+                let count = known.or_else(|| actual.count());
+                count.is_some_and(|count| rule.fits_value(&Value::from(count)))
+            }
+            Self::Keys(rules) => actual.known_members().is_some_and(|members| {
                 let keys: Vec<Value> = members.map(|(key, _)| Value::from(key)).collect();
                 is_permutation(rules, &keys.iter().collect::<Vec<_>>())
             }),
@@ -347,9 +351,10 @@ fn is_permutation<'a, T: Tree<'a>>(rules: &[Rule], values: &[T]) -> bool {
     rules.len() == values.len() && place(rules, values, &mut vec![false; values.len()])
 }
 
-/// Reads a time: ISO 8601 in UTC, or an HTTP date.
+/// Reads a time: ISO 8601 in UTC, which may be written as an offset of nothing, or an HTTP date.
 pub fn parse_instant(text: &str) -> Option<Timestamp> {
-    if text.ends_with('Z') && text.contains('T') {
+    let is_utc = ["Z", "+00:00", "-00:00"].iter().any(|end| text.ends_with(end));
+    if is_utc && text.contains('T') {
         return text.parse().ok();
     }
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
@@ -357,6 +362,9 @@ pub fn parse_instant(text: &str) -> Option<Timestamp> {
 
 /// How far apart two times of one event may be, in ms, when a matcher does not say.
 const TOLERANCE: i64 = 2_000;
+
+/// How far the clocks of a service's nodes may be apart, in ms, where one time is expected before or after another.
+const SKEW: i64 = 1_000;
 
 /// What is expected of a time; all in ms since 1970.
 #[derive(Clone, Debug, Default)]
@@ -386,8 +394,9 @@ impl Instant {
             (expected.saturating_sub(tolerance), expected.saturating_add(tolerance))
         });
         instant.digits = number("digits").and_then(|digits| digits.try_into().ok());
-        limit("notBefore", &|from| (from, i64::MAX));
-        limit("notAfter", &|to| (i64::MIN, to));
+        let skew = number("tolerance").unwrap_or(SKEW);
+        limit("notBefore", &|from| (from.saturating_sub(skew), i64::MAX));
+        limit("notAfter", &|to| (i64::MIN, to.saturating_add(skew)));
         instant
     }
 
@@ -528,6 +537,13 @@ mod tests {
         ] {
             assert!(!instant.is(other), "{other}");
         }
+    }
+
+    #[test]
+    fn a_time_in_utc_may_have_an_offset_of_nothing() {
+        let (one, other) = ("2026-01-01T00:00:30+00:00", "2026-01-01T00:00:30Z");
+        assert_eq!(parse_instant(one), parse_instant(other));
+        assert!(parse_instant("2026-01-01T00:00:30+01:00").is_none());
     }
 
     #[test]

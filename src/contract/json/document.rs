@@ -29,6 +29,16 @@ pub struct Document {
     value: OnceLock<Value>,
     /// The schema that it was found to follow, without a remark.
     follows: OnceLock<String>,
+    /// Knows which members the contract has.
+    names: OnceLock<Arc<dyn Names>>,
+    /// Where the members are that it does not have, in order; worked out when somebody asks.
+    unknown: OnceLock<Vec<usize>>,
+}
+
+/// Knows which members of a document the contract has: a service may show more, and readers pass over them.
+pub trait Names: Send + Sync {
+    /// The places of the values of all other members, in the document's order.
+    fn unknown(&self, document: &Document) -> Vec<usize>;
 }
 
 #[derive(Clone, Copy)]
@@ -114,6 +124,8 @@ impl Document {
             parts,
             value: OnceLock::new(),
             follows: OnceLock::new(),
+            names: OnceLock::new(),
+            unknown: OnceLock::new(),
         };
         if document.has_unique_keys() {
             Ok(document)
@@ -132,6 +144,8 @@ impl Document {
             parts: vec![Part { kind, end: 1 }],
             value: OnceLock::new(),
             follows: OnceLock::new(),
+            names: OnceLock::new(),
+            unknown: OnceLock::new(),
         }
     }
 
@@ -153,6 +167,17 @@ impl Document {
     /// Notes that it follows a schema and gives no cause for a remark, so that nobody has to look again.
     pub(crate) fn note_schema(&self, schema: &str) {
         self.follows.get_or_init(|| schema.to_owned());
+    }
+
+    /// Notes who knows which of its members the contract has; until then it is taken to have them all.
+    pub(crate) fn note_names(&self, names: &Arc<dyn Names>) {
+        self.names.get_or_init(|| Arc::clone(names));
+    }
+
+    fn is_known(&self, at: usize) -> bool {
+        let Some(names) = self.names.get() else { return true };
+        let unknown = self.unknown.get_or_init(|| names.unknown(self));
+        unknown.is_empty() || unknown.binary_search(&at).is_err()
     }
 
     fn has_unique_keys(&self) -> bool {
@@ -276,6 +301,9 @@ impl Reading {
     }
 }
 
+/// Beyond this not every whole number is a double.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Reads the next value.
 struct Next<'r>(&'r mut Reading);
 
@@ -315,7 +343,10 @@ impl<'de> Visitor<'de> for Next<'_> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        // `1.0` and `1e0` are 1: JSON has one kind of number, and clients count with it.
+        #[expect(clippy::cast_possible_truncation, reason = "it has no fraction and is in range")]
         match Number::from_f64(value) {
+            Some(_) if value.fract() == 0.0 && value.abs() <= EXACT => self.0.add_number((value as i64).into()),
             Some(number) => self.0.add_number(number),
             None => self.0.add(Kind::Null),
         }
@@ -405,6 +436,11 @@ impl<'a> Iterator for Members<'a> {
 }
 
 impl<'a> Place<'a> {
+    /// Where it is among the values of its document.
+    pub(crate) fn position(self) -> usize {
+        self.at
+    }
+
     fn part(self) -> Option<&'a Part> {
         self.document.parts.get(self.at)
     }
@@ -482,12 +518,28 @@ pub trait Tree<'a>: Copy {
     fn elements(self) -> Option<impl Iterator<Item = Self> + Clone>;
     /// The members, if it is an object.
     fn members(self) -> Option<impl Iterator<Item = (&'a str, Self)> + Clone>;
+    /// The members that the contract has, if it is an object.
+    fn known_members(self) -> Option<impl Iterator<Item = (&'a str, Self)> + Clone> {
+        self.members()
+    }
     /// The number of elements or members.
     fn count(self) -> Option<usize>;
     /// A member of an object.
     fn member(self, key: &str) -> Option<Self>;
     /// A copy.
     fn to_value(self) -> Value;
+
+    /// A copy of what the contract has of it.
+    fn to_known_value(self) -> Value {
+        match (self.known_members(), self.elements()) {
+            (Some(members), _) => {
+                let members = members.map(|(key, value)| (key.to_owned(), value.to_known_value()));
+                Value::Object(members.collect())
+            }
+            (None, Some(elements)) => elements.map(Self::to_known_value).collect(),
+            (None, None) => self.to_value(),
+        }
+    }
 
     /// What stands at a JSON Pointer.
     fn at(self, pointer: &str) -> Option<Self> {
@@ -543,6 +595,11 @@ impl<'a> Tree<'a> for Place<'a> {
 
     fn members(self) -> Option<impl Iterator<Item = (&'a str, Self)> + Clone> {
         self.object().map(Inside::members)
+    }
+
+    fn known_members(self) -> Option<impl Iterator<Item = (&'a str, Self)> + Clone> {
+        let is_known = move |(_, value): &(&str, Self)| self.document.is_known(value.at);
+        self.object().map(|object| object.members().filter(is_known))
     }
 
     fn count(self) -> Option<usize> {
@@ -663,7 +720,7 @@ impl<'a> Tree<'a> for &'a str {
 /// Compares two JSON values by the contract's rules.
 ///
 /// Numbers are equal when their values are (`1` and `1.0`), as in JSON Schema; `serde_json` would tell them apart.
-/// The order of keys is ignored, that of elements is not.
+/// The order of keys is ignored, that of elements is not; members of `right` that the contract does not have are passed over.
 pub fn equal<'a>(left: &Value, right: impl Tree<'a>) -> bool {
     match left {
         Value::Null => right.is_null(),
@@ -677,10 +734,16 @@ pub fn equal<'a>(left: &Value, right: impl Tree<'a>) -> bool {
                     .is_some_and(|mut right| left.iter().zip(&mut right).all(|(left, right)| equal(left, right)))
         }
         Value::Object(left) => {
-            right.count() == Some(left.len())
-                && right.members().is_some_and(|mut right| {
-                    right.all(|(key, right)| left.get(key).is_some_and(|left| equal(left, right)))
-                })
+            // What the contract does not have counts only where it is asked for.
+            let has_no_more = || {
+                let known = right.known_members();
+                known.is_some_and(|mut known| known.all(|(key, _)| left.contains_key(key)))
+            };
+            let same = right.members().into_iter().flatten().filter(|(key, right)| {
+                let left = left.get(*key);
+                left.is_some_and(|left| equal(left, *right))
+            });
+            right.count().is_some_and(|count| count >= left.len()) && same.count() == left.len() && has_no_more()
         }
     }
 }

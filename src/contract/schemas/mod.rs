@@ -10,7 +10,8 @@ mod violation;
 mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use jsonschema::json::{Json, Node as _};
 use jsonschema::{Draft, Keyword, Registry, ValidationError, Validator};
@@ -50,7 +51,6 @@ pub struct Schemas {
     headers: Vec<String>,
 }
 
-#[derive(Debug)]
 struct Document {
     value: Value,
     /// The names of all schemas that this one needs, itself included.
@@ -60,6 +60,13 @@ struct Document {
     sieve: OnceLock<Option<Validator<document::Documents>>>,
     shape: OnceLock<Shape>,
     spellings: OnceLock<Shape>,
+    names: OnceLock<Arc<dyn document::Names>>,
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
 }
 
 /// The body of a response, as its content type says that it is.
@@ -147,6 +154,7 @@ impl Schemas {
                     sieve: OnceLock::new(),
                     shape: OnceLock::new(),
                     spellings: OnceLock::new(),
+                    names: OnceLock::new(),
                 };
                 (name, document)
             })
@@ -277,6 +285,14 @@ impl Schemas {
             self.shape(name, document).volatile(value, &mut found);
         }
         found
+    }
+
+    /// Notes which members of a document the contract has, by its schema.
+    pub fn note_names(&self, schema: &str, version: ContractVersion, body: &document::Document) {
+        if let Some((name, document)) = self.find(schema, version) {
+            let names = || Arc::new(Shape::of_names(&|name| self.entry(name), name, &document.value)) as Arc<_>;
+            body.note_names(document.names.get_or_init(names));
+        }
     }
 
     /// How the schema says that a response header changes from run to run.

@@ -5,7 +5,7 @@
 use regex::Regex;
 use serde_json::Value;
 
-use crate::contract::json::document::Tree;
+use crate::contract::json::document::{self, Document, Tree};
 use crate::contract::json::escape;
 use crate::contract::schemas::violation::{self, Severity, Violation};
 use crate::contract::schemas::vocabulary::{self, Place};
@@ -82,6 +82,31 @@ impl Shape {
         shape.forget_kinds();
         shape.prune();
         shape
+    }
+
+    /// The whole of it, with the names of all members.
+    pub(super) fn of_names<'a>(documents: Documents<'_, 'a>, name: &str, schema: &'a Value) -> Self {
+        let mut shape = Self::default();
+        shape.add(documents, name, schema, &mut Vec::new());
+        shape
+    }
+
+    /// Finds the members that an object of this shape does not have; one of which no member is named may have any.
+    fn find_unknown(&self, value: document::Place<'_>, found: &mut Vec<usize>) {
+        if let Some(members) = value.members().filter(|_| self.has_members()) {
+            for (key, value) in members {
+                match self.member(key) {
+                    Some(shape) => shape.find_unknown(value, found),
+                    None => found.push(value.position()),
+                }
+            }
+        } else if let Some(items) = value.elements() {
+            for (index, item) in items.enumerate() {
+                if let Some(shape) = self.prefix.get(index).or(self.items.as_deref()) {
+                    shape.find_unknown(item, found);
+                }
+            }
+        }
     }
 
     fn forget_kinds(&mut self) {
@@ -243,6 +268,14 @@ impl Shape {
         }
         let matched = self.patterns.iter().find(|(pattern, _)| pattern.is_match(key));
         matched.map(|(_, shape)| shape).or(self.additional.as_deref())
+    }
+}
+
+impl document::Names for Shape {
+    fn unknown(&self, document: &Document) -> Vec<usize> {
+        let mut found = Vec::new();
+        self.find_unknown(document.root(), &mut found);
+        found
     }
 }
 

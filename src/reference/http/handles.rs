@@ -272,7 +272,7 @@ impl Call<'_> {
                     let message = "Only members of the target session can make a transfer handle to it.";
                     return Err(Failure::Forbidden(message.to_owned()));
                 }
-                let session = live.session().touched();
+                let session = live.session().touched(self.rules());
                 visit.commit(session);
             } else {
                 self.check_sessionless()?;

@@ -25,7 +25,7 @@ impl Session {
         }
         let replaced = member.activity;
         let mut after = if access.rules.activity_is_a_change.kept() {
-            self.touched()
+            self.touched(access.rules)
         } else {
             self.clone()
         };

@@ -167,7 +167,7 @@ mod tests {
         let changes = Changes::between(&before, stage.session());
         assert!(changes.concern(stage.session().member(1).unwrap().subscription.unwrap()));
         assert!(!changes.concern(stage.session().member(2).unwrap().subscription.unwrap()));
-        let touched = stage.session().touched();
+        let touched = stage.session().touched(&crate::rules::Rules::default());
         assert!(!Changes::between(stage.session(), &touched).has(ChangeType::MembersList));
     }
 }

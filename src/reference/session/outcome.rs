@@ -23,7 +23,7 @@ pub(crate) enum Outcome {
 impl Session {
     /// The state after a change.
     pub(super) fn next_state(&self, rules: &Rules) -> Self {
-        let mut next = self.touched();
+        let mut next = self.touched(rules);
         if !rules.change_number_grows.kept() {
             next.change_number = self.change_number;
         }

@@ -100,7 +100,7 @@ fn fits(pattern: &str, key: &str) -> bool {
 
 impl Edit {
     /// Edits what is at a place; false if nothing is.
-    pub(super) fn apply(self, at: &str, json: &mut Value) -> bool {
+    pub(crate) fn apply(self, at: &str, json: &mut Value) -> bool {
         self.walk(&split(at), json)
     }
 

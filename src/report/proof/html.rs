@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::report::html::{POLICY, clean};
-use crate::report::proof::{Catch, Proof, Proven, Verdicted};
+use crate::report::proof::{Catch, Proof, Proven, Verdicted, variations};
 
 /// Renders a proof as a page.
 pub(super) fn render(proof: &Proof) -> String {
@@ -25,6 +25,7 @@ pub(super) fn render(proof: &Proof) -> String {
             body {
                 header { (head(proof)) }
                 main {
+                    (variations::table(&proof.variations))
                     (matrix(proof, &chapters))
                     (list("never-failed", "Assertions that never failed",
                         &proof.never_failed.iter().map(|place| format!("{} {}", place.case, place.pointer)).collect::<Vec<_>>()))
@@ -52,9 +53,11 @@ fn head(proof: &Proof) -> Markup {
             li.pass { b { (summary.caught) } " caught" }
             li.inconclusive { b { (summary.wrong_reason) } " for the wrong reason" }
             li.fail { b { (summary.survived) } " survived" }
+            li.pass { b { (summary.spared) } " spared" }
+            li.fail { b { (summary.struck) } " struck" }
         }
         p.facts {
-            (proof.faults.len()) " faults, one at a time; " (format!("{:.1}", proof.milliseconds / 1000.0)) " s; "
+            (proof.faults.len()) " faults, one at a time, and " (proof.variations.len()) " harmless variations; " (format!("{:.1}", proof.milliseconds / 1000.0)) " s; "
             @if proof.matrix { "every case was run for every fault" } @else { "a fault's run ended with the first case that caught it" }
         }
     }

@@ -2,10 +2,13 @@
 
 mod html;
 pub mod terminal;
+mod variations;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+
+pub use variations::{Spared, SparedVerdict, Strike};
 
 use crate::contract::Suite;
 use crate::contract::case::{Expectation, Step};
@@ -141,6 +144,12 @@ pub struct Summary {
     pub never_failed: Option<usize>,
     /// MUST clauses that can be tested and were not seen to be found broken; `None` unless every fault was seeded.
     pub unproven: Option<usize>,
+    /// Harmless variations that no case holds against the service.
+    pub spared: usize,
+    /// Harmless variations that a case holds against the service.
+    pub struck: usize,
+    /// Variations, of both kinds, that changed nothing, so that they prove nothing.
+    pub idle: usize,
 }
 
 /// An assertion of a case.
@@ -166,6 +175,8 @@ pub struct Proof {
     pub summary: Summary,
     /// The faults.
     pub faults: Vec<Proven>,
+    /// The harmless variations.
+    pub variations: Vec<Spared>,
     /// Assertions that never failed; only of a whole matrix.
     pub never_failed: Vec<Place>,
     /// MUST clauses that can be tested and were never found broken; empty where that was not asked.
@@ -285,6 +296,9 @@ impl Proof {
             survived: count(Verdicted::Survived),
             never_failed: matrix.then_some(never_failed.len()),
             unproven: is_whole.then_some(unproven.len()),
+            spared: 0,
+            struck: 0,
+            idle: 0,
         };
         Self {
             version: SHAPE,
@@ -292,9 +306,23 @@ impl Proof {
             milliseconds,
             summary,
             faults,
+            variations: Vec::new(),
             never_failed,
             unproven,
         }
+    }
+
+    /// The proof with its other half, and the time that it took in ms.
+    #[must_use]
+    pub fn with_variations(mut self, mut variations: Vec<Spared>, milliseconds: f64) -> Self {
+        variations.sort_by(|a, b| (&a.kind, &a.id).cmp(&(&b.kind, &b.id)));
+        let count = |verdict| variations.iter().filter(|one| one.verdict == verdict).count();
+        self.summary.spared = count(SparedVerdict::Spared);
+        self.summary.struck = count(SparedVerdict::Struck);
+        self.summary.idle = variations.iter().filter(|one| one.is_idle()).count();
+        self.variations = variations;
+        self.milliseconds += milliseconds;
+        self
     }
 
     /// The cases by which the faults are told apart: for each, the first that caught it.

@@ -5,13 +5,13 @@ use std::fmt::{self, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use crate::contract::signature::{self, Signatures};
-use crate::report::proof::{Proof, Proven, Verdicted};
+use crate::report::proof::{Proof, Proven, Verdicted, variations};
 
-const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
-const FAINT: Style = Style::new().dimmed();
+pub(super) const FAINT: Style = Style::new().dimmed();
 /// How many cases are named for a fault.
-const SHOWN: usize = 3;
+pub(super) const SHOWN: usize = 3;
 
 /// Renders a proof; `reasons` says why some clauses are found broken for no fault. Styles are always in it.
 pub fn render(proof: &Proof, reasons: &Signatures) -> String {
@@ -25,21 +25,28 @@ fn write(out: &mut String, proof: &Proof, reasons: &Signatures) -> fmt::Result {
     for fault in proof.faults.iter().filter(|fault| fault.verdict != Verdicted::Caught) {
         write_fault(out, fault)?;
     }
+    variations::write(out, &proof.variations)?;
     let summary = &proof.summary;
-    let style = if summary.survived + summary.wrong_reason == 0 {
-        GOOD
-    } else {
-        BAD
-    };
-    writeln!(
-        out,
-        "{style}{} of {} faults caught{style:#}, {} for the wrong reason, {} survived; {:.1} s",
-        summary.caught,
-        proof.faults.len(),
-        summary.wrong_reason,
-        summary.survived,
-        proof.milliseconds / 1000.0
-    )?;
+    let of = |bad: usize| if bad == 0 { GOOD } else { BAD };
+    let mut parts = Vec::new();
+    if !proof.faults.is_empty() {
+        let style = of(summary.survived + summary.wrong_reason);
+        let (caught, all) = (count(summary.caught), count(proof.faults.len()));
+        parts.push(format!("{style}{caught} of {all} faults caught{style:#}"));
+    }
+    if !proof.variations.is_empty() {
+        let style = of(summary.struck + summary.idle);
+        let (spared, all) = (count(summary.spared), count(proof.variations.len()));
+        parts.push(format!("{style}{spared} of {all} harmless variations spared{style:#}"));
+    }
+    writeln!(out, "{}; {:.1} s", parts.join("; "), proof.milliseconds / 1000.0)?;
+    if summary.survived + summary.wrong_reason > 0 {
+        let (wrong, survived) = (summary.wrong_reason, summary.survived);
+        writeln!(
+            out,
+            "{wrong} faults were caught for the wrong reason, {survived} survived"
+        )?;
+    }
     if summary.caught_as_lesser > 0 {
         writeln!(
             out,
@@ -71,6 +78,19 @@ fn write(out: &mut String, proof: &Proof, reasons: &Signatures) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// A number with commas between thousands.
+fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn write_fault(out: &mut String, fault: &Proven) -> fmt::Result {

@@ -17,8 +17,9 @@ use serde_path_to_error::{Segment, Track};
 use thiserror::Error;
 
 use crate::contract::schemas::Schemas;
-use crate::traffic::{Message, Passed, coding, contract_path, header};
+use crate::traffic::{Message, Passed, contract_path, header};
 use crate::wire::client::{WireRequest, WireResponse};
+use crate::wire::coding;
 
 /// The longest body that is kept, in bytes, after it was decompressed.
 pub const LONGEST: usize = 16 << 20;

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::traffic::proxy::Copy;
 use crate::traffic::redaction::Redaction;
-use crate::traffic::{Message, Passed, coding, header};
+use crate::traffic::{Message, Passed, header};
+use crate::wire::coding;
 
 /// The longest body that is written decompressed, in bytes.
 const LONGEST: usize = 16 << 20;

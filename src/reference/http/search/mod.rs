@@ -50,7 +50,11 @@ impl Call<'_> {
                 if live.session().search_handle() == Some(handle.id) {
                     let session = live.session().with_search_handle(None);
                     let is_no_change = self.rules().withdrawal_is_no_change.kept();
-                    visit.commit(if is_no_change { session } else { session.touched() });
+                    visit.commit(if is_no_change {
+                        session
+                    } else {
+                        session.touched(self.rules())
+                    });
                 }
             } else {
                 self.check_own(handle)?;

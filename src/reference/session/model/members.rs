@@ -84,6 +84,14 @@ impl Members {
         self.left.iter().copied()
     }
 
+    /// The roster without members, whose first one gets this index.
+    pub(in crate::session) fn starting_at(next: u32) -> Self {
+        Self {
+            next,
+            ..Self::default()
+        }
+    }
+
     /// The roster with these members, in whatever order.
     pub(in crate::session) fn restore(members: Vec<Member>, next: u32, left: BTreeSet<u64>) -> Self {
         let mut list: Vec<_> = members.into_iter().map(Arc::new).collect();

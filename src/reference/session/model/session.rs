@@ -15,6 +15,7 @@ use super::members::Members;
 use super::properties::Properties;
 use super::roles::RoleTypes;
 use super::servers::Servers;
+use crate::rules::Rules;
 use crate::session_ref::SessionRef;
 
 /// One state of a session. Cloning is cheap: states share what they have in common.
@@ -110,9 +111,9 @@ impl Session {
 
     /// The next state, in which nothing else has changed (LIVE-002, LIVE-003).
     #[must_use]
-    pub(crate) fn touched(&self) -> Self {
+    pub(crate) fn touched(&self, rules: &Rules) -> Self {
         Self {
-            change_number: self.change_number + 1,
+            change_number: rules.freedom.next_change(self.change_number),
             state: Uuid::new_v4(),
             ..self.clone()
         }
