@@ -4,8 +4,10 @@
 //! By default a few dozen descriptions, and some variants of each. `MPSD_DESCRIPTIONS=N` tries N, and all that each can be
 //! asked.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use mpsd_conformance::contract::case::needs::{self, Need};
 use mpsd_conformance::contract::world::World;
@@ -115,25 +117,45 @@ impl Description {
         (target, server)
     }
 
-    /// How many variants can be asked of it, and those that are adapted to it, of all.
-    async fn judged(&self) -> (usize, Vec<Selected>, Vec<Selected>) {
+    /// How many of some variants can be asked of it as they are, those that are adapted to it, and those that cannot be asked.
+    async fn judged(&self, of: &[Selected]) -> (usize, Vec<Selected>, Vec<Selected>) {
         let (target, server) = self.serve().await;
         server.stop().await;
         let (mut as_they_are, mut adapted, mut left_out) = (0, Vec::new(), Vec::new());
-        for (case, of) in SUITE.cases().iter().enumerate() {
-            let scripts = of.scripts();
-            for (place, variant) in of.variants.iter().enumerate() {
-                let selected = Selected { case, variant: place };
-                match target.fit(SUITE.world(), of, variant, scripts.of(variant)) {
-                    Ok(std::borrow::Cow::Borrowed(_)) => as_they_are += 1,
-                    Ok(std::borrow::Cow::Owned(_)) => adapted.push(selected),
-                    Err(_) => left_out.push(selected),
-                }
+        for selected in of {
+            let case = &SUITE.cases()[selected.case];
+            let variant = &case.variants[selected.variant];
+            let scripts = case.scripts();
+            let needs = &NEEDS[selected];
+            match target.fit_needs(SUITE.world(), needs, variant.version, scripts.of(variant)) {
+                Ok(Cow::Borrowed(_)) => as_they_are += 1,
+                Ok(Cow::Owned(_)) => adapted.push(*selected),
+                Err(_) => left_out.push(*selected),
             }
         }
         (as_they_are, adapted, left_out)
     }
 }
+
+/// What each variant needs, worked out once.
+static NEEDS: LazyLock<BTreeMap<Selected, BTreeSet<Need>>> = LazyLock::new(|| {
+    let needs = variants().into_iter().map(|selected| {
+        let case = &SUITE.cases()[selected.case];
+        let variant = &case.variants[selected.variant];
+        let needs = needs::of(SUITE.world(), case, variant, case.scripts().of(variant));
+        (selected, needs)
+    });
+    needs.collect()
+});
+
+/// Time enough for a machine that has much else to do: nothing here is about time.
+const PATIENT: Options = Options {
+    jobs: 16,
+    exchange_limit: Duration::from_mins(2),
+    case_limit: Duration::from_mins(5),
+    frame_limit: Duration::from_secs(30),
+    strict: false,
+};
 
 fn variants() -> Vec<Selected> {
     let cases = SUITE.cases().iter().enumerate();
@@ -164,7 +186,7 @@ async fn replay(
     selection: Vec<Selected>,
     look: impl Fn(&Outcome) + Send + Sync + 'static,
 ) -> Vec<Outcome> {
-    let replay = Arc::new(Replay::new(Arc::clone(&SUITE), Arc::new(target), Options::default()).unwrap());
+    let replay = Arc::new(Replay::new(Arc::clone(&SUITE), Arc::new(target), PATIENT).unwrap());
     let mut receiver = replay.replay_all(selection, move |outcome| look(outcome));
     let mut outcomes = Vec::new();
     while let Some(outcome) = receiver.recv().await {
@@ -213,7 +235,7 @@ async fn wrong_with(description: &Description, selection: Vec<Selected>) -> Vec<
 #[expect(clippy::print_stderr, reason = "the figures are what is asked for")]
 async fn try_out(description: Description) {
     let mut dice = Dice::new(7);
-    let (as_they_are, adapted, left_out) = description.judged().await;
+    let (as_they_are, adapted, left_out) = description.judged(&variants()).await;
     let all = variants();
     eprintln!(
         "{} of {} are judged: {as_they_are} as they are, {} adapted",
@@ -280,12 +302,11 @@ async fn a_service_that_lacks_a_feature_is_not_asked_for_it() {
 }
 
 #[tokio::test]
-#[expect(clippy::print_stderr, reason = "the figures are what is asked for")]
 async fn few_accounts_and_one_template_judge_most_of_the_suite() {
     let all = variants().len();
     for (accounts, least) in [(["alice", "bob", "carol"].as_slice(), 65), (&["alice", "bob"], 50)] {
         let description = Description::whole().with(accounts).made_from(&["bare"]);
-        let (as_they_are, adapted, _) = description.judged().await;
+        let (as_they_are, adapted, _) = description.judged(&variants()).await;
         let judged = as_they_are + adapted.len();
         eprintln!("{} accounts and one template judge {judged} of {all}", accounts.len());
         assert!(
@@ -296,7 +317,6 @@ async fn few_accounts_and_one_template_judge_most_of_the_suite() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stderr, reason = "the figures are what is asked for")]
 async fn whatever_a_service_has_of_the_world_it_is_spared() {
     let asked = std::env::var("MPSD_DESCRIPTIONS")
         .ok()
@@ -307,7 +327,7 @@ async fn whatever_a_service_has_of_the_world_it_is_spared() {
     let count: usize = asked.unwrap_or(24);
     for number in 0..count {
         let description = Description::random(&mut dice);
-        let (as_they_are, _, left_out) = description.judged().await;
+        let (as_they_are, _, left_out) = description.judged(&variants()).await;
         judged += variants().len() - left_out.len();
         let left_out: BTreeSet<Selected> = left_out.into_iter().collect();
         let mut applicable = variants();
@@ -351,7 +371,7 @@ async fn what_is_left_out_uses_something_that_there_is_not() {
     let mut wrong = Vec::new();
     for _ in 0..100 {
         let description = Description::random(&mut dice);
-        let (_, _, left_out) = description.judged().await;
+        let (_, _, left_out) = description.judged(&selection).await;
         let left_out: BTreeSet<Selected> = left_out.into_iter().collect();
         for selected in selection.iter().filter(|selected| left_out.contains(selected)) {
             let case = &SUITE.cases()[selected.case];
@@ -381,14 +401,11 @@ async fn what_is_left_out_uses_something_that_there_is_not() {
 /// Whether what is missing is used where the wire does not show it: in what is expected, or in a wait that was not needed.
 fn is_only_expected(selected: Selected, is_missing: &dyn Fn(&String) -> bool) -> bool {
     let case = &SUITE.cases()[selected.case];
-    let variant = &case.variants[selected.variant];
     let text = SUITE
         .files()
         .get(&format!("cases/{}.json", case.id))
         .unwrap_or_default();
-    let scripts = case.scripts();
-    let needs = needs::of(SUITE.world(), case, variant, scripts.of(variant));
-    needs.iter().any(|need| match need {
+    NEEDS[&selected].iter().any(|need| match need {
         Need::Feature(name) if name == "clock" => is_missing(name) && text.contains("\"within\""),
         Need::Feature(name) => is_missing(name) && case.needs.contains(name),
         Need::Identity(name) => is_missing(name) && text.contains(&format!("{{{name}.")),
