@@ -17,8 +17,6 @@ pub(super) enum Alter {
     WithoutEmptyTurn,
     /// Flags that are false are shown.
     FalseShown,
-    /// Flags that are false are not shown.
-    FalseHidden,
     /// Times are written in another way.
     Times(fn(&str) -> String),
     /// The times under this name are so many ms later, by the clock of another node.
@@ -110,7 +108,6 @@ impl Alter {
                 }
             }
             Self::FalseShown => show_false(json),
-            Self::FalseHidden => hide_false(json),
             Self::Times(write) => each(json, "", &mut |key, value| {
                 if let Value::String(text) = value
                     && TIMES.contains(&key)
@@ -224,17 +221,6 @@ fn show_false(json: &mut Value) {
             for flag in *flags {
                 object.entry(*flag).or_insert(Value::Bool(false));
             }
-        }
-    }
-}
-
-fn hide_false(json: &mut Value) {
-    if json.get("membersInfo").is_none() {
-        return;
-    }
-    for (at, flags) in FLAGS {
-        for object in objects_at(json, at) {
-            object.retain(|key, value| !flags.contains(&key.as_str()) || *value != Value::Bool(false));
         }
     }
 }

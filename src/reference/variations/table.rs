@@ -261,7 +261,6 @@ const JSON: &[Row] = &[
 #[rustfmt::skip]
 const CONTRACT: &[Row] = &[
     row("flags-shown", "Flags that are false are shown.", "X-04", "flags", &[Act::Json(Alter::FalseShown)]),
-    row("flags-hidden", "Flags that are false are not shown.", "X-04", "flags", &[Act::Json(Alter::FalseHidden)]),
     row("active-count-absent", "The active members are not counted.", "X-39", "info", &[Act::Json(Alter::At("/membersInfo/active", Edit::Remove))]),
     row("turn-absent", "A turn that is empty is not shown.", "LIVE-009 (SHOULD)", "turn", &[Act::Json(Alter::WithoutEmptyTurn)]),
     row("times-no-fraction", "Times have no fraction of a second.", "LIVE-010 (SHOULD)", "times", &[Act::Json(Alter::Times(no_fraction))]),
