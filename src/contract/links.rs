@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::contract::Suite;
-use crate::contract::case::{Action, Body, Case, Expectation, Request, Script, Scripts, Step, variable};
+use crate::contract::case::{Action, Body, Case, Expectation, Request, Script, Scripts, Source, Step, variable};
 use crate::contract::json::problem::{Place, Problem};
 use crate::contract::json::{escape, expected_one_of};
 use crate::contract::world::ANONYMOUS;
 
 /// What an identity has: `{alice.xuid}`.
-const IDENTITY_FIELDS: [&str; 6] = ["xuid", "xuidNumber", "gamertag", "title", "titleNumber", "device"];
+const IDENTITY_FIELDS: [&str; 7] = ["xuid", "xuidNumber", "gamertag", "title", "titleNumber", "device", "index"];
 /// What a session has: `{session.name}`.
 const SESSION_FIELDS: [&str; 3] = ["name", "ref", "template"];
 
@@ -211,6 +211,11 @@ impl Links<'_> {
     fn check_expectation(&mut self, expectation: &Expectation, captured: &HashSet<&str>, names: &[&str]) {
         for (pointer, matcher) in expectation.own_matchers() {
             self.check_value(&format!("{}/{pointer}", expectation.pointer), matcher, captured);
+        }
+        for (name, source) in &expectation.capture {
+            if let Source::Body(at) = source {
+                self.check_text(&format!("{}/capture/{name}", expectation.pointer), at, captured);
+            }
         }
         if let Some(path) = &expectation.unchanged {
             self.check_text(&format!("{}/unchanged", expectation.pointer), path, captured);

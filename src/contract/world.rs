@@ -54,7 +54,7 @@ impl Identity {
     /// Whether it has a fact that cases can name: `{alice.xuid}`.
     pub fn has(&self, fact: &str) -> bool {
         match fact {
-            "xuid" | "xuidNumber" => self.xuid.is_some(),
+            "xuid" | "xuidNumber" | "index" => self.xuid.is_some(),
             "gamertag" => self.gamertag.is_some(),
             "device" => self.device.is_some(),
             "title" | "titleNumber" => true,

@@ -511,6 +511,9 @@ impl<'a> Conversation<'a> {
             &self.exchanges,
         );
         self.documents += usize::from(held.is_document());
+        if let Some(document) = &held.exchange.json {
+            self.variables.show(document);
+        }
         self.exchanges.push(held.exchange);
         self.findings.extend(held.findings);
         for place in held.covered {
@@ -575,9 +578,10 @@ impl<'a> Conversation<'a> {
             let value = match source {
                 Source::Status => Some(exchange.response.status.into()),
                 Source::Header(header) => exchange.response.header(header).map(Value::from),
-                Source::Body(pointer) => exchange
-                    .document()
-                    .and_then(|document| document.root().at(pointer).map(Tree::to_known_value)),
+                Source::Body(pointer) => exchange.document().and_then(|document| {
+                    let pointer = self.variables.text(pointer, speaker);
+                    document.root().at(&pointer).map(Tree::to_known_value)
+                }),
             };
             captured.push((name, value, source));
         }
@@ -696,9 +700,13 @@ impl<'a> Conversation<'a> {
                     .map(|value| (name.clone(), variables.text(value, speaker))),
             );
         }
+        let path = variables.text(&request.path, speaker);
+        if let Some(variable) = variables.take_unseen() {
+            return Err(Stop::Inconclusive(format!("no document showed `{{{variable}}}`")));
+        }
         let wire = WireRequest {
             method: request.method.clone(),
-            path: local(variables.text(&request.path, speaker)),
+            path: local(path),
             headers,
             body,
         };

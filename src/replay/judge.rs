@@ -162,6 +162,14 @@ pub(super) fn judge(
             }
         }
     }
+    if let Some(variable) = context.variables.take_unseen() {
+        fault(
+            format!("variable {variable}"),
+            "a document, so far, that shows this member".to_owned(),
+            "none".to_owned(),
+            if expectation.body.is_some() { "body" } else { "at" },
+        );
+    }
     if let Some((entry, alternatives)) = &expectation.reading {
         let found = alternatives
             .iter()

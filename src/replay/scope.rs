@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use crate::contract::case::Script;
 use crate::contract::case::matcher::Matcher;
 use crate::contract::case::variable::{self, Scope};
 use crate::contract::version::ContractVersion;
+use crate::contract::json::document::{Document, Tree as _};
 use crate::target::Target;
 
 /// The variables of one conversation.
@@ -27,6 +28,10 @@ pub(super) struct Variables<'a> {
     labels: Mutex<BTreeSet<String>>,
     /// A name that was used and has no value.
     unfilled: Mutex<Option<String>>,
+    /// The documents of the conversation, in which the indices of members are looked up.
+    documents: Vec<Arc<Document>>,
+    /// A variable whose member no document has shown, since that was last asked for.
+    unseen: Mutex<Option<String>>,
 }
 
 #[derive(Debug)]
@@ -55,6 +60,8 @@ impl<'a> Variables<'a> {
             seed,
             labels: Mutex::default(),
             unfilled: Mutex::default(),
+            documents: Vec::new(),
+            unseen: Mutex::default(),
         };
         let nobody = Speaker { name: "", copy: 1 };
         let template = |name: &str| target.templates.get(name).cloned().unwrap_or_else(|| name.to_owned());
@@ -93,12 +100,43 @@ impl<'a> Variables<'a> {
             seed: 0,
             labels: Mutex::default(),
             unfilled: Mutex::default(),
+            documents: Vec::new(),
+            unseen: Mutex::default(),
         }
     }
 
     /// Keeps a captured value.
     pub(super) fn set(&mut self, name: &str, value: Value) {
         self.values.insert(name.to_owned(), value);
+    }
+
+    /// Keeps a document that may show members and their indices.
+    pub(super) fn show(&mut self, document: &Arc<Document>) {
+        if document.root().member("members").is_some() {
+            self.documents.push(Arc::clone(document));
+        }
+    }
+
+    /// The variable of a member's index that could not be replaced since this was last called.
+    pub(super) fn take_unseen(&self) -> Option<String> {
+        self.unseen.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The index of the member with this xuid, in the latest document that shows it.
+    fn index(&self, xuid: &str) -> Option<u64> {
+        let in_document = |document: &Arc<Document>| {
+            let members = document.root().member("members")?;
+            members.members()?.find_map(|(key, member)| {
+                let system = member.at("/constants/system")?;
+                // Of a large session a member sees itself alone, as `me`.
+                let index = || match key {
+                    "me" => system.member("index")?.number()?.as_u64(),
+                    index => index.parse().ok(),
+                };
+                (system.member("xuid")?.text()? == xuid).then(index)?
+            })
+        };
+        self.documents.iter().rev().find_map(in_document)
     }
 
     /// A text with its variables replaced.
@@ -145,7 +183,9 @@ impl<'a> Variables<'a> {
 
     fn value_or_note(&self, name: &str, speaker: Speaker<'_>) -> Option<Value> {
         let value = self.value(name, speaker);
-        if value.is_none() {
+        // A member that no document has shown is missed by the caller, as a failure of the service.
+        let is_unseen = || self.unseen.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if value.is_none() && !is_unseen() {
             let mut unfilled = self.unfilled.lock().unwrap_or_else(PoisonError::into_inner);
             unfilled.get_or_insert_with(|| name.to_owned());
         }
@@ -224,6 +264,13 @@ impl<'a> Variables<'a> {
             "gamertag" => identity.gamertag.as_deref().map(Value::from),
             "device" => identity.device.as_deref().map(Value::from),
             "title" => Some(identity.title.as_str().into()),
+            "index" => {
+                let index = self.index(identity.xuid.as_deref()?);
+                if index.is_none() {
+                    *self.unseen.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
+                }
+                index.map(Value::from)
+            }
             _ => None,
         }
     }

@@ -200,13 +200,21 @@ impl Rule {
             "$every" => Self::Every(inner()),
             "$unordered" => Self::Unordered(inners()),
             "$count" => Self::Count(inner()),
-            "$keys" => Self::Keys(inners()),
+            "$keys" => Self::Keys(list(argument).iter().map(Self::of_key).collect()),
             "$above" => Self::Limit(Limit::Above, argument.as_f64()),
             "$below" => Self::Limit(Limit::Below, argument.as_f64()),
             "$atLeast" => Self::Limit(Limit::AtLeast, argument.as_f64()),
             "$atMost" => Self::Limit(Limit::AtMost, argument.as_f64()),
             "$instant" => Self::Instant(Instant::new(argument)),
             _ => Self::Unknown,
+        }
+    }
+
+    /// The rule for a name, which a variable may give as a number.
+    fn of_key(key: &Value) -> Self {
+        match key {
+            Value::Number(number) => Self::new(&Value::from(number.to_string())),
+            key => Self::new(key),
         }
     }
 

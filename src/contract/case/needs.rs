@@ -258,7 +258,10 @@ impl<'a> Usage<'a> {
         let who = if key == "me" { speaker } else { key };
         if !field.is_empty() && self.world.identities.contains_key(who) {
             self.identity(who);
-            let fact = if field == "xuidNumber" { "xuid" } else { field };
+            let fact = match field {
+                "xuidNumber" | "index" => "xuid",
+                field => field,
+            };
             if !matches!(fact, "title" | "titleNumber") {
                 self.needs.insert(Need::Fact(who.to_owned(), fact.to_owned()));
             }
