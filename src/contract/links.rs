@@ -11,7 +11,15 @@ use crate::contract::json::{escape, expected_one_of};
 use crate::contract::world::ANONYMOUS;
 
 /// What an identity has: `{alice.xuid}`.
-const IDENTITY_FIELDS: [&str; 7] = ["xuid", "xuidNumber", "gamertag", "title", "titleNumber", "device", "index"];
+const IDENTITY_FIELDS: [&str; 7] = [
+    "xuid",
+    "xuidNumber",
+    "gamertag",
+    "title",
+    "titleNumber",
+    "device",
+    "index",
+];
 /// What a session has: `{session.name}`.
 const SESSION_FIELDS: [&str; 3] = ["name", "ref", "template"];
 

@@ -230,6 +230,7 @@ rules! {
         full_join: FullJoin = "X-21", "How is a join of a full session refused?" {
             Forbidden = "forbidden": "403.",
             Malformed = "bad-request": "400.",
+            Conflict = "conflict": "409.",
         }
         visible_join: VisibleJoin = "CONTRA-05", "How is a join of a visible session refused?" {
             Forbidden = "forbidden": "403 with the session.",
@@ -249,6 +250,7 @@ rules! {
         }
         stranger_without_me: StrangerWithoutMe = "X-29", "What if a user who is no member writes to a session without `me`?" {
             Joins = "joins": "The user is added as a member, if it may join.",
+            NotAdded = "not-added": "It writes without being added, if it may join.",
             Refused = "refused": "403.",
         }
         creator_without_me: CreatorWithoutMe = "SES-CREATE-007", "Is a user who creates a session without `me` its member?" {
@@ -267,11 +269,7 @@ rules! {
             Open = "open": "Open ones; anyone reads a visible session.",
             OpenAndVisible = "open-and-visible": "Open and visible ones.",
         }
-        defaults_of: DefaultsOf = "VER-012", "Whose contract version decides the defaults?" {
-            Template = "template": "The template's.",
-            Request = "request": "The creating request's.",
-        }
-        implied_gameplay: ImpliedGameplay = "VER-013", "Is a session of a 104 or 105 template a gameplay session?" {
+        implied_gameplay: ImpliedGameplay = "X-52", "Is a session of a 104 or 105 template a gameplay session?" {
             Implied = "implied": "Yes, unless the template or the creator says no; capabilities show gameplay.",
             Explicit = "explicit": "Only if capabilities.gameplay is true.",
         }
@@ -283,10 +281,6 @@ rules! {
             Kept = "kept": "No; the `ETag` stays as well.",
             Raised = "raised": "Yes.",
         }
-        accepted_join_time: AcceptedJoinTime = "SES-JOIN-009", "What is the joinTime of a member that had been reserved?" {
-            Joined = "joined": "When the user took the reservation.",
-            Reserved = "reserved": "When the reservation was made.",
-        }
         ready_to_active: ReadyToActive = "SES-MEMBER-010", "What if a ready member writes active alone?" {
             Clears = "clears": "It is active and no longer ready.",
             Refused = "refused": "400, both flags would be set.",
@@ -294,14 +288,6 @@ rules! {
         missing_connection: MissingConnection = "RTA-010", "What if a member becomes active without the live connection it needs?" {
             Inactive = "inactive": "The write succeeds, and the member is inactive (LIVE-020).",
             Refused = "refused": "400.",
-        }
-        device_token: DeviceToken = "LIVE-015", "What does a deviceToken stand for?" {
-            Device = "device": "The device of the user's token; for a token without one, the address.",
-            Address = "address": "The uploaded secureDeviceAddress.",
-        }
-        server_reservations: ServerReservations = "AUTH-017", "When may a server principal reserve?" {
-            AtCreation = "at-creation": "When it creates the session.",
-            Always = "always": "In every write.",
         }
         invite_scope: InviteScope = "HDL-INV-011", "What does an invite lift for the invited user?" {
             Restrictions = "restrictions": "joinRestriction and readRestriction.",
@@ -347,11 +333,6 @@ rules! {
             None = "none": "No element is equal.",
             Some = "some": "Some element differs.",
         }
-        service_title: ServiceTitle = "AUTH-007", "What if a service names no title in X-Xbl-OnBehalfOf-Title?" {
-            Acting = "acting": "400 if it acts for users; without them it is in the title of its token.",
-            Always = "always": "400.",
-            Never = "never": "It is in the title of its token.",
-        }
         managed_privilege: ManagedPrivilege = "SES-CREATE-018", "May a service bring in a user without priv=multiplayer?" {
             Overridden = "overridden": "Yes, unless it denies itself Multiplayer.Manage.",
             Needed = "needed": "No, 403.",
@@ -359,6 +340,68 @@ rules! {
         user_on_behalf: UserOnBehalf = "AUTH-015", "What if a user's token comes with the headers of a service?" {
             Ignored = "ignored": "They mean nothing, the user speaks for itself.",
             Refused = "refused": "403.",
+        }
+        default_inactive: DefaultInactive = "X-01", "What is inactiveRemovalTimeout by default?" {
+            ByVersion = "by-version": "0 if the template is of contract 107, two hours if it is older.",
+            TwoHours = "two-hours": "Two hours.",
+            ByRequest = "by-request": "0 if the creating request is of 107, two hours if it is older.",
+        }
+        handle_creates: HandleCreates = "X-17", "What does a PUT through a handle to a missing session do?" {
+            Created = "created": "It creates the session.",
+            NotFound = "not-found": "404, and nothing is created.",
+        }
+        searchable_owners: SearchableOwners = "X-20", "Does searchable with userAuthorizationStyle need hasOwners?" {
+            Required = "owners-required": "Yes, without it they are refused.",
+            Optional = "owners-optional": "No.",
+        }
+        active_count: ActiveCount = "X-39", "Does membersInfo count the active?" {
+            Shown = "with-active": "Yes, as `active`.",
+            Hidden = "four-fields": "No.",
+        }
+        refused_write: RefusedWrite = "X-44", "What is the body of the 403 to a user who may read the session?" {
+            Session = "session": "The session.",
+            Text = "text": "A text.",
+        }
+        document_version: DocumentVersion = "X-45", "Which version does the `version` of a query compare?" {
+            Document = "document-version": "That of the document, constants.system.version.",
+            Contract = "contract-version": "The major version of the contract, which is 1.",
+        }
+        inactive_activity: InactiveActivity = "X-46", "May a user who is not active in a session set an activity for it?" {
+            Refused = "refused": "No, 403.",
+            Created = "created": "Yes, the handle is made.",
+        }
+        evaluation_timeout: EvaluationTimeout = "X-49", "May evaluationTimeout be given with externalEvaluation false?" {
+            External = "external-only": "No, 400.",
+            Always = "always": "Yes.",
+        }
+        read_handle: ReadHandle = "CONTRA-01", "What does GET of a handle answer?" {
+            Handle = "handle": "The handle.",
+            Session = "session": "The session that it names.",
+        }
+        throttled_body: ThrottledBody = "CONTRA-11", "What is the body of a 429?" {
+            LimitType = "limit-type": "The kind of limit is in `limitType`: rate.",
+            Type = "type": "The kind of limit is in `type`: burst or sustain.",
+            Empty = "empty": "There is none.",
+        }
+        take_nothing: TakeNothing = "CONTRA-14", "What is take=0 in a query?" {
+            Empty = "empty": "An empty list.",
+            Refused = "refused": "400.",
+        }
+        activity_answer: ActivityAnswer = "CONTRA-19", "What is the body of the answer to POST of an activity?" {
+            Handle = "handle": "The handle.",
+            Empty = "empty": "There is none.",
+        }
+        failed_episode: FailedEpisode = "CONTRA-25", "What does the failure of a later episode do?" {
+            First = "first-only": "The next episode may follow; only episode 1 ends in the stage failed.",
+            Any = "any-episode": "It ends in the stage failed as well.",
+        }
+        transfer_rights: TransferRights = "CONTRA-30", "Whose membership does a transfer handle ask for?" {
+            Joiner = "joiner": "That of the user who uses it.",
+            Creator = "creator": "That of the user who made it.",
+        }
+        title_of_service: TitleOfService = "X-53", "Must a service that acts for nobody name the title?" {
+            Own = "own-title": "No, it is in the title of its token.",
+            Named = "named": "Yes, without it 400.",
         }
     }
 
@@ -464,7 +507,6 @@ rules! {
         xuid_is_text = "SES-MCON-001": "A xuid is a string.", "It is a number.";
         chain_visits_members = "SES-RESP-007": "next leads to the next member.", "It is the index plus one.";
         index_is_shown = "LIVE-008": "A member shows its index.", "It does not.";
-        active_is_counted = "LIVE-007": "membersInfo counts the active.", "It does not.";
         handles_need_no_session = "HDL-GEN-003": "A handle needs no session.", "It does.", also "HDL-ACT-002";
         handles_tell_where_they_are = "LIVE-001": "A new handle comes with its location.", "It does not.";
         deleted_handles_are_gone = "HDL-GEN-011": "A deleted handle is gone.", "It stays.";
@@ -480,7 +522,6 @@ rules! {
         invites_are_personal = "HDL-INV-013": "An invite is for the invited user.", "It is for all.";
         owners_invite = "HDL-INV-014": "Only owners invite, unless others may.", "Every member does.";
         invites_need_a_guest = "HDL-INV-021": "invitedXuid is required.", "It is optional.";
-        transfers_ask_the_origin = "HDL-TRF-003": "A transfer admits members of the origin.", "It admits all.";
         handle_names_session = "LIVE-011": "The session behind a handle is named in Content-Location.", "It is not.";
         content_location_is_a_path = "HDL-DRF-002": "Content-Location is a path.", "It has a host.";
         write_by_handle_is_answered = "HDL-DRF-004": "A write through a handle is answered with the session.", "The answer has no body.";
@@ -537,7 +578,6 @@ rules! {
         inactive_needs_no_right = "QRY-016": "inactive may be asked of others.", "It may not.";
         visibility_is_effective = "QRY-018": "visibility=open excludes full sessions.", "It includes them.";
         private_needs_private = "QRY-019": "visibility=private needs private=true.", "It does not.";
-        version_is_a_limit = "QRY-021": "version leaves out newer sessions.", "It is ignored.";
         version_is_checked = "QRY-022": "version is within the contract's.", "It is not checked.";
         take_is_checked = "QRY-023": "take is at most 100.", "It is not checked.";
         start_time_is_told = "QRY-026": "Results tell startTime.", "They do not.";
@@ -569,6 +609,10 @@ rules! {
         large_shows_acting_user_only = "AUTH-021": "A large session shows the acting user only.", "It shows all.", also "SES-LARGE-001";
         services_set_no_activity = "HDL-ACT-011": "A service sets no activity.", "It does for its acting user.";
         ready_is_listed_as_inactive = "SES-MEMBER-013": "The ready are listed as inactive.", "As active.";
+        tokens_are_of_devices = "LIVE-015": "A deviceToken stands for the device.", "It stands for the uploaded address.";
+        services_reserve_at_creation = "AUTH-017": "A service reserves when it creates the session.", "It reserves in every write.";
+        services_name_the_title = "AUTH-007": "A service that acts for users names the title.", "It need not.";
+        join_time_is_of_the_join = "SES-JOIN-009": "The joinTime of a reserved user becomes that of its join.", "It stays that of the reservation.";
         subscribed_titles_are_numbers = "SES-MSYS-014": "onBehalfOfTitleId is a decimal number.", "Any text will do.";
 
         sub_protocol_is_chosen = "RTA-001": "The service chooses the sub-protocol that the handshake offers.", "It names none.";

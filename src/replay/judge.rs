@@ -163,8 +163,8 @@ pub(super) fn judge(
         }
     }
     if let Some(variable) = context.variables.take_unseen() {
-        fault(
-            format!("variable {variable}"),
+        fail(
+            Assertion::Capture(variable),
             "a document, so far, that shows this member".to_owned(),
             "none".to_owned(),
             if expectation.body.is_some() { "body" } else { "at" },

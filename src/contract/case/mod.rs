@@ -465,6 +465,8 @@ impl Request {
             let is_session = self.path.strip_prefix('{').is_some_and(|path| path.starts_with(name));
             let text = if is_session {
                 "/serviceconfigs/s/sessiontemplates/t/sessions/n"
+            } else if name.contains(".index") {
+                "0"
             } else {
                 "x"
             };

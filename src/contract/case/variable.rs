@@ -120,18 +120,20 @@ pub fn substitute_text(text: &str, scope: Scope<'_>) -> String {
 }
 
 /// What can be done with a value: `{etag|bare}`.
-pub const TRANSFORMS: [&str; 3] = ["upper", "lower", "bare"];
+pub const TRANSFORMS: [&str; 4] = ["upper", "lower", "bare", "last"];
 
 /// Splits `name|upper` into `name` and `upper`.
 pub fn split_transform(name: &str) -> Option<(&str, &str)> {
     name.split_once('|')
 }
 
-/// Applies one of [`TRANSFORMS`] to a text; `bare` takes the quotes, and the mark of a weak tag, off an entity tag.
+/// Applies one of [`TRANSFORMS`] to a text: `bare` takes the quotes, and the mark of a weak tag, off an entity tag; `last` is
+/// the last segment of a path.
 pub fn transform(text: &str, transform: &str) -> Option<String> {
     match transform {
         "upper" => Some(text.to_uppercase()),
         "lower" => Some(text.to_lowercase()),
+        "last" => text.rsplit('/').next().map(str::to_owned),
         "bare" => Some(text.trim_start_matches("W/").trim_matches('"').to_owned()),
         _ => None,
     }

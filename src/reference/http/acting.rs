@@ -8,7 +8,7 @@ use super::super::config::decimal;
 use super::super::failure::Failure;
 use super::super::principal::{Principal, PrincipalKind, User};
 use super::super::provisions::Provisions;
-use super::super::rules::{Rules, ServiceTitle, UserOnBehalf};
+use super::super::rules::{Rules, TitleOfService, UserOnBehalf};
 
 const TITLE: &str = "x-xbl-onbehalfof-title";
 const USERS: &str = "x-xbl-onbehalfof-users";
@@ -37,10 +37,9 @@ impl Acting {
             };
         };
         let users = users(headers, rules)?;
-        let needs_title = match rules.service_title {
-            ServiceTitle::Acting => !users.is_empty(),
-            ServiceTitle::Always => true,
-            ServiceTitle::Never => false,
+        let needs_title = match rules.title_of_service {
+            TitleOfService::Own => !users.is_empty() && rules.services_name_the_title.kept(),
+            TitleOfService::Named => true,
         };
         let acting = Self {
             title: title(headers)?,

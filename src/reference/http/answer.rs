@@ -13,7 +13,7 @@ use super::super::document::Document;
 use super::super::failure::Failure;
 use super::super::json;
 use super::super::rate::Window;
-use super::super::rules::{OtherMediaType, Rules, UnsupportedVersion};
+use super::super::rules::{OtherMediaType, RefusedWrite, Rules, ThrottledBody, UnsupportedVersion};
 use super::super::session_ref::SessionRef;
 use super::path::location;
 
@@ -64,8 +64,9 @@ pub(super) fn name_session(answer: &mut Response, at: &SessionRef, rules: &Rules
 }
 
 /// A new handle, and where it is (LIVE-001).
-pub(super) fn created_handle(value: &Value, id: Uuid, rules: &Rules) -> Response {
-    let mut answer = document(StatusCode::CREATED, value);
+pub(super) fn created_handle(value: Option<&Value>, id: Uuid, rules: &Rules) -> Response {
+    let created = StatusCode::CREATED;
+    let mut answer = value.map_or_else(|| empty(created), |value| document(created, value));
     if !rules.handles_tell_where_they_are.kept() {
         return answer;
     }
@@ -159,7 +160,10 @@ impl Failure {
             Self::TooSlow => text(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."),
             Self::NotFound(message) => text(StatusCode::NOT_FOUND, message),
             Self::Forbidden(message) => text(StatusCode::FORBIDDEN, message),
-            Self::Unwritable(document) => session(StatusCode::FORBIDDEN, document),
+            Self::Unwritable(document) => match rules.refused_write {
+                RefusedWrite::Session => session(StatusCode::FORBIDDEN, document),
+                RefusedWrite::Text => text(StatusCode::FORBIDDEN, "The session can be read, and not updated."),
+            },
             Self::Conflict(message) => text(StatusCode::CONFLICT, message),
             Self::Precondition(document) => {
                 let status = StatusCode::PRECONDITION_FAILED;
@@ -168,9 +172,13 @@ impl Failure {
                 answer
             }
             Self::Throttled(throttled) => {
-                let kind = match throttled.window {
+                let window = match throttled.window {
                     Window::Burst => "burst",
                     Window::Sustain => "sustain",
+                };
+                let (kind, value) = match rules.throttled_body {
+                    ThrottledBody::LimitType | ThrottledBody::Empty => ("limitType", "rate"),
+                    ThrottledBody::Type => ("type", window),
                 };
                 // RATE-008
                 let body = json!({
@@ -178,9 +186,12 @@ impl Failure {
                     "currentRequests": throttled.current,
                     "maxRequests": throttled.limit,
                     "periodInSeconds": throttled.window.seconds(),
-                    "type": kind,
+                    kind: value,
                 });
-                let mut answer = document(StatusCode::TOO_MANY_REQUESTS, &body);
+                let mut answer = match rules.throttled_body {
+                    ThrottledBody::Empty => empty(StatusCode::TOO_MANY_REQUESTS),
+                    ThrottledBody::LimitType | ThrottledBody::Type => document(StatusCode::TOO_MANY_REQUESTS, &body),
+                };
                 answer
                     .headers_mut()
                     .insert(header::RETRY_AFTER, HeaderValue::from(throttled.retry_after));

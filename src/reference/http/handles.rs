@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::super::failure::Failure;
 use super::super::handle::{Handle, HandleKind};
-use super::super::rules::{Rules, Settled};
+use super::super::rules::{
+    ActivityAnswer, HandleCreates, InactiveActivity, ReadHandle, Rules, Settled, TransferRights,
+};
 use super::super::session::{Capability, Grant, Session, Status, Visibility};
 use super::super::session_ref::SessionRef;
 use super::answer::{self, Response};
@@ -57,11 +59,17 @@ impl Call<'_> {
             }
             HandleKind::Search(_) => self.offer(&handle, template)?,
         }
+        let is_activity = matches!(handle.kind, HandleKind::Activity { .. });
+        let is_empty = is_activity && self.rules().activity_answer == ActivityAnswer::Empty;
         let document = Value::Object(handle.to_json(self.rules()));
-        Ok(answer::created_handle(&document, handle.id, self.rules()))
+        let document = Some(&document).filter(|_| !is_empty);
+        Ok(answer::created_handle(document, handle.id, self.rules()))
     }
 
     pub(super) fn get_handle(&self, id: Uuid) -> Result<Response, Failure> {
+        if self.rules().read_handle == ReadHandle::Session {
+            return self.get_session_by_handle(id);
+        }
         let handle = self.handle(id)?;
         let include = Include::parse(&self.parameter("include").unwrap_or_default());
         // Who knows the id may see the handle; of a session that it may not see, it learns nothing more.
@@ -111,6 +119,10 @@ impl Call<'_> {
 
     pub(super) fn put_session_by_handle(&self, id: Uuid, body: Body) -> Result<Response, Failure> {
         let handle = self.handle(id)?;
+        let is_created = self.rules().handle_creates == HandleCreates::Created;
+        if !is_created && self.edge.store.read(&handle.at.key(), self.moment(), |_| ()).is_none() {
+            return Err(Failure::NotFound("There is no session behind the handle.".to_owned()));
+        }
         let unconditional = HeaderMap::new();
         let call = Call {
             headers: if self.rules().handles_honour_conditions.kept() {
@@ -160,7 +172,9 @@ impl Call<'_> {
                 Grant::Invite
             }
             // HDL-TRF-003, CONTRA-30: judged each time.
-            HandleKind::Transfer { origin } if self.is_in(origin) || !self.rules().transfers_ask_the_origin.kept() => {
+            HandleKind::Transfer { origin }
+                if self.is_in(origin) || self.rules().transfer_rights == TransferRights::Creator =>
+            {
                 Grant::Transfer
             }
             HandleKind::Search(_) if self.rules().search_handles_admit.kept() => Grant::Search,
@@ -181,14 +195,21 @@ impl Call<'_> {
     /// HDL-ACT-001. Without the session there is nothing to bind to; the handle exists all the same (HDL-GEN-003).
     fn set_activity(&self, handle: &Arc<Handle>) -> Result<(), Failure> {
         let key = handle.at.key();
+        let is_lenient = self.rules().inactive_activity == InactiveActivity::Created;
         let former = match handle.kind {
             HandleKind::Activity { owner } => self.edge.store.handles().activity(owner, &handle.at.scid),
             _ => None,
         };
         let replaced = self.edge.store.write(&key, self.moment(), |visit| {
             if let Some(live) = visit.live() {
-                let (session, _) = live.session().bind_activity(handle.id, &self.access(Grant::None))?;
-                visit.commit(session);
+                let access = self.access(Grant::None);
+                match live.session().bind_activity(handle.id, &access) {
+                    Ok((session, _)) => {
+                        visit.commit(session);
+                    }
+                    Err(_) if access.activity_owner().is_some() && is_lenient => {}
+                    Err(refusal) => return Err(refusal.into()),
+                }
             } else {
                 self.check_sessionless()?;
             }

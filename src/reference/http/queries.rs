@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::config::decimal;
 use super::super::failure::Failure;
 use super::super::handle::read_xuid;
-use super::super::rules::{EnumCase, Rules};
+use super::super::rules::{DocumentVersion, EnumCase, Rules, TakeNothing};
 use super::super::session::{Capability, Restriction, Session, Status, Visibility, time_text};
 use super::super::session_ref::{SessionKey, folded};
 use super::super::store::{Part, Place};
@@ -149,7 +149,8 @@ impl Call<'_> {
             Some(text) => {
                 let number = decimal(&text).and_then(|number| usize::try_from(number).ok());
                 let number = if rules.take_is_checked.kept() {
-                    number.filter(|number| *number <= MOST_RESULTS)
+                    let least = usize::from(rules.take_nothing == TakeNothing::Refused);
+                    number.filter(|number| (least..=MOST_RESULTS).contains(number))
                 } else {
                     Some(number.unwrap_or(MOST_RESULTS).min(MOST_RESULTS))
                 };
@@ -164,7 +165,7 @@ impl Call<'_> {
             reservations: self.flag("reservations")?,
             inactive: self.flag("inactive")?,
             visibility,
-            version: version.filter(|_| rules.version_is_a_limit.kept()),
+            version: version.filter(|_| rules.document_version == DocumentVersion::Document),
             take,
             rules,
         })

@@ -147,6 +147,7 @@ pub(super) fn has_room(session: &Session, access: &Access<'_>) -> Result<(), Ref
     let kind = match access.rules.full_join {
         FullJoin::Forbidden => RefusalKind::Unwritable,
         FullJoin::Malformed => RefusalKind::Malformed,
+        FullJoin::Conflict => RefusalKind::Conflict,
     };
     let max = session.constants.max_members;
     Err(Refusal::new(

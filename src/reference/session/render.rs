@@ -15,7 +15,7 @@ use super::model::{Capability, Initialization, Member, Restriction, Session, Sta
 use super::roles;
 use super::version::ContractVersion;
 use crate::json;
-use crate::rules::Rules;
+use crate::rules::{ActiveCount, Rules};
 
 impl Session {
     /// The document for the caller and its contract version, as a value.
@@ -454,7 +454,7 @@ impl Serialize for MembersInfo<'_> {
         map.serialize_entry("next", &members.next())?;
         map.serialize_entry("count", &members.len())?;
         map.serialize_entry("accepted", &members.accepted())?;
-        if self.0.rules.active_is_counted.kept() {
+        if self.0.rules.active_count == ActiveCount::Shown {
             map.serialize_entry("active", &members.active())?;
         }
         map.end()

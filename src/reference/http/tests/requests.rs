@@ -139,7 +139,7 @@ async fn too_many_requests_are_throttled_where_the_operator_wants_it() {
     }
     let throttled = stage.get("alice", &path).await;
     assert_eq!((throttled.status, throttled.header("retry-after")), (429, "15"));
-    assert_eq!(throttled.json()["type"], "burst");
+    assert_eq!(throttled.json()["limitType"], "rate");
     assert_eq!(stage.get("bob", &path).await.status, 204);
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::field::At;
 use super::super::model::{Capabilities, Capability};
 use super::super::refusal::Refusal;
-use crate::rules::Rules;
+use crate::rules::{Rules, SearchableOwners};
 
 impl Capabilities {
     /// Reads `constants.system.capabilities`; a name that does not exist is refused (SES-CAP-017).
@@ -49,7 +49,8 @@ impl Capabilities {
                 return Err(at.refuse(format_args!("{} needs {}", one.name(), other.name())));
             }
         }
-        if self.has(C::Searchable) && self.has(C::UserAuthorizationStyle) && !self.has(C::HasOwners) {
+        let needs_owners = rules.searchable_owners == SearchableOwners::Required;
+        if needs_owners && self.has(C::Searchable) && self.has(C::UserAuthorizationStyle) && !self.has(C::HasOwners) {
             return Err(at.refuse("searchable with userAuthorizationStyle needs hasOwners"));
         }
         Ok(())

@@ -12,7 +12,7 @@ use super::super::version::{self, ContractVersion, TIMEOUTS};
 use super::initialization::Initialization;
 use super::network::{read_host_requirements, read_measurement_servers, read_metrics, read_peer_requirements};
 use super::policies::{read_arbitration, read_invite_protocol, read_ownership};
-use crate::rules::{LargeLimit, Rules};
+use crate::rules::{DefaultInactive, LargeLimit, Rules};
 
 const SYSTEM: &[&str] = &[
     "version",
@@ -200,7 +200,8 @@ impl Given {
         defaults: ContractVersion,
         rules: &Rules,
     ) -> Constants {
-        let inactive = if defaults.has_old_names() { 7_200_000 } else { 0 };
+        let is_long = defaults.has_old_names() || rules.default_inactive == DefaultInactive::TwoHours;
+        let inactive = if is_long { 7_200_000 } else { 0 };
         let [reserved, inactive, ready, session_empty] = {
             let [reserved, given_inactive, ready, session_empty] = self.timeouts;
             [

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::field::At;
 use super::super::model::{MemberInitialization, Timeout};
 use super::super::refusal::Refusal;
-use crate::rules::{NeededToStart, Rules};
+use crate::rules::{EvaluationTimeout, NeededToStart, Rules};
 
 #[derive(Debug, Default)]
 pub(super) struct Initialization {
@@ -13,6 +13,8 @@ pub(super) struct Initialization {
     measurement: Option<Timeout>,
     evaluation: Option<Timeout>,
     external: bool,
+    /// Whether externalEvaluation was given, be it false.
+    names_external: bool,
     needed: Option<u64>,
 }
 
@@ -28,7 +30,10 @@ impl Initialization {
                 "joinTimeout" => read.join = Some(Timeout::read(value, &at)?),
                 "measurementTimeout" => read.measurement = Some(Timeout::read(value, &at)?),
                 "evaluationTimeout" => read.evaluation = Some(Timeout::read(value, &at)?),
-                "externalEvaluation" => read.external = at.boolean(value)?,
+                "externalEvaluation" => {
+                    read.external = at.boolean(value)?;
+                    read.names_external = true;
+                }
                 "membersNeededToStart" => read.needed = Some(at.integer(value, 0..=10_000)?),
                 _ => {
                     return Err(at.unknown(&[
@@ -45,7 +50,9 @@ impl Initialization {
     }
 
     pub(super) fn check(&self, max_members: u64, rules: &Rules, at: &At<'_>) -> Result<(), Refusal> {
-        if self.evaluation.is_some() && !self.external && rules.evaluation_timeout_is_external.kept() {
+        let is_named = self.names_external && rules.evaluation_timeout == EvaluationTimeout::Always;
+        let is_free = is_named || !rules.evaluation_timeout_is_external.kept();
+        if self.evaluation.is_some() && !self.external && !is_free {
             return Err(at.then("evaluationTimeout").refuse("it needs external evaluation"));
         }
         let least = u64::from(rules.needed_to_start == NeededToStart::FromOne);

@@ -24,7 +24,7 @@ use super::model::{Capability, Constants, Template};
 use super::refusal::{Refusal, RefusalKind};
 use super::request::Bag;
 use super::version::{self, ContractVersion};
-use crate::rules::{DefaultsOf, ImpliedGameplay, Rules};
+use crate::rules::{DefaultInactive, ImpliedGameplay, Rules};
 use crate::session_ref::SessionRef;
 
 impl Constants {
@@ -50,10 +50,10 @@ impl Constants {
             }
         }
 
-        let defaults = match rules.defaults_of {
-            DefaultsOf::Template if !rules.old_default_is_two_hours.kept() => ContractVersion::V107,
-            DefaultsOf::Template => version,
-            DefaultsOf::Request => access.version,
+        let defaults = match rules.default_inactive {
+            DefaultInactive::ByRequest => access.version,
+            _ if !rules.old_default_is_two_hours.kept() => ContractVersion::V107,
+            DefaultInactive::ByVersion | DefaultInactive::TwoHours => version,
         };
         let initialization_is_old = initialization_is_old.unwrap_or(access.version.has_old_names());
         if let (true, Some(Value::Object(bag))) = (initialization_is_old, system.get_mut("memberInitialization"))

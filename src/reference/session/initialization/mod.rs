@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use self::episode::{change_members, passing};
 use super::model::{Initialization, InitializationFailure, Member, MemberInitialization, Session, Stage, Status};
 use super::refusal::{Refusal, RefusalKind};
-use crate::rules::{Joined, Rules};
+use crate::rules::{FailedEpisode, Joined, Rules};
 
 /// What must hold for a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -298,7 +298,7 @@ impl Situation<'_> {
             Condition::Deserted => self.passing().next().is_none(),
             Condition::Succeeded => news.verdict == Some(true) || (news.is_due && !rules.silence_is_failure.kept()),
             Condition::Rejected => news.verdict == Some(false) || news.is_due,
-            Condition::First => is_first,
+            Condition::First => is_first || rules.failed_episode == FailedEpisode::Any,
             Condition::TooFew => {
                 (is_first || !rules.first_episode_needs_members.kept())
                     && rules.too_few_fail_together.kept()

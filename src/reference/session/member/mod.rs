@@ -15,7 +15,7 @@ use super::model::{Capability, Constants, Member, MemberSystem, Status};
 use super::refusal::{Refusal, RefusalKind};
 use super::request::MemberDelta;
 use crate::principal::User;
-use crate::rules::{AcceptedJoinTime, MissingConnection, ReadyToActive, Rules};
+use crate::rules::{MissingConnection, ReadyToActive, Rules};
 
 impl Member {
     /// Takes the status on; its timer starts anew only if it is another one (TMO-020).
@@ -36,7 +36,7 @@ impl Member {
     pub(super) fn accept(&mut self, user: &User, title_id: u32, now: Timestamp, rules: &Rules) {
         if self.status == Status::Reserved {
             self.become_status(Status::Inactive, now, rules);
-            if rules.accepted_join_time == AcceptedJoinTime::Joined {
+            if rules.join_time_is_of_the_join.kept() {
                 self.join_time = now;
             }
             self.title_id = title_id;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::super::field::{At, decimal, integer};
 use super::super::model::{Capability, ChangeType, Constants, MemberSystem, SecureDeviceAddress, Subscription};
 use super::super::refusal::Refusal;
-use crate::rules::{DeviceToken, Rules};
+use crate::rules::Rules;
 
 impl MemberSystem {
     const FIELDS: &[&str] = &[
@@ -260,10 +260,7 @@ fn read_measurements(value: &Value, session: &Constants, at: &At<'_>) -> Result<
 
 impl SecureDeviceAddress {
     fn new(text: &str, bytes: &[u8], device_id: Option<&str>, rules: &Rules) -> Self {
-        let source = match (rules.device_token, device_id) {
-            (DeviceToken::Device, Some(device)) => device,
-            _ => text,
-        };
+        let source = device_id.filter(|_| rules.tokens_are_of_devices.kept()).unwrap_or(text);
         Self {
             text: text.to_owned(),
             device_token: token(source),

@@ -6,7 +6,7 @@ use super::super::model::{Capability, Session};
 use super::super::refusal::{Refusal, RefusalKind};
 use super::super::request::{Me, Request, Whom};
 use crate::principal::User;
-use crate::rules::{MemberRemoval, ServerReservations};
+use crate::rules::MemberRemoval;
 
 use std::sync::Arc;
 
@@ -109,8 +109,7 @@ impl<'a> Draft<'_, 'a> {
             if self.session.constants.has(Capability::Large) && self.access.rules.large_refuses_others.kept() {
                 return Err(at.refuse_as(RefusalKind::Conflict, "a large session has no reservations"));
             }
-            if self.access.caller.is_server() && self.access.rules.server_reservations == ServerReservations::AtCreation
-            {
+            if self.access.caller.is_server() && self.access.rules.services_reserve_at_creation.kept() {
                 if !self.is_new {
                     return Err(at.refuse_as(RefusalKind::Forbidden, "a server principal reserves only at creation"));
                 }

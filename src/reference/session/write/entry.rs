@@ -78,6 +78,10 @@ impl<'a> Draft<'_, 'a> {
                     "only members write to the session",
                 ));
             }
+            None if !self.is_new && self.access.rules.stranger_without_me == StrangerWithoutMe::NotAdded => {
+                permission::may_join(self.session, user, self.access)?;
+                return Ok(None);
+            }
             None => MemberDelta::default(),
         };
         if self.is_new {

@@ -131,7 +131,7 @@ pub(super) const TABLE: &[WireFault] = &[
     fault("throttled-for-an-hour", "Retry-After of a 429 is an hour.", &["RATE-007"], &[On::Status(&[429])], &[Change::Head("retry-after", "3600")]),
     fault("throttled-until-a-date", "Retry-After of a 429 is a date.", &["RATE-007", "HDR-014"], &[On::Status(&[429])], &[Change::Head("retry-after", "Mon, 01 Jan 2001 00:00:00 GMT")]),
     fault("throttled-is-text", "The body of a 429 is a text.", &["RATE-008", "HDR-009"], &[On::Status(&[429])], &[Change::Head("content-type", "text/plain"), Change::Body("Slow down.")]),
-    fault("throttled-has-no-type", "The body of a 429 has no type.", &["RATE-008"], &[On::Status(&[429])], &[Change::Tell("/type", Edit::Remove)]),
+    fault("throttled-has-no-type", "The body of a 429 does not name the kind of limit.", &["RATE-008"], &[On::Status(&[429])], &[Change::Tell("/limitType", Edit::Remove)]),
     fault("throttled-has-other-period", "The body of a 429 has a period of a minute.", &["RATE-008"], &[On::Status(&[429])], &[Change::Tell("/periodInSeconds", Edit::Set("60"))]),
     fault("throttled-counts-below", "currentRequests of a 429 is 1.", &["RATE-009"], &[On::Status(&[429])], &[Change::Tell("/currentRequests", Edit::Set("1"))]),
     fault("throttled-has-other-maximum", "maxRequests of a 429 is one more.", &["RATE-009", "RATE-008"], &[On::Status(&[429])], &[Change::Tell("/maxRequests", Edit::Add(1))]),
