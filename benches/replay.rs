@@ -14,10 +14,12 @@ use std::time::Instant;
 
 use mpsd_conformance::contract::Suite;
 use mpsd_conformance::contract::files::Files;
-use mpsd_conformance::replay::{Options, Replay, Selected};
-use mpsd_conformance::run::embedded;
+use mpsd_conformance::replay::Options;
+use mpsd_conformance::run::runner::Runner;
+use mpsd_conformance::run::{embedded, selection};
 use mpsd_conformance::target::Target;
-use mpsd_conformance::wire::client::WireRequest;
+use mpsd_conformance::wire::client::Client;
+use mpsd_conformance::wire::message::WireRequest;
 use tokio::runtime::Runtime;
 
 /// The program's own.
@@ -97,10 +99,10 @@ fn requests(target: &Target, index: usize) -> [WireRequest; 3] {
 }
 
 /// Sends the requests of all cases, and looks at nothing.
-async fn bare_loop(replay: Arc<Replay>, target: Arc<Target>) {
+async fn bare_loop(client: Client, target: Arc<Target>) {
     let next = Arc::new(AtomicUsize::new(0));
     let conversations = (0..AT_ONCE).map(|_| {
-        let (client, target, next) = (replay.client().clone(), Arc::clone(&target), Arc::clone(&next));
+        let (client, target, next) = (client.clone(), Arc::clone(&target), Arc::clone(&next));
         tokio::spawn(async move {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
@@ -119,9 +121,8 @@ async fn bare_loop(replay: Arc<Replay>, target: Arc<Target>) {
 }
 
 /// Replays all cases, each of which passes.
-async fn replay_all(replay: Arc<Replay>) {
-    let selection = (0..CASES).map(|case| Selected { case, variant: 0 }).collect();
-    let mut outcomes = replay.replay_all(selection, |_| {});
+async fn replay_all(runner: Arc<Runner>) {
+    let mut outcomes = runner.replay_all(&selection::all(runner.suite()), |_| {});
     let mut count = 0;
     while let Some(outcome) = outcomes.recv().await {
         assert!(outcome.findings.is_empty(), "{outcome:?}");
@@ -152,14 +153,17 @@ fn main() {
         jobs: AT_ONCE,
         ..Options::default()
     };
-    let replay = Replay::new(suite, Arc::clone(&target), options).expect("a client can be made");
-    let replay = Arc::new(replay);
+    let runner = Runner::against(suite, Arc::clone(&target), options).expect("a client can be made");
+    let runner = Arc::new(runner);
     // What else the machine does, and what the server keeps, weighs on both alike.
     let rounds = (0..WARM_UP + ROUNDS).map(|_| {
         let begin = Instant::now();
-        run(&runtime, bare_loop(Arc::clone(&replay), Arc::clone(&target)));
+        run(
+            &runtime,
+            bare_loop(runner.replayer().transport().client().clone(), Arc::clone(&target)),
+        );
         let middle = Instant::now();
-        run(&runtime, replay_all(Arc::clone(&replay)));
+        run(&runtime, replay_all(Arc::clone(&runner)));
         let (bare, replayed) = (middle - begin, middle.elapsed());
         (bare.as_secs_f64() * 1000.0, replayed.as_secs_f64() * 1000.0)
     });

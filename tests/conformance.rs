@@ -2,26 +2,23 @@
 
 #![expect(clippy::print_stderr, reason = "a suite that is broken is told before any test runs")]
 
-use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, LazyLock};
 
-use futures_util::future::join_all;
 use insta::{Settings, assert_snapshot};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use mpsd_conformance::contract::Suite;
 use mpsd_conformance::contract::files::Files;
-use mpsd_conformance::contract::manifest::{Manifest, Ran};
-use mpsd_conformance::replay::verdict::{Outcome, Verdict};
-use mpsd_conformance::replay::{Options, Replay, Selected};
+use mpsd_conformance::contract::manifest::Manifest;
+use mpsd_conformance::replay::Options;
+use mpsd_conformance::replay::verdict::Verdict;
 use mpsd_conformance::report::{Report, Run, terminal};
-use mpsd_conformance::run::embedded;
+use mpsd_conformance::run::runner::{Conversations, Runner};
+use mpsd_conformance::run::{record, selection};
 use mpsd_conformance::snapshot;
 use mpsd_conformance::snapshot::baseline;
-use mpsd_conformance::target::Target;
-use mpsd_reference::Server;
 use tokio::runtime::Runtime;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -29,13 +26,10 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// One runtime for all threads: the client's connections belong to the runtime that opened them.
 static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(Runtime::new);
 
-/// The suite, and the reference that it is put to.
+/// The suite with the reference that it is put to, and what was recorded of it.
 struct Stage {
-    replay: Replay,
-    target: Arc<Target>,
-    /// What was recorded; a process for one case alone does not read it.
+    runner: Runner,
     manifest: Manifest,
-    _server: Server,
 }
 
 fn main() -> ExitCode {
@@ -76,61 +70,36 @@ fn main() -> ExitCode {
 /// Reads the suite and starts the reference.
 fn stage(files: Files) -> Result<Stage, String> {
     let suite = Arc::new(Suite::load(files).map_err(|broken| broken.render(false))?);
+    // A process for one case alone does not read it.
     let manifest = if suite.cases().len() > 1 {
-        Manifest::read(suite.files()).map_err(|problems| format!("{problems:?}"))?
+        record::manifest(&suite).map_err(|error| error.to_string())?
     } else {
-        None
+        Manifest::default()
     };
     let runtime = RUNTIME.as_ref().map_err(ToString::to_string)?;
-    let (target, server) = runtime
-        .block_on(embedded::start(suite.world()))
-        .map_err(|error| format!("{error:#}"))?;
-    let target = Arc::new(target);
-    let replay = Replay::new(suite, Arc::clone(&target), Options::default()).map_err(|error| error.to_string())?;
-    Ok(Stage {
-        replay,
-        target,
-        manifest: manifest.unwrap_or_default(),
-        _server: server,
-    })
+    let runner = runtime.block_on(Runner::embedded(suite, Options::default()));
+    let runner = runner.map_err(|error| error.to_string())?;
+    Ok(Stage { runner, manifest })
 }
 
-/// Replays all variants of a case.
+/// Replays all variants of a case; the reference has no excuse, so every finding fails it.
 fn trial(stage: &Stage, id: &str) -> Result<Completion, Failed> {
-    let suite = stage.replay.suite();
-    let found = suite.cases().iter().enumerate().find(|(_, case)| case.id == id);
-    let (index, case) = found.ok_or("the suite has no such case")?;
-    let variants = (0..case.variants.len()).map(|variant| stage.replay.replay(Selected { case: index, variant }));
-    let outcomes: Vec<Outcome> = RUNTIME
-        .as_ref()?
-        .block_on(join_all(variants))
-        .into_iter()
-        .flatten()
-        .collect();
-    let is = |verdict| move |outcome: &Outcome| outcome.verdict == verdict;
-    if outcomes.iter().all(is(Verdict::NotApplicable)) {
-        let reason = outcomes.into_iter().find_map(|outcome| outcome.reason);
-        return Ok(Completion::ignored_with(reason.unwrap_or_default()));
-    }
-    let sections = outcomes
-        .iter()
-        .filter_map(|outcome| baseline::tell(outcome, suite.schemas()));
-    let text = snapshot::document(&case.title, sections);
-    if outcomes.iter().all(is(Verdict::Pass)) {
-        let ran = outcomes.iter().map(|outcome| Ran {
-            id: &outcome.id,
-            exchanges: outcome.exchange_count,
-            assertions: outcome.assertions,
-        });
-        let short = stage
-            .manifest
-            .fallen_short(&ran.collect::<Vec<_>>(), &BTreeSet::new(), false);
+    let runner = &stage.runner;
+    let suite = runner.suite();
+    let case = suite.cases().iter().find(|case| case.id == id);
+    let case = case.ok_or("the suite has no such case")?;
+    let selection = selection::select(suite, &[id.to_owned()]).selected;
+    let run = runner.run(&selection, &Conversations::Keep, |_| {});
+    let outcomes = RUNTIME.as_ref()?.block_on(run)?.outcomes;
+    let text = baseline::text(case, &outcomes).unwrap_or_default();
+    if outcomes.iter().all(|outcome| outcome.verdict == Verdict::Pass) {
+        let short = record::shortfall(&stage.manifest, &outcomes, false);
         if !short.is_empty() {
             return Err(format!("less was done than the manifest says: {}", short.join("; ")).into());
         }
         return assert_recorded(id, &case.title, &text).map(|()| Completion::Completed);
     }
-    let report = Report::of(Run::new(suite, &stage.target, outcomes));
+    let report = Report::of(Run::new(suite, runner.target(), outcomes));
     let failed = report.cases.iter().filter(|case| case.verdict != Verdict::Pass);
     let mut message: String = failed
         .map(|case| terminal::render_failure(&report, suite, case))

@@ -148,7 +148,9 @@ fn fail(suite: &Suite, error: &RunError) -> Exit {
         RunError::Suite(SuiteError::Recorded { file, problems }) => {
             tell(problems, suite.files().get(file).unwrap_or_default())
         }
-        RunError::Suite(_) | RunError::Target(_) | RunError::Machine(_) | RunError::Run(_) => Exit::Fault,
+        RunError::Suite(_) | RunError::Target(_) | RunError::Machine(_) | RunError::Snapshot(_) | RunError::Run(_) => {
+            Exit::Fault
+        }
     }
 }
 

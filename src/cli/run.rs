@@ -1,10 +1,9 @@
 //! `run`: replays cases against a target, or against the embedded reference.
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anstream::{eprint, eprintln};
 use clap::builder::RangedU64ValueParser;
@@ -18,15 +17,15 @@ use crate::cli::signals::Signals;
 use crate::cli::target::format_note;
 use crate::cli::{SuiteSource, fail, now, on_worker, print, read_file, runtime, style_error, tell, today, write_file};
 use crate::contract::Suite;
-use crate::contract::case::Case;
-use crate::contract::manifest::{self, Manifest, Ran};
+use crate::contract::manifest;
 use crate::replay::verdict::{Outcome, Verdict};
-use crate::replay::{self, Replay, Selected};
+use crate::replay::{self, Replay, Selected, Strictness};
 use crate::report::{self, Report};
 use crate::run::preflight::{Gravity, Note};
+use crate::run::runner::{Conversations, Done, Runner};
 use crate::run::shard::Shard;
-use crate::run::{embedded, selection};
-use crate::snapshot::baseline::{self, Baseline, Change};
+use crate::run::{record, selection};
+use crate::snapshot::baseline::{Baseline, Change};
 use crate::target::deviations::Deviation;
 use crate::target::{self, Target};
 
@@ -114,114 +113,70 @@ impl Run {
     pub(super) fn execute(self) -> Result<Exit, Exit> {
         let options = &self.options;
         let suite = Arc::new(options.suite.load()?);
-        let mut selection = selection::select(&suite, &self.selectors);
-        if !selection.idle.is_empty() {
-            eprintln!(
-                "{}: {}",
-                style_error("error"),
-                selection::unknown(&suite, &selection.idle)
-            );
-        }
-        if selection.selected.is_empty() {
-            return Ok(Exit::NothingExecuted);
-        }
-        if !selection.idle.is_empty() {
-            return Ok(Exit::Fault);
-        }
-        if let Some(shard) = options.shard {
-            let balance = options.balance.as_ref().map(|path| read_report(path)).transpose()?;
-            selection.keep(&suite, |ids| shard.choose(ids, balance.as_ref()));
-            if selection.selected.is_empty() {
-                eprintln!(
-                    "{}: no case is in shard {shard}; fewer shards will do",
-                    style_error("error")
-                );
-                return Ok(Exit::NothingExecuted);
-            }
-        }
+        let selection = self.select(&suite)?;
         let deviations = match &options.deviations {
             Some(path) => load_deviations(path, &suite)?,
             None => Vec::new(),
         };
         let runtime = runtime()?;
-        let described = options.target.as_ref().map(|path| load_target(path)).transpose()?;
-        let is_embedded = described.is_none();
-        let (target, service) = if let Some(target) = described {
-            (target, None)
-        } else {
-            let started = runtime
-                .block_on(embedded::start(suite.world()))
-                .map_err(|error| fail(&suite, &error))?;
-            (started.0, Some(started.1))
-        };
-        let baseline = self.baseline(&suite, is_embedded);
-        if matches!(baseline, Some((Baseline::Embedded, Snapshots::Review))) {
-            eprintln!(
-                "{}: there is no folder to review; `--snapshot-dir DIR` or `--suite DIR` names one",
-                style_error("error")
-            );
-            return Ok(Exit::Fault);
-        }
-        let target = Arc::new(target);
+        let target = options.target.as_ref().map(|path| load_target(path)).transpose()?;
+        let is_embedded = target.is_none();
+        let conversations = self.conversations(&suite, is_embedded)?;
         let replay_options = replay::Options {
             jobs: options.jobs,
             exchange_limit: options.exchange_limit,
             case_limit: options.case_limit,
-            strict: options.strict,
+            strictness: if options.strict {
+                Strictness::Warnings
+            } else {
+                Strictness::Failures
+            },
             ..replay::Options::default()
         };
-        let replay = Replay::new(Arc::clone(&suite), Arc::clone(&target), replay_options);
-        let replay = Arc::new(replay.map_err(|error| crate::cli::fault(&anyhow::Error::new(error)))?);
-        let secrets = replay.secrets();
-        let start = Instant::now();
-        let total = selection.selected.len();
-        let baseline = Arc::new(baseline);
-        let conversations = Conversations {
-            suite: Arc::clone(&suite),
-            replay: Arc::clone(&replay),
-            selected: selection.selected,
-            baseline: Arc::clone(&baseline),
-            is_embedded,
+        let runner = match target {
+            Some(target) => Runner::against(Arc::clone(&suite), Arc::new(target), replay_options),
+            None => runtime.block_on(Runner::embedded(Arc::clone(&suite), replay_options)),
         };
-        let (outcomes, mut changes) = on_worker(&runtime, conversations.hold())?;
-        changes.sort_by(|a, b| a.about().cmp(b.about()));
-        drop(service);
-        if outcomes.len() < total {
-            let lost = total - outcomes.len();
-            eprintln!(
-                "{}: {lost} cases came to no end; that is a defect of this program",
-                style_error("error")
-            );
-            return Ok(Exit::Fault);
-        }
-        let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
-        let report = Report::of(report::Run {
-            milliseconds,
-            strict: options.strict,
-            selectors: &self.selectors,
-            shard: options.shard.map(|shard| shard.to_string()),
-            halted: replay.halted(),
-            deviations: &deviations,
-            today: today(),
-            ..report::Run::new(&suite, &target, outcomes)
-        });
+        let runner = Arc::new(runner.map_err(|error| fail(&suite, &error))?);
+        let secrets = runner.secrets();
+        let running = run(Arc::clone(&runner), selection, conversations.clone(), !is_embedded);
+        let done = on_worker(&runtime, running)?;
+        let halted = runner.halted();
         let short = if is_embedded {
-            self.hold_to_manifest(&suite, &report, Option::as_ref(&baseline))?
+            self.compare_with_manifest(&suite, &done.outcomes, halted.is_none(), &conversations)?
         } else {
             Vec::new()
         };
+        let report = Report::of(report::Run {
+            milliseconds: done.milliseconds,
+            strict: options.strict,
+            selectors: &self.selectors,
+            shard: options.shard.map(|shard| shard.to_string()),
+            halted,
+            deviations: &deviations,
+            today: today(),
+            ..report::Run::new(&suite, runner.target(), done.outcomes)
+        });
         let mut text = if options.next {
             report::terminal::render_ladder(&report, &suite)
         } else {
             report::terminal::render(&report, &suite)
         };
-        let is_reviewed = matches!(*baseline, Some((_, Snapshots::Review)));
-        for change in changes.iter().filter(|_| !is_reviewed) {
-            text.push('\n');
-            text.push_str(&change.to_string());
+        let mut changes = done.changes;
+        if !matches!(conversations, Conversations::Propose(_)) {
+            for change in &changes {
+                text.push('\n');
+                text.push_str(&change.to_string());
+            }
         }
         print(&text);
         tell_shortfall(&short);
+        if is_embedded && report.summary.fail > 0 {
+            eprintln!(
+                "{}: every finding fails a run against the embedded reference, whatever its level: correct the case or the reference",
+                style_error("error")
+            );
+        }
         options.reports.write(&report, Some(&secrets))?;
         if let Some(path) = &options.write_deviations {
             let drafted = report::deviations::draft(&report);
@@ -232,10 +187,10 @@ impl Run {
                 path.display()
             );
         }
-        if let Some((baseline @ Baseline::Folder(folder), Snapshots::Review)) = &*baseline {
+        if let Conversations::Propose(baseline @ Baseline::Folder(folder)) = &conversations {
             changes = review_changes(baseline, folder, changes)?;
         }
-        let is_checked = matches!(*baseline, Some((_, Snapshots::Check | Snapshots::Review)));
+        let is_checked = matches!(conversations, Conversations::Check(_) | Conversations::Propose(_));
         let has_changes = is_checked && changes.iter().any(Change::is_difference);
         Ok(match reports::exit(&report) {
             // Where something fails, other cases may well do less.
@@ -245,45 +200,64 @@ impl Run {
         })
     }
 
-    /// Holds what was done against what was recorded, or records it; what fell short is returned.
-    fn hold_to_manifest(
+    /// The variants that the selectors and the shard choose.
+    fn select(&self, suite: &Suite) -> Result<Vec<Selected>, Exit> {
+        let options = &self.options;
+        let mut selection = selection::select(suite, &self.selectors);
+        if !selection.idle.is_empty() {
+            eprintln!(
+                "{}: {}",
+                style_error("error"),
+                selection::unknown(suite, &selection.idle)
+            );
+        }
+        if selection.selected.is_empty() {
+            return Err(Exit::NothingExecuted);
+        }
+        if !selection.idle.is_empty() {
+            return Err(Exit::Fault);
+        }
+        if let Some(shard) = options.shard {
+            let balance = options.balance.as_ref().map(|path| read_report(path)).transpose()?;
+            selection.keep(suite, |ids| shard.choose(ids, balance.as_ref()));
+            if selection.selected.is_empty() {
+                eprintln!(
+                    "{}: no case is in shard {shard}; fewer shards will do",
+                    style_error("error")
+                );
+                return Err(Exit::NothingExecuted);
+            }
+        }
+        Ok(selection.selected)
+    }
+
+    /// Compares what was done with what was recorded, or records it; what fell short is returned.
+    fn compare_with_manifest(
         &self,
         suite: &Suite,
-        report: &Report,
-        baseline: Option<&(Baseline, Snapshots)>,
+        outcomes: &[Outcome],
+        is_ended: bool,
+        conversations: &Conversations,
     ) -> Result<Vec<String>, Exit> {
-        let recorded = Manifest::read(suite.files())
-            .map_err(|problems| tell(&problems, suite.files().get(manifest::FILE).unwrap_or_default()))?;
-        let (done, failed): (Vec<_>, Vec<_>) = report
-            .cases
-            .iter()
-            .partition(|case| matches!(case.verdict, Verdict::Pass | Verdict::NotApplicable));
-        let ran = done.iter().map(|case| Ran {
-            id: &case.id,
-            exchanges: case.exchanges,
-            assertions: case.assertions,
-        });
-        let ran: Vec<Ran<'_>> = ran.collect();
-        let own = self
-            .options
-            .snapshot_dir
-            .is_none()
-            .then(|| suite.files().root())
-            .flatten();
-        match (baseline, own) {
-            (Some((_, Snapshots::Record)), Some(root)) => {
-                let text = recorded.unwrap_or_default().recorded(suite, &ran).write();
+        let manifest = record::manifest(suite).map_err(|error| fail(suite, &error.into()))?;
+        let own = match &self.options.snapshot_dir {
+            None => suite.files().root(),
+            Some(_) => None,
+        };
+        match (conversations, own) {
+            (Conversations::Record(_), Some(root)) => {
+                let text = record::recorded(&manifest, suite, outcomes).write();
                 write_file(&root.join(manifest::FILE), &text).map(|()| Vec::new())
             }
             _ => {
-                let failed = failed.iter().map(|case| case.id.as_str()).collect();
-                let short = recorded.map(|recorded| recorded.fallen_short(&ran, &failed, !report.suite.partial));
-                Ok(short.unwrap_or_default())
+                let is_whole = is_ended && outcomes.len() == selection::all(suite).len();
+                Ok(record::shortfall(&manifest, outcomes, is_whole))
             }
         }
     }
 
-    fn baseline(&self, suite: &Suite, is_embedded: bool) -> Option<(Baseline, Snapshots)> {
+    /// What becomes of the conversations: by default those with the embedded reference are compared with the suite's own.
+    fn conversations(&self, suite: &Suite, is_embedded: bool) -> Result<Conversations, Exit> {
         let options = &self.options;
         let default = if is_embedded || options.snapshot_dir.is_some() {
             Snapshots::Check
@@ -297,7 +271,19 @@ impl Run {
             (None, None) if mode == Snapshots::Record => Baseline::Folder("snapshots".into()),
             (None, None) => Baseline::Embedded,
         };
-        (mode != Snapshots::Off).then_some((baseline, mode))
+        Ok(match mode {
+            Snapshots::Check => Conversations::Check(baseline),
+            Snapshots::Record => Conversations::Record(baseline),
+            Snapshots::Review if matches!(baseline, Baseline::Embedded) => {
+                eprintln!(
+                    "{}: there is no folder to review; `--snapshot-dir DIR` or `--suite DIR` names one",
+                    style_error("error")
+                );
+                return Err(Exit::Fault);
+            }
+            Snapshots::Review => Conversations::Propose(baseline),
+            Snapshots::Off => Conversations::Forget,
+        })
     }
 }
 
@@ -361,11 +347,32 @@ pub(super) fn load_target(path: &Path) -> Result<Target, Exit> {
     target::file::read(&path.to_string_lossy(), &text, folder).map_err(|problems| tell(&problems, &text))
 }
 
+/// Looks at a described target, and runs the selected cases.
+async fn run(
+    runner: Arc<Runner>,
+    selection: Vec<Selected>,
+    conversations: Conversations,
+    is_described: bool,
+) -> Result<Done, Exit> {
+    if is_described {
+        look(runner.replayer(), &selection).await?;
+    }
+    let mut progress = Progress::new(selection.len());
+    // Before the first request, since what it made would be left behind.
+    let watching = tokio::spawn(watch_interrupts(Arc::clone(&runner), Signals::new()));
+    let done = runner
+        .run(&selection, &conversations, |outcome| progress.step(outcome))
+        .await;
+    watching.abort();
+    progress.clear();
+    done.map_err(|error| fail(runner.suite(), &error))
+}
+
 /// Ends the run when it is told to stop, and the process when it is told again.
-async fn watch_interrupts(replay: Arc<Replay>, mut signals: Signals) {
+async fn watch_interrupts(runner: Arc<Runner>, mut signals: Signals) {
     signals.next().await;
     eprintln!("\nstopping: what the run made is taken back; once more ends it at once");
-    replay.interrupt();
+    runner.interrupt();
     signals.next().await;
     #[expect(clippy::exit, reason = "whoever asks twice wants nothing else to be waited for")]
     std::process::exit(Exit::Inconclusive as i32);
@@ -383,7 +390,7 @@ async fn look(replay: &Replay, selection: &[Selected]) -> Result<(), Exit> {
     {
         text.push_str(&format_note(note));
     }
-    replay.secrets().redact_text(&mut text);
+    replay.transport().secrets().redact_text(&mut text);
     eprint!("{text}");
     if look.speaker.is_none() {
         return Err(Exit::Unreachable);
@@ -393,102 +400,6 @@ async fn look(replay: &Replay, selection: &[Selected]) -> Result<(), Exit> {
         return Err(Exit::Fault);
     }
     Ok(())
-}
-
-/// The conversations of a run, before they are held.
-struct Conversations {
-    suite: Arc<Suite>,
-    replay: Arc<Replay>,
-    selected: Vec<Selected>,
-    baseline: Arc<Option<(Baseline, Snapshots)>>,
-    is_embedded: bool,
-}
-
-impl Conversations {
-    /// Replays them all, and compares each case's with the recorded ones or records them.
-    async fn hold(self) -> Result<(Vec<Outcome>, Vec<Change>), Exit> {
-        let Self { suite, replay, .. } = &self;
-        if !self.is_embedded {
-            look(replay, &self.selected).await?;
-        }
-        let mut gathered = Gathered::new(suite, &self.selected);
-        let mut progress = Progress::new(self.selected.len());
-        let mut changes = Vec::new();
-        // Before the first request, since what it made would be left behind.
-        let watching = tokio::spawn(watch_interrupts(Arc::clone(replay), Signals::new()));
-        let (is_told, schemas, secrets) = (self.baseline.is_some(), Arc::clone(suite), replay.secrets());
-        let mut receiver = replay.replay_all(self.selected.clone(), move |outcome| {
-            outcome.redact(&secrets);
-            if is_told {
-                outcome.text = baseline::tell(outcome, schemas.schemas());
-            }
-        });
-        while let Some(outcome) = receiver.recv().await {
-            progress.step(&outcome);
-            if let Some((case, outcomes)) = gathered.add(outcome) {
-                changes.extend(self.keep(case, outcomes)?);
-                // The conversations of a whole run are too much to be kept.
-                for outcome in outcomes {
-                    outcome.text = None;
-                }
-            }
-        }
-        watching.abort();
-        progress.clear();
-        Ok((gathered.finish(), changes))
-    }
-
-    fn keep(&self, case: &Case, outcomes: &[Outcome]) -> Result<Option<Change>, Exit> {
-        let (suite, secrets) = (&self.suite, self.replay.secrets());
-        match &*self.baseline {
-            Some((baseline, Snapshots::Record)) => baseline
-                .record(suite, case, outcomes, &secrets)
-                .map_err(|e| crate::cli::fault(&anyhow::Error::new(e))),
-            Some((baseline, Snapshots::Review)) => baseline
-                .propose(suite, case, outcomes, &secrets)
-                .map_err(|e| crate::cli::fault(&anyhow::Error::new(e))),
-            Some((baseline, _)) => Ok(baseline.compare(suite, case, outcomes)),
-            None => Ok(None),
-        }
-    }
-}
-
-/// The outcomes of a run, brought together by case as they come.
-struct Gathered<'a>(BTreeMap<&'a str, Gathering<'a>>);
-
-struct Gathering<'a> {
-    case: &'a Case,
-    /// How many of the selected variants are still to come.
-    left: usize,
-    outcomes: Vec<Outcome>,
-}
-
-impl<'a> Gathered<'a> {
-    fn new(suite: &'a Suite, selected: &[Selected]) -> Self {
-        let mut cases: BTreeMap<&str, Gathering<'_>> = BTreeMap::new();
-        for case in selected.iter().filter_map(|selected| suite.cases().get(selected.case)) {
-            let none = || Gathering {
-                case,
-                left: 0,
-                outcomes: Vec::new(),
-            };
-            cases.entry(&case.id).or_insert_with(none).left += 1;
-        }
-        Self(cases)
-    }
-
-    /// Adds an outcome; its case with all that came of it, when it was the last.
-    fn add(&mut self, outcome: Outcome) -> Option<(&'a Case, &mut Vec<Outcome>)> {
-        let gathering = self.0.get_mut(outcome.case.as_str())?;
-        gathering.outcomes.push(outcome);
-        gathering.left -= 1;
-        (gathering.left == 0).then_some((gathering.case, &mut gathering.outcomes))
-    }
-
-    /// All outcomes.
-    fn finish(self) -> Vec<Outcome> {
-        self.0.into_values().flat_map(|gathering| gathering.outcomes).collect()
-    }
 }
 
 /// A line that counts, on a terminal only.

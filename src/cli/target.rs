@@ -196,7 +196,7 @@ fn check(suite: Suite, file: &std::path::Path, selectors: &[String]) -> Result<E
     for note in &notes {
         text.push_str(&format_note(note));
     }
-    replay.secrets().redact_text(&mut text);
+    replay.transport().secrets().redact_text(&mut text);
     print(&text);
     Ok(match notes.iter().map(|note| note.gravity).max() {
         Some(Gravity::Fatal) => Exit::Unreachable,

@@ -44,7 +44,9 @@ impl Replay {
             loop {
                 match file.try_lock() {
                     Ok(()) => break claims.files.push(file),
-                    Err(TryLockError::WouldBlock) if self.halt.get().is_none() => tokio::time::sleep(PAUSE).await,
+                    Err(TryLockError::WouldBlock) if self.transport.halted().is_none() => {
+                        tokio::time::sleep(PAUSE).await;
+                    }
                     Err(_) => break,
                 }
             }

@@ -16,7 +16,7 @@ use crate::replay::scope::{Speaker, Variables};
 use crate::replay::verdict::{Exchange, Finding};
 use crate::replay::{judge, matching};
 use crate::target::Target;
-use crate::wire::client::{WireRequest, WireResponse};
+use crate::wire::message::{WireRequest, WireResponse};
 
 /// An exchange, and what came of holding the contract against it.
 #[derive(Debug)]

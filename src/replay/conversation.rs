@@ -15,14 +15,15 @@ use crate::contract::case::{Action, Body, Case, Expectation, Request, Script, So
 use crate::contract::clause::Weight;
 use crate::contract::json::document::{Document, Tree};
 use crate::replay::assertion::Assertion;
-use crate::replay::delivery::Patience;
 use crate::replay::judge::{self, Failure};
 use crate::replay::label::{Part, StepLabel};
 use crate::replay::scope::{Speaker, Variables};
-use crate::replay::socket::{Offer, Opened, PROTOCOL_HEADER, Socket};
 use crate::replay::verdict::{Exchange, Finding, Outcome, Verdict};
-use crate::replay::{Replay, contract, matching};
-use crate::wire::client::{WireError, WireRequest, WireResponse};
+use crate::replay::{Replay, Strictness, contract, matching};
+use crate::wire::error::WireError;
+use crate::wire::message::{WireRequest, WireResponse};
+use crate::wire::socket::{Offer, Opened, PROTOCOL_HEADER, Socket};
+use crate::wire::transport::Patience;
 
 /// The schema of what comes over a socket.
 const FRAME_SCHEMA: &str = "realtime-frame";
@@ -57,10 +58,10 @@ pub(super) fn not_applicable(
 pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, script: &Script) -> Outcome {
     let start = Instant::now();
     let mut conversation = Conversation::new(replay, case, variant, script);
-    let limit = replay.limit(script);
+    let limit = limit(replay, script);
     let stop = tokio::select! {
         biased;
-        halted = replay.halt.reached() => Ok(Err(Stop::Inconclusive(halted.reason.to_string()))),
+        halted = replay.transport.reached_halt() => Ok(Err(Stop::Inconclusive(halted.reason.to_string()))),
         stop = tokio::time::timeout(limit, conversation.run()) => stop,
     };
     let (verdict, reason) = match stop {
@@ -74,10 +75,15 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, scri
             (Verdict::SuiteFault, Some(format!("`{{{name}}}` has no value")))
         }
         Ok(Ok(()) | Err(Stop::Failed | Stop::Unfilled(_))) => {
-            let limit = if replay.options.strict {
-                Weight::Warning
-            } else {
-                Weight::Failure
+            let limit = match replay.options.strictness {
+                Strictness::Failures => Weight::Failure,
+                Strictness::Warnings => Weight::Warning,
+                Strictness::Everything => {
+                    for finding in &mut conversation.findings {
+                        finding.weight = Weight::Failure;
+                    }
+                    Weight::Remark
+                }
             };
             let is_failed = conversation
                 .findings
@@ -337,10 +343,8 @@ impl<'a> Conversation<'a> {
             copy: 1,
         };
         let mut wire = self.wire_request(request, speaker)?;
-        let response = self
-            .replay
-            .deliver(&request.speaker, &mut wire, self.patience())
-            .await?;
+        let transport = &self.replay.transport;
+        let response = transport.deliver(&request.speaker, &mut wire, self.patience()).await?;
         // Whatever else has come is read first: answers are judged faster one after the other than each between two reads.
         tokio::task::yield_now().await;
         self.record(label, &request.speaker, wire, response);
@@ -363,7 +367,7 @@ impl<'a> Conversation<'a> {
         let deliveries = requests
             .iter()
             .zip(&mut wires)
-            .map(|(request, wire)| self.replay.deliver(&request.speaker, wire, patience));
+            .map(|(request, wire)| self.replay.transport.deliver(&request.speaker, wire, patience));
         let responses = join_all(deliveries).await;
         for (index, ((request, wire), response)) in requests.iter().zip(wires).zip(responses).enumerate() {
             let response = response?;
@@ -385,8 +389,8 @@ impl<'a> Conversation<'a> {
             .iter()
             .any(|(name, values)| values.is_empty() && name.eq_ignore_ascii_case(PROTOCOL_HEADER));
         let offer = if is_left_out { Offer::Nothing } else { Offer::Protocol };
-        let (socket, response) = self
-            .replay
+        let transport = &self.replay.transport;
+        let (socket, response) = transport
             .open(&request.speaker, &mut wire, offer, self.patience())
             .await?;
         self.record(label, &request.speaker, wire, response);
@@ -428,10 +432,12 @@ impl<'a> Conversation<'a> {
                 let limit = step
                     .within
                     .map_or(self.replay.options.frame_limit, Duration::from_millis);
-                match socket.expect(&matcher, limit).await {
+                match socket.expect(|frame| matcher.fits(Some(frame)), limit).await {
                     Ok(frame) => received = Some(frame),
                     // A connection that breaks with the whole target says nothing of frames.
-                    Err(frames) if frames.contains(&json!({ "closed": null })) && !self.replay.is_there().await => {
+                    Err(frames)
+                        if frames.contains(&json!({ "closed": null })) && !self.replay.transport.is_there().await =>
+                    {
                         let reason = "the socket broke, and the target is not there any more";
                         return Err(Stop::Inconclusive(reason.to_owned()));
                     }
@@ -683,7 +689,7 @@ impl<'a> Conversation<'a> {
             headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
         }
         match (speaker.name, self.replay.target.identities.get(speaker.name)) {
-            ("unknown", _) => headers.push(("Authorization".to_owned(), self.replay.canary.reveal().to_owned())),
+            ("unknown", _) => headers.push(("Authorization".to_owned(), self.replay.transport.canary().to_owned())),
             (_, Some(identity)) => headers.extend(identity.headers()),
             _ => {}
         }
@@ -744,9 +750,9 @@ impl<'a> Conversation<'a> {
             );
         }
         let replay = self.replay;
-        let limit = replay.options.exchange_limit + replay.pace_of(requests.len());
+        let limit = replay.options.exchange_limit + replay.target.limits.allowance(requests.len());
         let mut end = pin!(async {
-            match tokio::time::timeout(limit, replay.halt.reached()).await {
+            match tokio::time::timeout(limit, replay.transport.reached_halt()).await {
                 Ok(halted) if halted.is_interrupt => tokio::time::sleep(FAREWELL).await,
                 // Time is up, or nobody is there to be asked.
                 _ => {}
@@ -767,7 +773,7 @@ impl<'a> Conversation<'a> {
                 continue;
             };
             let path = wire.path.clone();
-            let delivery = replay.deliver(&request.speaker, &mut wire, patience);
+            let delivery = replay.transport.deliver(&request.speaker, &mut wire, patience);
             let why = if is_over {
                 Some("not tried".to_owned())
             } else {
@@ -799,6 +805,20 @@ fn local(path: String) -> String {
         Some(rest) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/").to_owned(),
         None => path,
     }
+}
+
+/// How long a conversation may take: the time of a case, what it waits for, and what the target's pace costs it.
+fn limit(replay: &Replay, script: &Script) -> Duration {
+    let waits: u64 = if replay.target.advance_header.is_some() {
+        0
+    } else {
+        script
+            .steps()
+            .map(|step| step.after.unwrap_or_default() + step.within.unwrap_or_default())
+            .sum()
+    };
+    let requests = script.steps().map(|step| step.requests().len() + 2).sum();
+    replay.options.case_limit + Duration::from_millis(waits) + replay.target.limits.allowance(requests)
 }
 
 impl From<WireError> for Stop {

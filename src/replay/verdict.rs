@@ -10,7 +10,7 @@ use crate::contract::json::document::Document;
 use crate::contract::version::ContractVersion;
 use crate::replay::assertion::Assertion;
 use crate::replay::label::StepLabel;
-use crate::wire::client::{WireRequest, WireResponse};
+use crate::wire::message::{WireRequest, WireResponse};
 use crate::wire::secrets::Secrets;
 
 /// The verdict of a case.

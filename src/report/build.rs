@@ -7,7 +7,6 @@ use jiff::civil::Date;
 use crate::contract::Suite;
 use crate::contract::clause::Weight;
 use crate::contract::signature::Signatures;
-use crate::replay::halt::Halted;
 use crate::replay::verdict::{self, Outcome, Verdict};
 use crate::report::model::{
     Case, Chapter, Clause, Clock, DECISIVE, Exchange, Finding, Message, Report, SHAPE, Scope, Standing, Summary, Target,
@@ -16,6 +15,7 @@ use crate::report::{cause, deviations, diagnosis};
 use crate::snapshot::baseline::stable;
 use crate::target;
 use crate::target::deviations::Deviation;
+use crate::wire::halt::Halted;
 
 /// What a run came to, with all that its report depends on.
 #[derive(Debug)]

@@ -27,9 +27,14 @@ pub async fn start(world: &World) -> Result<(Target, Server), RunError> {
 pub async fn start_with(world: &World, change: impl FnOnce(&mut Config)) -> Result<(Target, Server), RunError> {
     let mut config = config(world, true)?;
     change(&mut config);
+    serve(world, &config).await
+}
+
+/// Starts a service with a configuration on a free loopback port, for one run.
+pub(crate) async fn serve(world: &World, config: &Config) -> Result<(Target, Server), RunError> {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::start(&config, Clock::stopped(), address).await?;
-    let mut target = target(world, &config, &server.url());
+    let server = Server::start(config, Clock::stopped(), address).await?;
+    let mut target = target(world, config, &server.url());
     target.name = "the embedded reference".to_owned();
     target.is_disposable = true;
     Ok((target, server))

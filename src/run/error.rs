@@ -6,7 +6,8 @@ use mpsd_reference::{ConfigError, StartError};
 use thiserror::Error;
 
 use crate::contract::json::problem::Problem;
-use crate::wire::client::WireError;
+use crate::snapshot::SnapshotError;
+use crate::wire::error::WireError;
 
 /// Why there is no result. The variants say who has to act; a caller decides what to print and how to end.
 #[derive(Debug, Error)]
@@ -20,6 +21,9 @@ pub enum RunError {
     /// This machine does not give what a run needs.
     #[error(transparent)]
     Machine(#[from] MachineError),
+    /// A conversation cannot be recorded.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// The run broke off inside this program, which is a defect of it.
     #[error("{0}; this is a defect of this program")]
     Run(String),

@@ -13,10 +13,11 @@ use crate::contract::case::{Action, Script, Step};
 use crate::contract::json::expected_one_of;
 use crate::contract::version::ContractVersion;
 use crate::contract::world::{Identity, Template};
-use crate::replay::delivery::Patience;
 use crate::replay::{Replay, Selected};
-use crate::wire::client::{WireError, WireResponse};
 use crate::wire::connection;
+use crate::wire::error::WireError;
+use crate::wire::message::WireResponse;
+use crate::wire::transport::Patience;
 
 /// How far the target's clock may be from this machine's.
 const SKEW: SignedDuration = SignedDuration::from_secs(30);
@@ -105,14 +106,14 @@ impl Replay {
 
     /// What the selection costs at the target's pace; nothing where it declares none.
     fn budget(&self, selection: &[Selected]) -> Option<Note> {
-        self.target.limits.lowest_rate()?;
+        self.target().limits.lowest_rate()?;
         let mut requests: BTreeMap<String, usize> = BTreeMap::new();
         let mut kept = None;
         for selected in selection
             .iter()
             .filter(|selected| self.not_applicable_to(**selected).is_none())
         {
-            let case = self.suite.cases().get(selected.case)?;
+            let case = self.suite().cases().get(selected.case)?;
             let scripts = kept.insert(case.scripts());
             for (speaker, count) in planned(scripts.of(case.variants.get(selected.variant)?)) {
                 *requests.entry(speaker.to_owned()).or_default() += count;
@@ -121,7 +122,7 @@ impl Replay {
         let total: usize = requests.values().sum();
         let (busiest, most) = requests.iter().max_by_key(|(_, count)| **count)?;
         let duration = self
-            .target
+            .target()
             .limits
             .duration(requests.iter().map(|(name, count)| (name.as_str(), *count)));
         let found = format!(
@@ -138,19 +139,19 @@ impl Replay {
 
     /// Names in the target file that mean nothing to the suite.
     fn names(&self) -> Vec<Note> {
-        let world = self.suite.world();
+        let world = self.suite().world();
         let lacks = self
-            .target
+            .target()
             .lacks
             .iter()
             .map(|name| ("feature", name, world.features.keys().collect::<Vec<_>>()));
         let templates = self
-            .target
+            .target()
             .templates
             .keys()
             .map(|name| ("template", name, world.templates.keys().collect()));
         let identities = self
-            .target
+            .target()
             .identities
             .keys()
             .map(|name| ("identity", name, world.identities.keys().collect()));
@@ -172,14 +173,14 @@ impl Replay {
     /// Whether the target is there and accepts its identities; the one that asks from here on.
     async fn reach(&self, notes: &mut Vec<Note>, now: Timestamp) -> Option<String> {
         let list = self.templates_path();
-        let mut path = if self.target.lacks.contains("templates") {
+        let mut path = if self.target().lacks.contains("templates") {
             self.vacant(self.ordinary())
         } else {
             list.clone()
         };
-        let world = self.suite.world();
+        let world = self.suite().world();
         let (mut accepted, mut refused) = (Vec::new(), Vec::new());
-        for name in self.target.identities.keys() {
+        for name in self.target().identities.keys() {
             let known = world.identities.get(name);
             let is_expired = known.is_some_and(|identity| identity.expired);
             let has_access = known.is_none_or(|identity| world.titles.get(&identity.title) != Some(&false));
@@ -195,7 +196,7 @@ impl Replay {
                     format!(
                         "is `{}` the right `scid`, and does `baseUrl` end before `/serviceconfigs`? A service without this \
                          list declares that `templates` is lacked",
-                        self.target.scid
+                        self.target().scid
                     ),
                 ));
                 path = self.vacant(self.ordinary());
@@ -211,7 +212,7 @@ impl Replay {
             if accepted.is_empty() && refused.is_empty() {
                 notes.push(Note::new(
                     Gravity::Fine,
-                    format!("{} answers", self.target.base_url),
+                    format!("{} answers", self.target().base_url),
                     "",
                 ));
                 notes.extend(skew(&response, now));
@@ -244,7 +245,7 @@ impl Replay {
                 }
                 400 if self.is_tls_mistaken().await => {
                     let advice = "the port speaks TLS: `baseUrl` should begin with `https://`";
-                    notes.push(Note::new(Gravity::Fatal, format!("{} is not spoken to as it wants (400)", self.target.base_url), advice));
+                    notes.push(Note::new(Gravity::Fatal, format!("{} is not spoken to as it wants (400)", self.target().base_url), advice));
                     return None;
                 }
                 status => {
@@ -253,7 +254,7 @@ impl Replay {
                 }
             }
         }
-        if self.target.identities.is_empty() {
+        if self.target().identities.is_empty() {
             notes.push(Note::new(
                 Gravity::Fatal,
                 "the target file has no identity",
@@ -265,7 +266,7 @@ impl Replay {
         if !refused.is_empty() {
             let who = refused.join(", ");
             notes.push(if accepted.is_empty() {
-                let found = format!("{} refuses every identity (401): {who}", self.target.base_url);
+                let found = format!("{} refuses every identity (401): {who}", self.target().base_url);
                 Note::new(Gravity::Fatal, found, advice)
             } else {
                 Note::new(
@@ -276,12 +277,12 @@ impl Replay {
             });
         }
         if !accepted.is_empty() {
-            let count = self.target.identities.len() - refused.len();
+            let count = self.target().identities.len() - refused.len();
             notes.push(Note::new(
                 Gravity::Fine,
                 format!(
                     "{count} of {} identities answered as they should",
-                    self.target.identities.len()
+                    self.target().identities.len()
                 ),
                 "",
             ));
@@ -297,11 +298,11 @@ impl Replay {
                 .await;
             list.is_ok_and(|list| list.status == 200)
         };
-        let is_readable = !self.target.lacks.contains("templates") && is_listed().await;
+        let is_readable = !self.target().lacks.contains("templates") && is_listed().await;
         let mut missing = Vec::new();
-        let world = self.suite.world();
+        let world = self.suite().world();
         let (mut good, mut trusted) = (0, 0);
-        for (name, there) in &self.target.templates {
+        for (name, there) in &self.target().templates {
             let Some(wanted) = world.templates.get(name) else {
                 continue;
             };
@@ -352,7 +353,7 @@ impl Replay {
                 ));
             }
         }
-        let count = self.target.templates.len();
+        let count = self.target().templates.len();
         if missing.len() == count && count > 1 {
             let first = missing.swap_remove(0);
             notes.push(Note::new(
@@ -373,14 +374,14 @@ impl Replay {
 
     /// Whether the service takes each identity for whom the target file says it is: one session each, which is left again.
     async fn members(&self, notes: &mut Vec<Note>) {
-        let world = self.suite.world();
+        let world = self.suite().world();
         let template = self.ordinary();
-        if !self.target.templates.contains_key(template) {
+        if !self.target().templates.contains_key(template) {
             return;
         }
         let (mut good, mut users) = (0, 0);
         let mut problems = Vec::new();
-        for (name, identity) in &self.target.identities {
+        for (name, identity) in &self.target().identities {
             let is_player = |known: &Identity| {
                 let has_access = world.titles.get(&known.title) != Some(&false);
                 let may_play = known.multiplayer_privilege && known.title_identity;
@@ -458,9 +459,9 @@ impl Replay {
         let path = self.vacant(template);
         let patience = Patience {
             expects_throttling: false,
-            pauses: self.options.exchange_limit,
+            pauses: self.options().exchange_limit,
         };
-        let mut request = self.plain_read(speaker);
+        let mut request = self.transport().plain_read(speaker);
         request.method = "PUT".to_owned();
         request.path.clone_from(&path);
         request.body = Some(Bytes::from_static(br#"{"members":{"me":{}}}"#));
@@ -473,27 +474,27 @@ impl Replay {
         request
             .headers
             .push(("Content-Type".to_owned(), "application/json".to_owned()));
-        let response = self.deliver(speaker, &mut request, patience).await?;
+        let response = self.transport().deliver(speaker, &mut request, patience).await?;
         if response.status < 300 {
-            let mut leave = self.plain_read(speaker);
+            let mut leave = self.transport().plain_read(speaker);
             leave.method = "DELETE".to_owned();
             leave.path = format!("{path}/members/me");
-            self.deliver(speaker, &mut leave, patience).await?;
+            self.transport().deliver(speaker, &mut leave, patience).await?;
         }
         Ok(response)
     }
 
     /// The address of a session that there is not.
     fn vacant(&self, template: &str) -> String {
-        let there = self.target.templates.get(template).map_or(template, String::as_str);
+        let there = self.target().templates.get(template).map_or(template, String::as_str);
         format!("{}/{there}/sessions/{}", self.templates_path(), Uuid::new_v4())
     }
 
     /// A template that asks nothing of the creator, if the target has one.
     fn ordinary(&self) -> &str {
-        let has = |name: &&str| self.target.templates.contains_key(*name);
-        let blank = self.suite.world().blank().map(|(name, _)| name);
-        let first = self.target.templates.keys().next().map(String::as_str);
+        let has = |name: &&str| self.target().templates.contains_key(*name);
+        let blank = self.suite().world().blank().map(|(name, _)| name);
+        let first = self.target().templates.keys().next().map(String::as_str);
         Some("open")
             .filter(has)
             .or(blank.filter(has))
@@ -502,13 +503,13 @@ impl Replay {
     }
 
     fn templates_path(&self) -> String {
-        format!("/serviceconfigs/{}/sessiontemplates", self.target.scid)
+        format!("/serviceconfigs/{}/sessiontemplates", self.target().scid)
     }
 
     /// Whether the clock moves, where the target says that it does.
     async fn clock(&self, notes: &mut Vec<Note>, speaker: &str) {
-        let Some(header) = &self.target.advance_header else {
-            if !self.target.lacks.contains("clock") {
+        let Some(header) = &self.target().advance_header else {
+            if !self.target().lacks.contains("clock") {
                 notes.push(Note::new(
                     Gravity::Doubt,
                     "the target's clock cannot be moved: timed cases really wait",
@@ -571,15 +572,15 @@ impl Replay {
 
     /// Whether plain HTTP went to a port that speaks TLS; some servers answer that in plain HTTP.
     async fn is_tls_mistaken(&self) -> bool {
-        let address = self.client.connector().address();
+        let address = self.transport().client().connector().address();
         let sniffed = tokio::time::timeout(SNIFF, connection::speaks(address, true));
-        !address.is_tls && self.target.proxy.is_none() && sniffed.await.unwrap_or_default()
+        !address.is_tls && self.target().proxy.is_none() && sniffed.await.unwrap_or_default()
     }
 
     /// Why there is no answer, and what to do.
     async fn unreachable(&self, error: &WireError) -> Note {
-        let address = self.client.connector().address();
-        let is_other = !matches!(error, WireError::Connect(_)) && self.target.proxy.is_none();
+        let address = self.transport().client().connector().address();
+        let is_other = !matches!(error, WireError::Connect(_)) && self.target().proxy.is_none();
         // A port that speaks the other of the two is the commonest reason.
         let other = tokio::time::timeout(SNIFF, connection::speaks(address, !address.is_tls));
         let advice = match error {
@@ -599,7 +600,7 @@ impl Replay {
             WireError::Throttled(_) => "wait, and declare `limits` that the service allows",
             WireError::Tls(_) | WireError::Token(_) => "",
         };
-        let found = format!("{} cannot be reached: {error}", self.target.base_url);
+        let found = format!("{} cannot be reached: {error}", self.target().base_url);
         Note::new(Gravity::Fatal, found, advice)
     }
 
@@ -610,7 +611,7 @@ impl Replay {
         version: ContractVersion,
         header: Option<(&String, i64)>,
     ) -> Result<WireResponse, WireError> {
-        let mut request = self.plain_read(speaker);
+        let mut request = self.transport().plain_read(speaker);
         path.clone_into(&mut request.path);
         for (name, value) in &mut request.headers {
             if name == "X-Xbl-Contract-Version" {
@@ -622,9 +623,9 @@ impl Replay {
             .extend(header.map(|(name, value)| (name.clone(), value.to_string())));
         let patience = Patience {
             expects_throttling: false,
-            pauses: self.options.exchange_limit,
+            pauses: self.options().exchange_limit,
         };
-        self.deliver(speaker, &mut request, patience).await
+        self.transport().deliver(speaker, &mut request, patience).await
     }
 }
 

@@ -11,15 +11,14 @@ use mpsd_reference::faults::Fault;
 use crate::contract::signature::{self, Signatures};
 use crate::contract::{Suite, pattern};
 use crate::replay::verdict::{Outcome, Verdict};
-use crate::replay::{self, Replay, Selected};
+use crate::replay::{self, Replay, Selected, Strictness};
 use crate::report::proof::{Proof, Proven, Reach, Verdicted, unproven};
 use crate::run::embedded;
 use crate::run::error::{RunError, SuiteError};
+use crate::run::runner::needs_rate_limits;
 
 /// Conversations at a time with one service.
 const CONVERSATIONS: usize = 12;
-/// The feature that needs a service of its own: throttling would disturb all other cases.
-const RATE_LIMITS: &str = "rate-limits";
 
 /// The faults that selectors choose: ids, patterns with `*`, ids of clauses that a fault breaks, or kinds; none chooses all.
 /// The second list has the selectors that choose none.
@@ -279,7 +278,7 @@ impl Proving {
     fn of_world(&self, selected: &[Selected], is_limited: bool) -> Vec<Selected> {
         let wants = |selected: &&Selected| {
             let case = self.suite.cases().get(selected.case);
-            case.is_some_and(|case| case.needs.iter().any(|need| need == RATE_LIMITS) == is_limited)
+            case.is_some_and(|case| needs_rate_limits(case) == is_limited)
         };
         selected.iter().filter(wants).copied().collect()
     }
@@ -307,7 +306,7 @@ impl Proving {
             exchange_limit: Duration::from_secs(5),
             case_limit: Duration::from_secs(20),
             frame_limit: Duration::from_secs(2),
-            strict: false,
+            strictness: Strictness::Failures,
         };
         let replay = Replay::new(Arc::clone(&self.suite), Arc::new(target), options)?;
         {

@@ -7,14 +7,16 @@ use crate::replay::Selected;
 
 /// What selectors chose, and which of them chose nothing.
 #[derive(Debug)]
-pub(crate) struct Selection {
-    pub(crate) selected: Vec<Selected>,
-    pub(crate) idle: Vec<String>,
+pub struct Selection {
+    /// The chosen variants, in the order of the suite.
+    pub selected: Vec<Selected>,
+    /// The selectors that chose nothing.
+    pub idle: Vec<String>,
 }
 
 impl Selection {
     /// Keeps a part; `choose` is given the ids and says which stay.
-    pub(crate) fn keep(&mut self, suite: &Suite, choose: impl FnOnce(&[&str]) -> Vec<bool>) {
+    pub fn keep(&mut self, suite: &Suite, choose: impl FnOnce(&[&str]) -> Vec<bool>) {
         let id = |selected: &Selected| {
             let variant = suite.cases().get(selected.case)?.variants.get(selected.variant)?;
             Some(variant.id.as_str())
@@ -29,8 +31,14 @@ impl Selection {
     }
 }
 
+/// All variants of all cases.
+pub fn all(suite: &Suite) -> Vec<Selected> {
+    let variants = |(case, of): (usize, &Case)| (0..of.variants.len()).map(move |variant| Selected { case, variant });
+    suite.cases().iter().enumerate().flat_map(variants).collect()
+}
+
 /// What is wrong with selectors that choose nothing, and what was likely meant.
-pub(crate) fn unknown(suite: &Suite, selectors: &[String]) -> String {
+pub fn unknown(suite: &Suite, selectors: &[String]) -> String {
     let told = selectors.iter().map(|selector| {
         let is_clause = !selector.contains('/') && selector.contains(|letter: char| letter.is_ascii_digit());
         let known: Vec<&str> = if selector.contains('/') {
@@ -58,7 +66,7 @@ pub(crate) fn unknown(suite: &Suite, selectors: &[String]) -> String {
 }
 
 /// Applies selectors: a case or variant id, a chapter, a clause id, or a pattern with `*`. None selects everything.
-pub(crate) fn select(suite: &Suite, selectors: &[String]) -> Selection {
+pub fn select(suite: &Suite, selectors: &[String]) -> Selection {
     let mut used = vec![false; selectors.len()];
     let mut selected = Vec::new();
     for (case_index, case) in suite.cases().iter().enumerate() {

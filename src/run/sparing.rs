@@ -14,18 +14,17 @@ use regex::Regex;
 use crate::contract::clause::Weight;
 use crate::contract::{Suite, pattern};
 use crate::replay::verdict::{Outcome, Verdict};
-use crate::replay::{self, Replay, Selected};
+use crate::replay::{self, Replay, Selected, Strictness};
 use crate::report::proof::{Spared, Strike};
 use crate::run::embedded;
 use crate::run::error::RunError;
+use crate::run::runner::needs_rate_limits;
 use mpsd_reference::config::{Config, RateLimits};
 use mpsd_reference::faults;
 use mpsd_reference::variations::{self, READING};
 
 /// Conversations at a time with one service.
 const CONVERSATIONS: usize = 48;
-/// The feature that needs a service of its own: throttling would disturb all other cases.
-const RATE_LIMITS: &str = "rate-limits";
 /// How many variations are in force at a time.
 const TOGETHER: usize = 8;
 /// The kind of a random pair of readings.
@@ -253,7 +252,7 @@ impl Sparing {
         for is_limited in [false, true] {
             let wants = |selected: &&Selected| {
                 let case = self.suite.cases().get(selected.case);
-                case.is_some_and(|case| case.needs.iter().any(|need| need == RATE_LIMITS) == is_limited)
+                case.is_some_and(|case| needs_rate_limits(case) == is_limited)
             };
             let selected: Vec<Selected> = cases.iter().filter(wants).copied().collect();
             if selected.is_empty() {
@@ -273,7 +272,7 @@ impl Sparing {
                 exchange_limit: Duration::from_secs(20),
                 case_limit: Duration::from_mins(1),
                 frame_limit: Duration::from_secs(5),
-                strict: false,
+                strictness: Strictness::Failures,
             };
             let replay = Replay::new(Arc::clone(&self.suite), Arc::new(target), options)?;
             {

@@ -208,6 +208,11 @@ fn told(case: &Case, outcomes: &[Outcome]) -> Option<Told> {
     })
 }
 
+/// The canonical text of a case, from its variants' texts; `None` when no variant has one.
+pub fn text(case: &Case, outcomes: &[Outcome]) -> Option<String> {
+    told(case, outcomes).map(|told| told.text)
+}
+
 /// The canonical text of one variant's conversation; `None` when it came to no verdict.
 pub fn tell(outcome: &Outcome, schemas: &Schemas) -> Option<String> {
     let has_verdict = matches!(

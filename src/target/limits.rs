@@ -39,4 +39,13 @@ impl Limits {
         let seconds = seconds(all, self.whole).max(seconds(most, self.per_identity));
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
+
+    /// What the pace may cost so many requests of one conversation, beside those of the others.
+    pub fn allowance(&self, requests: usize) -> Duration {
+        let Some(rate) = self.lowest_rate() else {
+            return Duration::ZERO;
+        };
+        let each = Duration::try_from_secs_f64(2.0 * rate.recip().max(1.0)).unwrap_or(Duration::MAX);
+        each.saturating_mul(u32::try_from(requests).unwrap_or(u32::MAX))
+    }
 }

@@ -6,14 +6,13 @@ pub mod draft;
 pub mod har;
 pub mod proxy;
 pub mod redaction;
-mod sockets;
 pub mod watcher;
 
 use jiff::Timestamp;
 
 use crate::contract::schemas::Schemas;
 use crate::contract::version::ContractVersion;
-use crate::wire::client::{WireRequest, WireResponse};
+use crate::wire::message::{WireRequest, WireResponse};
 
 /// One request that was seen, with its answer.
 #[derive(Clone, Debug, Default)]

@@ -30,10 +30,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::target::Target;
-use crate::traffic::sockets::Tap;
 use crate::traffic::{Message, Passed};
-use crate::wire::client::{WireError, WireRequest, WireResponse};
 use crate::wire::connection::{self, Connector};
+use crate::wire::error::WireError;
+use crate::wire::message::{WireRequest, WireResponse};
+use crate::wire::tap::Tap;
 
 /// The longest body of which a copy is kept, in bytes.
 const LONGEST: usize = 16 << 20;

@@ -18,8 +18,8 @@ use crate::target::Target;
 use crate::traffic::proxy::Copy;
 use crate::traffic::redaction::Redaction;
 use crate::traffic::{Message, contract_path, header};
-use crate::wire::client::{WireRequest, WireResponse};
 use crate::wire::coding;
+use crate::wire::message::{WireRequest, WireResponse};
 
 /// The longest body that is judged, in bytes, after it was decompressed.
 const LONGEST: usize = 16 << 20;

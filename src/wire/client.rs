@@ -1,138 +1,21 @@
-//! The wire: sends what a case says, byte for byte, and reads the answer.
+//! The client: sends a request byte for byte, and reads the whole response.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, SET_COOKIE,
-};
+use http::header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use http::{Method, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use reqwest::Url;
 use rustls::ClientConfig;
-use serde_json::Value;
-use thiserror::Error;
 
 use crate::target::Target;
-use crate::wire::coding;
 use crate::wire::connection::{self, Connector};
-use crate::wire::secrets::{Redactor, Secrets};
-
-/// A request as it goes over the wire.
-#[derive(Clone, Debug, Default)]
-pub struct WireRequest {
-    /// The verb.
-    pub method: String,
-    /// Path and query.
-    pub path: String,
-    /// Headers in order; names may repeat.
-    pub headers: Vec<(String, String)>,
-    /// The body; `None` sends none.
-    pub body: Option<Bytes>,
-}
-
-/// An answer as it came.
-#[derive(Clone, Debug, Default)]
-pub struct WireResponse {
-    /// The status code.
-    pub status: u16,
-    /// Headers in order; bytes that are no text become U+FFFD.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Bytes,
-}
-
-impl WireResponse {
-    /// A response as its body is meant: without the coding that a service may put on it unasked (RFC 9110 12.5.3).
-    pub(crate) fn read(status: u16, mut headers: Vec<(String, String)>, mut body: Vec<u8>) -> Result<Self, WireError> {
-        let coded = headers
-            .iter()
-            .position(|(name, _)| name.eq_ignore_ascii_case(CONTENT_ENCODING.as_str()));
-        if let Some(place) = coded {
-            let (_, coding) = headers.remove(place);
-            if !body.is_empty() {
-                body = coding::decode(&coding, &body, MAX_BODY)
-                    .map_err(|reason| WireError::Broken(format!("the body cannot be read: {reason}")))?;
-            }
-        }
-        Ok(Self {
-            status,
-            headers,
-            body: body.into(),
-        })
-    }
-
-    /// The value of a header; one that comes several times has the values of all, with commas between them.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// Takes out secrets that the target sent back, before anybody looks at the answer: a part of one that is shown is
-    /// shown too much.
-    pub(crate) fn redact(&mut self, secrets: &Secrets) {
-        let redactor = secrets.redactor();
-        for (_, value) in &mut self.headers {
-            redactor.redact_text(value);
-        }
-        // Nearly every body is a text, which this finds out faster.
-        let text = std::str::from_utf8(&self.body).map_or_else(|_| String::from_utf8_lossy(&self.body), Cow::Borrowed);
-        let redacted = redact_text(&text, &redactor);
-        drop(text);
-        if let Some(redacted) = redacted {
-            self.body = redacted.into();
-        }
-    }
-}
-
-/// A body or a frame without its secrets; `None` when it has none.
-pub(crate) fn redact_text(text: &str, redactor: &Redactor<'_>) -> Option<String> {
-    let redacted = redactor.redact(text);
-    // Any letter may be escaped in JSON; what it says then is only seen in what it stands for.
-    if text.as_bytes().contains(&b'\\')
-        && text.contains("\\u")
-        && let Ok(json) = serde_json::from_str::<Value>(redacted.as_deref().unwrap_or(text))
-        && let Some(redacted) = redactor.redact(&json.to_string())
-    {
-        return Some(redacted);
-    }
-    redacted
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, Error)]
-pub enum WireError {
-    /// No connection could be made.
-    #[error("cannot connect: {0}")]
-    Connect(String),
-    /// The target and the suite do not agree on who they are, or on TLS at all.
-    #[error("no TLS: {0}")]
-    Tls(String),
-    /// The target asked for less, again and again, or for a longer pause than a case has.
-    #[error("throttled: {0}")]
-    Throttled(String),
-    /// There is no token to speak with.
-    #[error("{0}")]
-    Token(String),
-    /// The time limit passed.
-    #[error("no answer within {} s", .0.as_secs_f32())]
-    Timeout(Duration),
-    /// The connection ended before any answer came.
-    #[error("{0}")]
-    Closed(String),
-    /// The connection broke, or the answer is not HTTP.
-    #[error("{0}")]
-    Broken(String),
-    /// The request cannot be put on the wire.
-    #[error("cannot send: {0}")]
-    Unsendable(String),
-}
+use crate::wire::error::WireError;
+use crate::wire::message::{MAX_BODY, WireRequest, WireResponse, texts};
 
 /// One pool of connections to one target; clones share it.
 #[derive(Clone, Debug)]
@@ -148,8 +31,6 @@ pub struct Client {
     timeout: Duration,
 }
 
-/// The largest answer that is read, in bytes.
-const MAX_BODY: usize = 16 << 20;
 /// How long a connection is kept for the next request: less than the five seconds after which many servers close it,
 /// so that a request seldom meets a connection that is being closed.
 const IDLE: Duration = Duration::from_secs(4);
@@ -369,20 +250,4 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = source;
     }
     cause.to_string()
-}
-
-/// Headers in order, with bytes that are no text replaced; one that comes several times is a list (RFC 9110 5.3).
-pub(crate) fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let mut texts: Vec<(String, String)> = Vec::with_capacity(headers.len());
-    for (name, value) in headers {
-        match texts.last_mut() {
-            Some((known, list)) if known == name.as_str() && name != SET_COOKIE => {
-                list.push_str(", ");
-                list.push_str(&text(value));
-            }
-            _ => texts.push((name.as_str().to_owned(), text(value))),
-        }
-    }
-    texts
 }

@@ -20,7 +20,7 @@ use tower_service::Service;
 
 use crate::target::endpoint::{Address, Proxy};
 use crate::target::{Secret, Target};
-use crate::wire::client::WireError;
+use crate::wire::error::WireError;
 
 /// The longest answer of a proxy to `CONNECT`, in bytes.
 const PROXY_ANSWER: usize = 16 << 10;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use mpsd_conformance::target::Target;
-use mpsd_conformance::wire::client::{Client, WireRequest};
+use mpsd_conformance::wire::client::Client;
+use mpsd_conformance::wire::message::WireRequest;
 use mpsd_reference::{Clock, Config, Server};
 use serde_json::{Map, Value, json};
 

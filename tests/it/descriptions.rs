@@ -12,8 +12,9 @@ use std::time::Duration;
 use mpsd_conformance::contract::case::needs::{self, Need};
 use mpsd_conformance::contract::world::World;
 use mpsd_conformance::replay::verdict::{Outcome, Verdict};
-use mpsd_conformance::replay::{Options, Replay, Selected};
+use mpsd_conformance::replay::{Options, Selected, Strictness};
 use mpsd_conformance::run::embedded;
+use mpsd_conformance::run::runner::Runner;
 use mpsd_conformance::target::Target;
 use mpsd_reference::Server;
 use serde_json::Value;
@@ -154,7 +155,7 @@ const PATIENT: Options = Options {
     exchange_limit: Duration::from_mins(2),
     case_limit: Duration::from_mins(5),
     frame_limit: Duration::from_secs(30),
-    strict: false,
+    strictness: Strictness::Failures,
 };
 
 fn variants() -> Vec<Selected> {
@@ -186,8 +187,8 @@ async fn replay(
     selection: Vec<Selected>,
     look: impl Fn(&Outcome) + Send + Sync + 'static,
 ) -> Vec<Outcome> {
-    let replay = Arc::new(Replay::new(Arc::clone(&SUITE), Arc::new(target), PATIENT).unwrap());
-    let mut receiver = replay.replay_all(selection, move |outcome| look(outcome));
+    let runner = Runner::against(Arc::clone(&SUITE), Arc::new(target), PATIENT).unwrap();
+    let mut receiver = runner.replay_all(&selection, move |outcome| look(outcome));
     let mut outcomes = Vec::new();
     while let Some(outcome) = receiver.recv().await {
         outcomes.push(outcome);

@@ -15,9 +15,10 @@ use mpsd_conformance::contract::case::{Body, Script, Step};
 use mpsd_conformance::contract::files::Files;
 use mpsd_conformance::contract::json::problem::Problem;
 use mpsd_conformance::contract::{Suite, lint, plain};
-use mpsd_conformance::replay::{Options, Replay, Selected};
+use mpsd_conformance::replay::Options;
 use mpsd_conformance::report;
-use mpsd_conformance::run::embedded;
+use mpsd_conformance::run::runner::Runner;
+use mpsd_conformance::run::{embedded, selection};
 use mpsd_conformance::target::{deviations, file};
 use mpsd_conformance::traffic::{draft, har};
 use mpsd_reference::search::Filter;
@@ -137,13 +138,10 @@ async fn replay_all(suite: Suite, cases: &[(String, String)]) {
         case_limit: Duration::from_secs(10),
         ..Options::default()
     };
-    let replay = Arc::new(Replay::new(Arc::clone(&suite), Arc::new(target), options).unwrap());
-    let variants = |(case, of): (usize, &mpsd_conformance::contract::case::Case)| {
-        (0..of.variants.len()).map(move |variant| Selected { case, variant })
-    };
-    let selection: Vec<Selected> = suite.cases().iter().enumerate().flat_map(variants).collect();
+    let runner = Runner::against(Arc::clone(&suite), Arc::new(target), options).unwrap();
+    let selection = selection::all(&suite);
     let count = selection.len();
-    let mut receiver = replay.replay_all(selection, |_| {});
+    let mut receiver = runner.replay_all(&selection, |_| {});
     let mut done = 0;
     while let Some(outcome) = receiver.recv().await {
         done += 1;

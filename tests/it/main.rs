@@ -17,6 +17,7 @@ mod crowd;
 mod descriptions;
 mod durability;
 mod failures;
+mod falsified;
 mod foreign_input;
 mod hostile_targets;
 mod interrupts;

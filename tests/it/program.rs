@@ -5,9 +5,16 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use mpsd_conformance::run::embedded;
+use mpsd_reference::{Clock, Server};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::wrong_service::SUITE;
 
 /// What a run of the program came to.
 #[derive(Debug)]
@@ -132,13 +139,13 @@ impl Serving {
 
     /// Where it listens.
     pub fn address(&self) -> std::net::SocketAddr {
-        let target: serde_json::Value = serde_json::from_str(&fs::read_to_string(self.target()).unwrap()).unwrap();
+        let target: Value = serde_json::from_str(&fs::read_to_string(self.target()).unwrap()).unwrap();
         let url = target["baseUrl"].as_str().unwrap();
         url.trim_start_matches("http://").parse().unwrap()
     }
 
     /// Changes the target file.
-    pub fn change(&self, change: impl FnOnce(&mut serde_json::Value)) {
+    pub fn change(&self, change: impl FnOnce(&mut Value)) {
         let mut target = serde_json::from_str(&fs::read_to_string(self.target()).unwrap()).unwrap();
         change(&mut target);
         fs::write(self.target(), target.to_string()).unwrap();
@@ -160,6 +167,37 @@ impl Drop for Serving {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Serves the reference from this process, and describes it in a folder; the target file's path. For runs that the embedded
+/// reference cannot stand for, since every finding fails against it and it lacks nothing.
+pub fn hosted(folder: &Path) -> PathBuf {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    let world = SUITE.world();
+    let config = embedded::config(world, true).unwrap();
+    let address = ([127, 0, 0, 1], 0).into();
+    // It serves as long as the runtime.
+    let server = RUNTIME
+        .block_on(Server::start(&config, Clock::system(), address))
+        .unwrap();
+    let target = embedded::target(world, &config, &server.url());
+    let identities = target.identities.iter().map(|(name, identity)| {
+        let mut entry = identity.facts();
+        entry.insert("token".to_owned(), json!({ "file": "tokens.json", "key": name }));
+        (name.clone(), Value::Object(entry))
+    });
+    let description = json!({
+        "baseUrl": target.base_url,
+        "scid": target.scid,
+        "templates": target.templates,
+        "identities": identities.collect::<Map<_, _>>(),
+        "lacks": target.lacks,
+        "clock": { "advanceHeader": target.advance_header },
+    });
+    fs::write(folder.join("tokens.json"), json!(config.tokens()).to_string()).unwrap();
+    let path = folder.join("target.json");
+    fs::write(&path, description.to_string()).unwrap();
+    path
 }
 
 /// A path as text.

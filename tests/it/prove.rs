@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use mpsd_conformance::contract::clause::Level;
 use mpsd_conformance::contract::signature::Signatures;
-use mpsd_conformance::replay::{Options, Replay, Selected};
+use mpsd_conformance::replay::Options;
 use mpsd_conformance::report::{Report, Run};
-use mpsd_conformance::run::embedded;
+use mpsd_conformance::run::runner::{Conversations, Runner};
+use mpsd_conformance::run::{embedded, selection};
 use mpsd_reference::faults;
 use serde_json::{Value, json};
 
@@ -151,21 +152,16 @@ async fn diagnosed(fault: &str) -> Vec<String> {
     let signatures = Signatures::read(suite.files()).unwrap().unwrap();
     let change = |config: &mut mpsd_reference::Config| config.faults.push(fault.to_owned());
     let (target, server) = embedded::start_with(suite.world(), change).await.unwrap();
-    let target = Arc::new(target);
-    let replay = Arc::new(Replay::new(Arc::clone(suite), Arc::clone(&target), Options::default()).unwrap());
-    let all = suite.cases().iter().enumerate().flat_map(|(case, of)| {
-        let variants = of.variants.iter().enumerate();
-        variants.map(move |(variant, of)| (Selected { case, variant }, &of.id))
-    });
+    let runner = Runner::against(Arc::clone(suite), Arc::new(target), Options::default()).unwrap();
+    let mut selection = selection::all(suite);
     // Some of them will do; a member whose frames are kept back costs seconds.
-    let wanted = all.filter(|(_, id)| signatures.cases.contains(*id) && !id.starts_with("realtime/"));
-    let mut receiver = replay.replay_all(wanted.map(|(selected, _)| selected).collect(), |_| {});
-    let mut outcomes = Vec::new();
-    while let Some(outcome) = receiver.recv().await {
-        outcomes.push(outcome);
-    }
-    drop((replay, server));
-    let report = Report::of(Run::new(suite, &target, outcomes));
+    selection.retain(|selected| {
+        let id = &suite.cases()[selected.case].variants[selected.variant].id;
+        signatures.cases.contains(id) && !id.starts_with("realtime/")
+    });
+    let done = runner.run(&selection, &Conversations::Forget, |_| {}).await.unwrap();
+    drop(server);
+    let report = Report::of(Run::new(suite, runner.target(), done.outcomes));
     report.suspects.into_iter().map(|suspect| suspect.fault).collect()
 }
 

@@ -14,6 +14,8 @@ use regex::Regex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::program::hosted;
+
 /// What a browser or an XML parser must never be handed as it is.
 const HOSTILE: &str = "<script>alert(1)</script> & \"]]>\" \u{7}\u{1b}[31m.";
 
@@ -75,6 +77,7 @@ impl Workshop {
         let mut needy = case("SEC-001", json!([good]));
         needy["needs"] = json!(["rate-limits"]);
         workshop.write("cases/second/does-not-apply.json", &needy);
+        hosted(workshop.folder.path());
         workshop
     }
 
@@ -109,7 +112,7 @@ impl Workshop {
     }
 
     fn run(&self, arguments: &[&str]) -> Ended {
-        self.tell(&[&["run", "--suite", ".", "--snapshots", "off"], arguments].concat())
+        self.tell(&[&["run", "--suite", ".", "--target", "target.json"], arguments].concat())
     }
 
     fn is_valid(&self, schema: &str, file: &str) {
@@ -514,7 +517,7 @@ fn a_partial_run_says_so_everywhere() {
     ];
     let mut command = workshop.command(
         &[
-            &["run", "--suite", ".", "--snapshots", "off", "trial/passes"],
+            &["run", "--suite", ".", "--target", "target.json", "trial/passes"],
             &reports[..],
         ]
         .concat(),
@@ -539,7 +542,7 @@ fn a_partial_run_says_so_everywhere() {
 #[test]
 fn github_is_told_in_its_own_words() {
     let workshop = Workshop::new();
-    let mut command = workshop.command(&["run", "--suite", ".", "--snapshots", "off"]);
+    let mut command = workshop.command(&["run", "--suite", ".", "--target", "target.json"]);
     let ended = ended(command.env("GITHUB_ACTIONS", "true"));
     let commands: Vec<&str> = ended.told.lines().filter(|line| line.starts_with("::")).collect();
     assert_eq!(

@@ -12,10 +12,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use mpsd_conformance::contract::Suite;
 use mpsd_conformance::contract::files::Files;
-use mpsd_conformance::replay::verdict::Outcome;
-use mpsd_conformance::replay::{Options, Replay, Selected};
+use mpsd_conformance::replay::Options;
 use mpsd_conformance::report::{Report, Run};
-use mpsd_conformance::run::embedded;
+use mpsd_conformance::run::runner::{Conversations, Runner};
+use mpsd_conformance::run::{embedded, selection};
 use mpsd_reference::{Clock, Service};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -140,18 +140,11 @@ pub async fn replay(wrong: Wrong, is_wanted: impl Fn(&str) -> bool) -> Report {
     let serving = tokio::spawn(serve(listener, honest, wrong));
     let mut target = embedded::target(suite.world(), &config, &url);
     target.is_disposable = true;
-    let target = Arc::new(target);
-    let replay = Arc::new(Replay::new(Arc::clone(suite), Arc::clone(&target), Options::default()).unwrap());
-    let wanted = suite.cases().iter().enumerate().filter(|(_, case)| is_wanted(&case.id));
-    let variants = |(case, of): (usize, &mpsd_conformance::contract::case::Case)| {
-        (0..of.variants.len()).map(move |variant| Selected { case, variant })
-    };
-    let mut receiver = replay.replay_all(wanted.flat_map(variants).collect(), |_| {});
-    let mut outcomes: Vec<Outcome> = Vec::new();
-    while let Some(outcome) = receiver.recv().await {
-        outcomes.push(outcome);
-    }
+    let runner = Runner::against(Arc::clone(suite), Arc::new(target), Options::default()).unwrap();
+    let mut selection = selection::all(suite);
+    selection.retain(|selected| is_wanted(&suite.cases()[selected.case].id));
+    let done = runner.run(&selection, &Conversations::Forget, |_| {}).await.unwrap();
     serving.abort();
-    assert!(!outcomes.is_empty(), "no case was replayed");
-    Report::of(Run::new(suite, &target, outcomes))
+    assert!(!done.outcomes.is_empty(), "no case was replayed");
+    Report::of(Run::new(suite, runner.target(), done.outcomes))
 }

@@ -18,8 +18,8 @@ use thiserror::Error;
 
 use crate::contract::schemas::Schemas;
 use crate::traffic::{Message, Passed, contract_path, header};
-use crate::wire::client::{WireRequest, WireResponse};
 use crate::wire::coding;
+use crate::wire::message::{WireRequest, WireResponse};
 
 /// The longest body that is kept, in bytes, after it was decompressed.
 pub const LONGEST: usize = 16 << 20;

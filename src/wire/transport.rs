@@ -1,17 +1,24 @@
-//! Delivery: a request reaches the target at the pace it declares, with a token that is good, and again when it is told to
-//! come back; and a target that is gone is not asked for ever.
+//! The transport: a request reaches the target at the pace it declares, with a valid token, and again when it is throttled; and a
+//! target that is gone is not asked for ever.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::fmt::rfc2822;
+use uuid::Uuid;
 
-use crate::contract::case::Script;
 use crate::contract::version::ContractVersion;
-use crate::replay::Replay;
-use crate::replay::socket::{Offer, Opened, Socket};
 use crate::target::token::Token;
-use crate::wire::client::{WireError, WireRequest, WireResponse};
+use crate::target::{Secret, Target};
+use crate::wire::client::Client;
+use crate::wire::error::WireError;
+use crate::wire::halt::{Halt, Halted};
+use crate::wire::message::{WireRequest, WireResponse};
+use crate::wire::pacing::Pacing;
+use crate::wire::secrets::Secrets;
+use crate::wire::socket::{Offer, Opened, Socket};
 
 /// How often a throttled request is sent again.
 const MAX_THROTTLED: usize = 8;
@@ -30,7 +37,7 @@ const LAST_TRIES: (usize, Duration) = (3, Duration::from_millis(500));
 
 /// What the last requests came to.
 #[derive(Debug, Default)]
-pub(crate) struct Health {
+struct Health {
     /// Failures in a row.
     misses: AtomicUsize,
     /// Throttled answers in a row.
@@ -57,7 +64,85 @@ pub(crate) struct Patience {
     pub(crate) pauses: Duration,
 }
 
-impl Replay {
+/// The way to one target, which all conversations of a run share.
+#[derive(Debug)]
+pub struct Transport {
+    target: Arc<Target>,
+    client: Client,
+    pacing: Pacing,
+    /// Identities whose token is meant to be refused, and never renewed for it.
+    expired: BTreeSet<String>,
+    /// A token that nobody has: what an unknown caller sends, and what no report may hold.
+    canary: Secret,
+    secrets: Arc<Secrets>,
+    halt: Arc<Halt>,
+    health: Health,
+}
+
+impl Transport {
+    /// Makes ready; nothing is sent yet. `expired` names the identities whose token is meant to be refused, `limit` is the time of
+    /// one exchange.
+    pub fn new(target: Arc<Target>, expired: BTreeSet<String>, limit: Duration) -> Result<Self, WireError> {
+        let canary = Secret::new(format!("XBL3.0 x=0;{}", Uuid::new_v4().simple()));
+        Ok(Self {
+            client: Client::new(&target, limit)?,
+            pacing: Pacing::new(&target.limits, target.identities.keys()),
+            expired,
+            secrets: Arc::new(Secrets::new(&target, &canary)),
+            canary,
+            halt: Arc::default(),
+            health: Health::default(),
+            target,
+        })
+    }
+
+    /// A way to another instance of the same service: both end together, and neither's secrets are written.
+    pub fn beside(&self, target: Arc<Target>) -> Result<Self, WireError> {
+        for (name, identity) in &target.identities {
+            let token = identity.token.reveal();
+            if self.secrets.find(&token).is_none() {
+                self.secrets.learn(name, &token);
+            }
+        }
+        let other = Self::new(target, self.expired.clone(), self.client.timeout())?;
+        Ok(Self {
+            canary: self.canary.clone(),
+            secrets: Arc::clone(&self.secrets),
+            halt: Arc::clone(&self.halt),
+            ..other
+        })
+    }
+
+    /// The client, for requests without pace, renewal or retry.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The secrets that nothing which is written may hold; a token that is renewed joins them.
+    pub fn secrets(&self) -> &Arc<Secrets> {
+        &self.secrets
+    }
+
+    /// The token that nobody has, as a header's value.
+    pub fn canary(&self) -> &str {
+        self.canary.reveal()
+    }
+
+    /// Ends the run for all who share the transport.
+    pub fn interrupt(&self) {
+        self.halt.end("the run was interrupted", true);
+    }
+
+    /// Why the run ended before its time, if it did.
+    pub fn halted(&self) -> Option<Halted> {
+        self.halt.get()
+    }
+
+    /// Waits until the run has ended before its time.
+    pub(crate) async fn reached_halt(&self) -> Halted {
+        self.halt.reached().await
+    }
+
     /// Sends a request, and whatever it takes to have a real answer to it.
     pub(crate) async fn deliver(
         &self,
@@ -159,14 +244,8 @@ impl Replay {
         if !token.is_renewable() {
             return None;
         }
-        let is_expired = self
-            .suite
-            .world()
-            .identities
-            .get(speaker)
-            .is_some_and(|identity| identity.expired);
         let is_own = authorization(request).is_some_and(|sent| *sent == *token.reveal());
-        (is_own && !is_expired).then_some(token)
+        (is_own && !self.expired.contains(speaker)).then_some(token)
     }
 
     /// Puts a new token into a request; false when there is none.
@@ -239,29 +318,6 @@ impl Replay {
             headers,
             body: None,
         }
-    }
-
-    /// How long a conversation may take: the time of a case, what it waits for, and what the target's pace costs it.
-    pub(crate) fn limit(&self, script: &Script) -> Duration {
-        let waits: u64 = if self.target.advance_header.is_some() {
-            0
-        } else {
-            script
-                .steps()
-                .map(|step| step.after.unwrap_or_default() + step.within.unwrap_or_default())
-                .sum()
-        };
-        let requests = script.steps().map(|step| step.requests().len() + 2).sum();
-        self.options.case_limit + Duration::from_millis(waits) + self.pace_of(requests)
-    }
-
-    /// What the target's pace may cost so many requests of one conversation, beside those of the others.
-    pub(crate) fn pace_of(&self, requests: usize) -> Duration {
-        let Some(rate) = self.target.limits.lowest_rate() else {
-            return Duration::ZERO;
-        };
-        let each = Duration::try_from_secs_f64(2.0 * rate.recip().max(1.0)).unwrap_or(Duration::MAX);
-        each.saturating_mul(u32::try_from(requests).unwrap_or(u32::MAX))
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Halted {
 
 /// Where a run learns that it is over; the first reason stays.
 #[derive(Debug)]
-pub(super) struct Halt(watch::Sender<Option<Halted>>);
+pub(crate) struct Halt(watch::Sender<Option<Halted>>);
 
 impl Default for Halt {
     fn default() -> Self {
@@ -25,7 +25,7 @@ impl Default for Halt {
 
 impl Halt {
     /// Ends the run.
-    pub(super) fn end(&self, reason: &str, is_interrupt: bool) {
+    pub(crate) fn end(&self, reason: &str, is_interrupt: bool) {
         self.0.send_if_modified(|halted| {
             let is_first = halted.is_none();
             if is_first {
@@ -39,12 +39,12 @@ impl Halt {
     }
 
     /// Why the run is over; `None` while it is not.
-    pub(super) fn get(&self) -> Option<Halted> {
+    pub(crate) fn get(&self) -> Option<Halted> {
         self.0.borrow().clone()
     }
 
     /// Waits until the run is over.
-    pub(super) async fn reached(&self) -> Halted {
+    pub(crate) async fn reached(&self) -> Halted {
         let mut receiver = self.0.subscribe();
         let halted = receiver
             .wait_for(Option::is_some)

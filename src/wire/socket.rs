@@ -20,15 +20,16 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use crate::contract::case::matcher::Matcher;
-use crate::wire::client::{Client, WireError, WireResponse, redact_text, texts};
+use crate::wire::client::Client;
+use crate::wire::error::WireError;
+use crate::wire::message::{WireResponse, redact_text, texts};
 use crate::wire::secrets::Secrets;
 
 /// The sub-protocol of the real-time service (RTA-001).
 const PROTOCOL: &str = "rta.xboxlive.com.V2";
 
 /// The header that offers it.
-pub(super) const PROTOCOL_HEADER: &str = "Sec-WebSocket-Protocol";
+pub(crate) const PROTOCOL_HEADER: &str = "Sec-WebSocket-Protocol";
 
 /// The most frames that are kept of a socket.
 const MAX_FRAMES: usize = 10_000;
@@ -76,7 +77,7 @@ struct Inbox {
 
 impl Socket {
     /// Opens a socket; a target that refuses it answers with a status.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         client: &Client,
         path: &str,
         headers: &[(String, String)],
@@ -178,7 +179,7 @@ impl Socket {
     }
 
     /// Sends a frame: JSON, or a text as it is.
-    pub(super) async fn send(&mut self, frame: &Value) -> Result<(), WireError> {
+    pub(crate) async fn send(&mut self, frame: &Value) -> Result<(), WireError> {
         let text = match frame {
             Value::String(text) => text.clone(),
             json => json.to_string(),
@@ -189,35 +190,34 @@ impl Socket {
             .map_err(|error| WireError::Broken(error.to_string()))
     }
 
-    /// Takes the first frame that a matcher fits, waiting for it; `Err` has what came instead.
-    pub(super) async fn expect(&self, matcher: &Matcher, limit: Duration) -> Result<Value, Vec<Value>> {
+    /// Takes the first frame that `fits`, waiting for it; `Err` has what came instead.
+    pub(crate) async fn expect(&self, fits: impl Fn(&Value) -> bool, limit: Duration) -> Result<Value, Vec<Value>> {
         let deadline = tokio::time::Instant::now() + limit;
         loop {
             let arrived = self.inbox.arrived.notified();
-            if let Some(frame) = self.inbox.take(matcher) {
+            if let Some(frame) = self.inbox.take(&fits) {
                 return Ok(frame);
             }
             // Somebody who never stops talking would never let the time run out.
             let is_over = tokio::time::Instant::now() >= deadline;
             if is_over || tokio::time::timeout_at(deadline, arrived).await.is_err() {
-                return self.inbox.take(matcher).ok_or_else(|| self.frames());
+                return self.inbox.take(&fits).ok_or_else(|| self.frames());
             }
         }
     }
 
     /// What came in so far and was not expected by a step.
-    pub(super) fn frames(&self) -> Vec<Value> {
+    pub(crate) fn frames(&self) -> Vec<Value> {
         self.inbox.lock().clone()
     }
 
     /// Says goodbye.
-    pub(super) async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         // A socket that is gone already is closed well enough.
         let _ = self.sink.send(Message::Close(None)).await;
         // The other side answers when it has noticed; one that never does is not waited for.
-        let closed = serde_json::json!({ "closed": { "$anyOf": [{ "$present": true }, null] } });
-        let closed = Matcher::new(closed);
-        let _ = self.expect(&closed, GOODBYE).await;
+        let is_closed = |frame: &Value| frame.get("closed").is_some();
+        let _ = self.expect(is_closed, GOODBYE).await;
         let _ = self.sink.close().await;
     }
 }
@@ -243,9 +243,9 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
-    fn take(&self, matcher: &Matcher) -> Option<Value> {
+    fn take(&self, fits: impl Fn(&Value) -> bool) -> Option<Value> {
         let mut frames = self.lock();
-        let index = frames.iter().position(|frame| matcher.fits(Some(frame)))?;
+        let index = frames.iter().position(fits)?;
         Some(frames.remove(index))
     }
 }

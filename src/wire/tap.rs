@@ -11,7 +11,7 @@ const LONGEST: usize = 1 << 20;
 
 /// One direction of a socket.
 #[derive(Debug)]
-pub(super) struct Tap {
+pub(crate) struct Tap {
     socket: Option<WebSocket<Line>>,
 }
 
@@ -40,12 +40,12 @@ impl Write for Line {
 
 impl Tap {
     /// Of what the client says.
-    pub(super) fn of_client() -> Self {
+    pub(crate) fn of_client() -> Self {
         Self::new(Role::Server)
     }
 
     /// Of what the service says.
-    pub(super) fn of_service() -> Self {
+    pub(crate) fn of_service() -> Self {
         Self::new(Role::Client)
     }
 
@@ -59,12 +59,12 @@ impl Tap {
     }
 
     /// Whether it cannot be followed any more.
-    pub(super) fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.socket.is_none()
     }
 
     /// Takes bytes that passed; the messages that are whole now, with their text unless they are bytes.
-    pub(super) fn hear(&mut self, bytes: &[u8]) -> Vec<Option<String>> {
+    pub(crate) fn hear(&mut self, bytes: &[u8]) -> Vec<Option<String>> {
         let mut heard = Vec::new();
         let Some(socket) = &mut self.socket else { return heard };
         socket.get_mut().0.extend(bytes);
