@@ -31,6 +31,8 @@ pub(crate) enum Unauthenticated {
     Unknown,
     /// The token was good once.
     Expired,
+    /// The nonce was not issued, is spent, or is too old (RTA-046).
+    UnknownNonce,
 }
 
 impl fmt::Display for Unauthenticated {
@@ -40,6 +42,7 @@ impl fmt::Display for Unauthenticated {
             Self::Malformed => "The Authorization header is malformed; expected `XBL3.0 x=<hash>;<token>`.",
             Self::Unknown => "The token in the Authorization header is not valid here.",
             Self::Expired => "The token in the Authorization header has expired.",
+            Self::UnknownNonce => "The nonce is not valid here; GET /nonce issues one, for one use within a minute.",
         })
     }
 }

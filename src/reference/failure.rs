@@ -20,6 +20,8 @@ pub(super) enum Failure {
     Malformed(String),
     /// The body is not JSON by its own account (HDR-008).
     MediaType(String),
+    /// The body has a content coding that the service does not undo (HDR-022).
+    ContentCoding(String),
     /// The body is longer than the service reads.
     BodyTooLong { limit: usize },
     /// The header section is longer than the service reads.

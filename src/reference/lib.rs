@@ -13,7 +13,7 @@
 //! - `config`, [`rules`]: what an operator configures; the table of every decision that sources leave open or settle.
 //! - `session_ref`, `principal`, `social`, `clock`, `json`: names of sessions, callers, relations, time, bounded JSON.
 //! - `wire`, [`faults`]: the seeded faults: those of requests, responses and frames, and those of rules.
-//! - `auth`, `rate`: whose token it is; how many requests a user has left.
+//! - `auth`, `nonce`, `rate`: whose token it is; what stands for a token; how many requests a user has left.
 //! - `session`: the document, pure: its model at the bottom, the rules of each part, then those across parts.
 //! - [`search`]: search attributes, filters, and the index of search handles.
 //! - `realtime`: sockets, connections, subscriptions, and who is told of which change.
@@ -49,6 +49,7 @@ pub mod faults;
 mod handle;
 mod http;
 mod json;
+mod nonce;
 mod principal;
 mod provisions;
 mod rate;

@@ -597,6 +597,9 @@ rules! {
         activity_is_a_change = "LIVE-002": "Binding an activity changes the session.", "It does not.";
         inactive_has_no_activity = "HDL-ACT-004": "An inactive member has no activity.", "It keeps it.";
         lost_connection_is_noticed = "RTA-025": "A lost connection makes inactive.", "It does not.";
+        codings_are_undone = "HDR-022": "A body may be encoded as gzip or deflate.", "It may not.";
+        results_are_not_cached = "HDR-023": "What queries find is not for caches.", "They say nothing of caches.";
+        types_are_not_guessed = "HDR-024": "Responses forbid guessing of media types.", "They do not.";
         me_needs_a_user = "AUTH-005": "A service that acts for nobody has no `me`.", "It is ignored.";
         privileges_are_known = "AUTH-008": "A service gives no privilege but multiplayer.", "Any name will do.";
         me_is_one_user = "AUTH-009": "With several acting users `me` is refused.", "It is all of them.";
@@ -616,6 +619,8 @@ rules! {
         subscribed_titles_are_numbers = "SES-MSYS-014": "onBehalfOfTitleId is a decimal number.", "Any text will do.";
 
         sub_protocol_is_chosen = "RTA-001": "The service chooses the sub-protocol that the handshake offers.", "It names none.";
+        nonces_open_sockets = "RTA-046": "A nonce opens a socket in place of a token.", "It does not.";
+        nonces_are_spent = "RTA-047": "A nonce opens one socket.", "It opens any number.";
         sub_protocol_may_be_left_out = "RTA-044": "The handshake need not offer the sub-protocol.", "Without it the handshake is refused.";
         unknown_resources_are_refused = "RTA-004": "An unknown resource is refused.", "It is subscribed to.";
         unsubscribing_is_answered = "RTA-005": "Unsubscribing is answered.", "It is not.";

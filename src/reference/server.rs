@@ -171,7 +171,7 @@ fn converse(
     let service = service.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
         let service = service.clone();
-        async move { Ok::<_, Infallible>(service.answer(request).await) }
+        async move { Ok::<_, Infallible>(service.receive(request).await) }
     });
     let connection = builder
         .serve_connection_with_upgrades(TokioIo::new(stream), answer)
@@ -246,6 +246,18 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
         let answer = spoken(&server, "nonsense\r\n\r\n");
         assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        server.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_request_names_one_host() {
+        let (server, token) = started().await;
+        let head = "GET /serviceconfigs/s/sessiontemplates/t/sessions/n HTTP/1.1\r\nconnection: close\r\n";
+        let more = format!("authorization: {token}\r\nx-xbl-contract-version: 107\r\n\r\n");
+        for (hosts, status) in [("", "400"), ("host: x\r\nhost: x\r\n", "400"), ("host: x\r\n", "204")] {
+            let answer = spoken(&server, &format!("{head}{hosts}{more}"));
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        }
         server.stop().await;
     }
 

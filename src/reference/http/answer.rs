@@ -21,8 +21,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// LIVE-005
 const CACHE_SESSION: HeaderValue = HeaderValue::from_static("max-age=0, must-revalidate");
-/// LIVE-005
-const CACHE_PRECONDITION: HeaderValue = HeaderValue::from_static("no-cache, no-store");
+/// LIVE-005, HDR-023
+pub(super) const UNCACHED: HeaderValue = HeaderValue::from_static("no-cache, no-store");
 
 /// What the service answers with: every body is in memory, whole.
 pub type Response = http::Response<Full<Bytes>>;
@@ -37,6 +37,20 @@ pub(super) fn document(status: StatusCode, value: &Value) -> Response {
     let mut answer = with_status(status, json::bytes(value, 1024));
     answer.headers_mut().insert(header::CONTENT_TYPE, JSON);
     answer
+}
+
+/// What a query found.
+pub(super) fn results(results: &[Value], rules: &Rules) -> Response {
+    let mut answer = document(StatusCode::OK, &json!({ "results": results }));
+    keep_out_of_caches(&mut answer, rules);
+    answer
+}
+
+/// HDR-023
+fn keep_out_of_caches(answer: &mut Response, rules: &Rules) {
+    if rules.results_are_not_cached.kept() {
+        answer.headers_mut().insert(header::CACHE_CONTROL, UNCACHED);
+    }
 }
 
 /// A session.
@@ -67,6 +81,7 @@ pub(super) fn name_session(answer: &mut Response, at: &SessionRef, rules: &Rules
 pub(super) fn created_handle(value: Option<&Value>, id: Uuid, rules: &Rules) -> Response {
     let created = StatusCode::CREATED;
     let mut answer = value.map_or_else(|| empty(created), |value| document(created, value));
+    keep_out_of_caches(&mut answer, rules);
     if !rules.handles_tell_where_they_are.kept() {
         return answer;
     }
@@ -149,6 +164,14 @@ impl Failure {
                 OtherMediaType::BadRequest => text(StatusCode::BAD_REQUEST, message),
                 OtherMediaType::Unsupported => text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message),
             },
+            Self::ContentCoding(coding) => {
+                let message =
+                    format!("The body is encoded as `{coding}`; expected `gzip` or `deflate`, or no encoding.");
+                let mut answer = text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+                let known = HeaderValue::from_static("gzip, deflate");
+                answer.headers_mut().insert(header::ACCEPT_ENCODING, known);
+                answer
+            }
             Self::BodyTooLong { limit } => text(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format!("The body is longer than {limit} bytes."),
@@ -168,7 +191,7 @@ impl Failure {
             Self::Precondition(document) => {
                 let status = StatusCode::PRECONDITION_FAILED;
                 let mut answer = document.map_or_else(|| empty(status), |document| session(status, document));
-                answer.headers_mut().insert(header::CACHE_CONTROL, CACHE_PRECONDITION);
+                answer.headers_mut().insert(header::CACHE_CONTROL, UNCACHED);
                 answer
             }
             Self::Throttled(throttled) => {

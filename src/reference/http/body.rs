@@ -1,9 +1,11 @@
 //! Reading the body of a request: how long, how slow and how deep it may be.
 
+use std::io::{self, Read};
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
@@ -25,7 +27,23 @@ impl Edge {
     {
         let patience = Duration::from_millis(self.limits.request_millis);
         let received = tokio::time::timeout(patience, received(body, self.limits.body_bytes)).await;
-        self.parse(headers, &received.unwrap_or(Err(Failure::TooSlow))?)
+        let received = received.unwrap_or(Err(Failure::TooSlow))?;
+        self.parse(headers, &self.expanded(headers, received)?)
+    }
+
+    /// The body without its content coding; the limit is that of the expanded body (HDR-022).
+    fn expanded(&self, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Failure> {
+        let given = headers.get_all(header::CONTENT_ENCODING).iter();
+        let given: Vec<_> = given.map(|coding| String::from_utf8_lossy(coding.as_bytes())).collect();
+        let coding = given.join(", ").trim().to_ascii_lowercase();
+        let limit = self.limits.body_bytes;
+        match coding.as_str() {
+            "" | "identity" => Ok(body),
+            _ if !self.provisions.rules.codings_are_undone.kept() => Err(Failure::ContentCoding(coding)),
+            "gzip" | "x-gzip" => expanded(MultiGzDecoder::new(&*body), limit),
+            "deflate" => expanded(ZlibDecoder::new(&*body), limit),
+            _ => Err(Failure::ContentCoding(coding)),
+        }
     }
 
     fn parse(&self, headers: &HeaderMap, bytes: &Bytes) -> Body {
@@ -47,19 +65,22 @@ impl Edge {
                 return Err(Failure::MediaType(message));
             }
         }
-        if let Some(coding) = headers
-            .get(header::CONTENT_ENCODING)
-            .filter(|coding| *coding != "identity")
-        {
-            let coding = String::from_utf8_lossy(coding.as_bytes()).into_owned();
-            return Err(Failure::MediaType(format!(
-                "The body is encoded as `{coding}`; expected no encoding."
-            )));
-        }
         let repeats = rules.repeated_member == RepeatedMember::LastCounts;
         json::parse(bytes, self.limits.nesting_depth, repeats)
             .map_err(|error| Failure::Malformed(format!("The body is not JSON as expected: {error}.")))
     }
+}
+
+/// All that a decoder gives, which is never more than one byte beyond the limit.
+fn expanded(decoder: impl Read, limit: usize) -> Result<Bytes, Failure> {
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    let read: io::Result<usize> = decoder.take(most).read_to_end(&mut bytes);
+    read.map_err(|error| Failure::Malformed(format!("The body is not encoded as declared: {error}.")))?;
+    if bytes.len() > limit {
+        return Err(Failure::BodyTooLong { limit });
+    }
+    Ok(bytes.into())
 }
 
 /// All bytes of a body. One that is too long is read on for a while, because a client that still sends does not listen.

@@ -10,6 +10,7 @@ use super::super::auth::Authority;
 use super::super::clock::Clock;
 use super::super::config::{Limits, decimal};
 use super::super::failure::Failure;
+use super::super::nonce::Nonces;
 use super::super::provisions::Provisions;
 use super::super::rate::Rates;
 use super::super::realtime::RealTime;
@@ -21,6 +22,7 @@ pub(super) const ADVANCE: &str = "x-mpsd-advance-ms";
 
 pub(super) struct Edge {
     pub(super) authority: Authority,
+    pub(super) nonces: Nonces,
     pub(super) provisions: Provisions,
     pub(super) store: Store,
     pub(super) real_time: Arc<RealTime>,

@@ -27,7 +27,7 @@ use std::time::Duration;
 use bytes::Buf;
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Version, header};
 use hyper::body::Body as HttpBody;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -46,6 +46,7 @@ use super::config::{Config, ConfigError, Limits, RateLimits, decimal};
 use super::failure::Failure;
 use super::faults;
 use super::handle::check_session_name;
+use super::nonce::Nonces;
 use super::provisions::Provisions;
 use super::rate::{Counter, Rates};
 use super::realtime::RealTime;
@@ -78,6 +79,7 @@ impl Service {
         let real_time = RealTime::new(clock.clone(), provisions.rules.clone(), life, wire.clone());
         Ok(Self(Arc::new(Edge {
             authority: Authority::new(config, clock.now())?,
+            nonces: Nonces::default(),
             provisions,
             store,
             real_time: Arc::new(real_time),
@@ -156,16 +158,39 @@ impl Service {
             }
             Err(failure) => (self.0.clock.now(), Err(failure)),
         };
-        let mut answer = answer.unwrap_or_else(|failure| failure.response(&self.0.provisions.rules));
-        // HDR-011; hyper would tell the time of the wall clock.
-        if let Some(date) = answer::http_date(now) {
-            answer.headers_mut().insert(header::DATE, date);
+        self.0.finished(answer, now)
+    }
+
+    /// Answers a request that came over a connection, whose `Host` is checked as well (RFC 9112, section 3.2).
+    pub(super) async fn receive<B>(&self, request: Request<B>) -> Response
+    where
+        B: HttpBody,
+        B::Data: Buf,
+    {
+        let hosts = request.headers().get_all(header::HOST).iter().count();
+        if hosts > 1 || hosts == 0 && request.version() == Version::HTTP_11 {
+            let failure = Failure::Malformed("Expected exactly one Host header.".to_owned());
+            return self.0.finished(Err(failure), self.0.clock.now());
         }
-        answer
+        self.answer(request).await
     }
 }
 
 impl Edge {
+    /// An answer with the headers that all have.
+    fn finished(&self, answer: Result<Response, Failure>, now: Timestamp) -> Response {
+        let mut answer = answer.unwrap_or_else(|failure| failure.response(&self.provisions.rules));
+        let headers = answer.headers_mut();
+        // HDR-011; hyper would tell the time of the wall clock.
+        if let Some(date) = answer::http_date(now) {
+            headers.insert(header::DATE, date);
+        }
+        if self.provisions.rules.types_are_not_guessed.kept() {
+            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        }
+        answer
+    }
+
     async fn respond<B>(&self, parts: &Parts, body: B, now: Timestamp) -> Result<Response, Failure>
     where
         B: HttpBody,
@@ -183,17 +208,24 @@ impl Edge {
         if self.explorer && Resource::find(parts.uri.path()) == Some(Resource::Explorer) {
             return self.explore(parts, now);
         }
-        let authorization = parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        let resource = Resource::find(parts.uri.path()).filter(|resource| *resource != Resource::Explorer);
+        if resource == Some(Resource::Connect)
+            && let Some(answer) = self.connect_by_nonce(parts, now)
+        {
+            return answer;
+        }
+        let authorization = authorization(&parts.headers)?;
         let caller = self.authority.authenticate(authorization, now)?;
-        let resource = Resource::find(parts.uri.path())
-            .filter(|resource| *resource != Resource::Explorer)
-            .ok_or(Failure::UnknownPath)?;
+        let resource = resource.ok_or(Failure::UnknownPath)?;
         let allowed = resource.verbs();
         if !allowed.split(", ").any(|verb| verb == parts.method.as_str()) {
             return Err(Failure::UnsupportedVerb { allowed });
         }
         if resource == Resource::Connect {
-            return self.connect(parts, caller, now);
+            return self.connect(parts, caller, self.authority.expiry(authorization), now);
+        }
+        if resource == Resource::Nonce {
+            return self.issue_nonce(caller, self.authority.expiry(authorization), now);
         }
         let version = contract_version(&parts.headers)?;
         let acting = Acting::read(&parts.headers, caller, &self.provisions.rules)?;
@@ -222,6 +254,18 @@ impl Edge {
         self.check_kept()?;
         counted.and(answer)
     }
+}
+
+/// The one `Authorization` header, if there is any.
+fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, Failure> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let first = given.next();
+    if given.next().is_some() {
+        return Err(Failure::Malformed(
+            "The request has several Authorization headers.".to_owned(),
+        ));
+    }
+    Ok(first.map(HeaderValue::as_bytes))
 }
 
 /// HDR-001 to HDR-004.
@@ -270,7 +314,7 @@ impl Call<'_> {
             Resource::Sessions { scid, template } => self.query_sessions(&scid, template.as_deref()),
             Resource::Batch { scid, template } => self.query_batch(&scid, template.as_deref(), &body?),
             // Answered before: they have no contract version.
-            Resource::Connect | Resource::Explorer => Err(Failure::UnknownPath),
+            Resource::Connect | Resource::Nonce | Resource::Explorer => Err(Failure::UnknownPath),
             Resource::Handles => self.post_handle(&body?),
             Resource::HandleQuery => self.query_handles(&body?),
             Resource::Handle(id) if method == Method::GET => self.get_handle(id),

@@ -41,6 +41,8 @@ pub(super) enum Resource<'p> {
     HandleSession(Uuid),
     /// `/connect`, the real-time socket
     Connect,
+    /// `/nonce`, what opens a socket in place of a token
+    Nonce,
     /// `/debug`, the session explorer
     Explorer,
 }
@@ -94,6 +96,9 @@ impl<'p> Resource<'p> {
         }
         if is(&first, "connect") && count == 1 {
             return Some(Self::Connect);
+        }
+        if is(&first, "nonce") && count == 1 {
+            return Some(Self::Nonce);
         }
         if is(&first, "debug") && count == 1 {
             return Some(Self::Explorer);
@@ -156,16 +161,19 @@ impl<'p> Resource<'p> {
             Self::HandleQuery => Kind::HandleQuery,
             Self::Handle(_) => Kind::Handle,
             Self::HandleSession(_) => Kind::HandleSession,
-            Self::Connect | Self::Explorer => Kind::Other,
+            Self::Connect | Self::Nonce | Self::Explorer => Kind::Other,
         }
     }
 
     /// The verbs that the path knows.
     pub(super) fn verbs(&self) -> &'static str {
         match self {
-            Self::Templates { .. } | Self::Template { .. } | Self::Sessions { .. } | Self::Connect | Self::Explorer => {
-                "GET"
-            }
+            Self::Templates { .. }
+            | Self::Template { .. }
+            | Self::Sessions { .. }
+            | Self::Connect
+            | Self::Nonce
+            | Self::Explorer => "GET",
             Self::Batch { .. } | Self::Handles | Self::HandleQuery => "POST",
             Self::Handle(_) => "GET, DELETE",
             Self::HandleSession(_) => "GET, PUT",

@@ -64,7 +64,7 @@ impl Call<'_> {
             (None, Some(keyword)) => self.find_about(keyword, &query, &mut results),
             (None, None) => {}
         }
-        Ok(answer::document(StatusCode::OK, &json!({ "results": results })))
+        Ok(answer::results(&results, self.rules()))
     }
 
     /// POST .../batch
@@ -103,7 +103,7 @@ impl Call<'_> {
             let mut told = BTreeSet::new();
             results.retain(|item| told.insert(item["sessionRef"].to_string()));
         }
-        Ok(answer::document(StatusCode::OK, &json!({ "results": results })))
+        Ok(answer::results(&results, self.rules()))
     }
 
     /// Whether nothing can be found because there is no such service config (QRY-041).
@@ -334,7 +334,7 @@ impl Call<'_> {
         if results.is_empty() && !rules.no_activities_are_a_list.kept() {
             return Ok(answer::empty(StatusCode::NO_CONTENT));
         }
-        Ok(answer::document(StatusCode::OK, &json!({ "results": results })))
+        Ok(answer::results(&results, self.rules()))
     }
 
     /// A list of xuids; `None` if it is none.

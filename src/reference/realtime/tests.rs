@@ -29,7 +29,8 @@ const DIRECTORY: &str = "https://sessiondirectory.xboxlive.com/connections/";
 /// The rules that the session model alone does not show.
 pub(crate) const SHOWN: &[&str] = &[
     "RTA-001", "RTA-004", "RTA-005", "RTA-007", "RTA-008", "RTA-011", "RTA-013", "RTA-014", "RTA-015", "RTA-016",
-    "RTA-018", "RTA-019", "RTA-020", "RTA-023", "RTA-024", "RTA-029", "RTA-030", "RTA-043", "RTA-044", "TMO-024",
+    "RTA-018", "RTA-019", "RTA-020", "RTA-023", "RTA-024", "RTA-029", "RTA-030", "RTA-043", "RTA-044", "RTA-046",
+    "RTA-047", "TMO-024",
 ];
 /// How long what must come may take.
 const SOON: Duration = Duration::from_secs(10);
@@ -149,7 +150,11 @@ impl Stage {
 
     /// A handshake with these headers; `None` leaves a header out.
     async fn handshake(&self, headers: &[(&'static str, Option<&str>)]) -> Result<Client, u16> {
-        let mut request = format!("ws://{}/connect", self.server.address())
+        self.handshake_at("/connect", headers).await
+    }
+
+    async fn handshake_at(&self, path: &str, headers: &[(&'static str, Option<&str>)]) -> Result<Client, u16> {
+        let mut request = format!("ws://{}{path}", self.server.address())
             .into_client_request()
             .unwrap();
         for (name, value) in headers {
@@ -176,6 +181,18 @@ impl Stage {
             Err(Error::Http(answer)) => Err(answer.status().as_u16()),
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// A nonce of the user, if it gets one.
+    async fn nonce(&self, seconds: i64, who: &str) -> Option<String> {
+        let (_, document) = self.send_ahead(seconds, who, "GET /nonce", &Value::Null).await;
+        document["nonce"].as_str().map(str::to_owned)
+    }
+
+    /// A handshake with a nonce and no token.
+    async fn open_by(&self, nonce: &str) -> Result<Client, u16> {
+        let protocol = ("sec-websocket-protocol", Some("rta.xboxlive.com.V2"));
+        self.handshake_at(&format!("/connect?nonce={nonce}"), &[protocol]).await
     }
 
     async fn open(&self, who: &str) -> Client {
@@ -306,6 +323,36 @@ fn custom(value: &Value) -> Value {
 
 fn is_active(document: &Value, index: &str) -> bool {
     document["members"][index]["properties"]["system"]["active"] == json!(true)
+}
+
+#[tokio::test]
+async fn a_nonce_opens_one_socket_of_the_user_who_asked_for_it() {
+    let stage = Stage::new();
+    let nonce = stage.nonce(0, "alice").await.unwrap();
+    assert_ne!(stage.nonce(0, "alice").await.unwrap(), nonce);
+    let mut client = stage.open_by(&nonce).await.ok().unwrap();
+    let connection = client.subscribe().await;
+    let path = session("Game", "room");
+    let document = stage.put("alice", &path, &enter(&connection, &["everything"])).await;
+    assert!(is_active(&document, "0"));
+    assert_eq!(client.tap().await["changeNumber"], 1);
+    for spent in [nonce.as_str(), "", "7"] {
+        assert_eq!(stage.open_by(spent).await.err(), Some(401), "{spent}");
+    }
+    assert!(stage.nonce(0, "server").await.is_none());
+}
+
+#[tokio::test]
+async fn a_nonce_ends_after_a_minute_or_with_the_token() {
+    let dave = json!({ "dave": { "xuid": "104", "title": 5, "tokenMillis": 30_000 } });
+    let stage = Stage::with(&json!({ "principals": dave }));
+    let (alices, daves) = (stage.nonce(0, "alice").await, stage.nonce(0, "dave").await);
+    stage.pass(31);
+    assert_eq!(stage.open_by(&daves.unwrap()).await.err(), Some(401));
+    let fresh = stage.nonce(0, "alice").await;
+    stage.pass(30);
+    assert_eq!(stage.open_by(&alices.unwrap()).await.err(), Some(401));
+    assert!(stage.open_by(&fresh.unwrap()).await.is_ok());
 }
 
 #[tokio::test]
@@ -749,6 +796,11 @@ async fn conversation(broken: Option<&str>) -> String {
     // Without the rule the service does not name the sub-protocol, and no client that asks for it goes on.
     if broken == Some("RTA-001") {
         return text;
+    }
+
+    let nonce = stage.nonce(0, "alice").await.unwrap();
+    for _ in 0..2 {
+        writeln!(text, "{:?}", stage.open_by(&nonce).await.err()).unwrap();
     }
 
     let (mut alice, mut dave) = (stage.open("alice").await, stage.open("dave").await);

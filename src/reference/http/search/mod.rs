@@ -5,9 +5,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use http::StatusCode;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::answer::{self, Response};
 use super::call::Call;
@@ -121,7 +120,7 @@ impl Call<'_> {
             self.described(&handle, include).map(Value::Object)
         });
         let results: Vec<_> = results.collect();
-        Ok(answer::document(StatusCode::OK, &json!({ "results": results })))
+        Ok(answer::results(&results, self.rules()))
     }
 
     /// The sessions of a social group (SRCH-QRY-006); `None`: there is no constraint.

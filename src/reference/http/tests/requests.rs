@@ -1,10 +1,14 @@
+use std::io::Write;
+
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
 use hyper::body::Body;
 use serde_json::json;
 
 use super::super::CONTRACT_VERSION;
 use super::super::edge::ADVANCE;
-use super::sample::{Answer, SCID, Stage, active, session};
+use super::sample::{Answer, SCID, Stage, active, activity, session};
 
 #[tokio::test]
 async fn checks_come_in_the_order_principal_path_verb_version_service_config_template() {
@@ -94,6 +98,65 @@ async fn bodies_that_are_not_json_are_refused_with_a_place() {
         200,
         "an empty body is {{}}"
     );
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_body_may_be_compressed_and_its_limit_is_that_of_what_it_expands_to() {
+    let stage = Stage::with(&json!({ "limits": { "bodyBytes": 10_000 } }));
+    let put = format!("PUT {}", session("open", "one"));
+    let body = active().to_string();
+    let mut deflated = ZlibEncoder::new(Vec::new(), Compression::default());
+    deflated.write_all(body.as_bytes()).unwrap();
+    let mut long = gzip(format!("{body}{}", " ".repeat(9_000)).as_bytes());
+    for (coding, sent, status) in [
+        ("gzip", gzip(body.as_bytes()), 201),
+        ("X-GZIP", gzip(body.as_bytes()), 200),
+        ("deflate", deflated.finish().unwrap(), 200),
+        ("identity", body.clone().into_bytes(), 200),
+        ("gzip", long.clone(), 200),
+        ("br", body.clone().into_bytes(), 415),
+        ("gzip, gzip", gzip(&gzip(body.as_bytes())), 415),
+        ("gzip", body.clone().into_bytes(), 400),
+        ("gzip", gzip(format!("{body}{}", " ".repeat(10_000)).as_bytes()), 413),
+        ("gzip", long.split_off(20), 400),
+        ("gzip", long, 400),
+    ] {
+        let answer = stage.send("alice", &put, &[("content-encoding", coding)], sent).await;
+        assert_eq!(answer.status, status, "{coding} {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_request_has_one_authorization() {
+    let stage = Stage::new();
+    let another = [("authorization", "XBL3.0 x=1;wrong")];
+    let get = format!("GET {}", session("open", "one"));
+    stage.send("alice", &get, &another, "").await.assert_text(400);
+}
+
+#[tokio::test]
+async fn results_and_new_handles_are_kept_out_of_caches() {
+    let stage = Stage::new();
+    stage.put("alice", &session("open", "one"), &active()).await;
+    let query = json!({ "type": "activity", "owners": { "xuids": ["101"] } });
+    for answer in [
+        stage.post("alice", "/handles", &activity("open", "one")).await,
+        stage.post("alice", "/handles/query", &query).await,
+        stage
+            .get("alice", &format!("/serviceconfigs/{SCID}/sessions?xuid=101"))
+            .await,
+    ] {
+        assert_eq!(answer.header("cache-control"), "no-cache, no-store", "{}", answer.text);
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    }
+    let answer = stage.get("nobody", "/nowhere").await;
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
 }
 
 #[tokio::test]

@@ -15,7 +15,14 @@ use crate::rules::{RuleKind, Rules};
 use crate::session::{ContractVersion, Grant, Session};
 
 /// What is decided before a session is asked: headers and queries.
-const AT_THE_EDGE: &[&str] = &["AUTH-008", "AUTH-014", "SES-MEMBER-013"];
+const AT_THE_EDGE: &[&str] = &[
+    "AUTH-008",
+    "AUTH-014",
+    "HDR-022",
+    "HDR-023",
+    "HDR-024",
+    "SES-MEMBER-013",
+];
 
 /// Writes down what callers see, without what differs from run to run.
 struct Scribe<'r> {
