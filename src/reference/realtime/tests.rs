@@ -480,10 +480,8 @@ async fn nobody_is_tapped_without_the_capability_activity_or_a_live_connection()
     assert!(!is_active(&document, "0"));
     alice.hears_nothing().await;
     let (_bob, foreign) = stage.connect("bob").await;
-    assert_eq!(
-        stage.status("alice", &path, &enter(&foreign, &["everything"])).await,
-        403
-    );
+    let document = stage.put("alice", &path, &enter(&foreign, &["everything"])).await;
+    assert!(!is_active(&document, "0"), "RTA-041");
 }
 
 #[tokio::test]

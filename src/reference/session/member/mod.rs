@@ -12,7 +12,7 @@ use super::access::Access;
 use super::field::At;
 use super::merge;
 use super::model::{Capability, Constants, Member, MemberSystem, Status};
-use super::refusal::{Refusal, RefusalKind};
+use super::refusal::Refusal;
 use super::request::MemberDelta;
 use crate::principal::User;
 use crate::rules::{MissingConnection, ReadyToActive, Rules};
@@ -80,17 +80,6 @@ impl Member {
             let connection_changed = system.connection != self.system.connection;
             if system != *self.system {
                 self.system = Arc::new(system);
-            }
-            if connection_changed
-                && let Some(owner) = self
-                    .system
-                    .connection
-                    .and_then(|connection| access.connections.owner(connection))
-                && owner != self.xuid
-            {
-                return Err(at
-                    .then("connection")
-                    .refuse_as(RefusalKind::Forbidden, "the connection is another user's"));
             }
             let status = self.wanted_status(active, ready, access.rules, &at)?;
             self.move_to(status, active == Some(true), connection_changed, session, access, &at)?;
