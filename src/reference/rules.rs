@@ -637,6 +637,8 @@ rules! {
         ten_sessions_a_connection = "RTA-023": "A connection is told of ten sessions at most.", "There is no limit.";
         large_refuses_subscriptions = "RTA-024": "Large sessions cannot be subscribed to.", "They can.";
         sockets_end = "RTA-029": "A socket ends after two hours.", "It does not.";
+        events_have_ids = "RTA-048": "Each event has an ncid of its own.", "All events of a connection have the same.";
+        ends_are_told = "RTA-049": "The end of a session is told to its subscribers.", "It is not.";
         unsubscribing_disconnects = "RTA-030": "Unsubscribing counts as a disconnect.", "It does nothing.";
         tokens_end_sockets = "RTA-043": "A socket ends with its token.", "It outlives it.";
         timers_tap = "TMO-024": "What a timer changes is told.", "It is not.";

@@ -61,7 +61,12 @@ impl Call<'_> {
         }
         let is_activity = matches!(handle.kind, HandleKind::Activity { .. });
         let is_empty = is_activity && self.rules().activity_answer == ActivityAnswer::Empty;
-        let document = Value::Object(handle.to_json(self.rules()));
+        let document = match &handle.kind {
+            // HDL-GEN-018: with the session's inviteProtocol.
+            HandleKind::Activity { .. } | HandleKind::Invite { .. } => self.described(&handle, Include::default()),
+            HandleKind::Transfer { .. } | HandleKind::Search(_) => None,
+        };
+        let document = Value::Object(document.unwrap_or_else(|| handle.to_json(self.rules())));
         let document = Some(&document).filter(|_| !is_empty);
         Ok(answer::created_handle(document, handle.id, self.rules()))
     }

@@ -45,8 +45,6 @@ pub(in super::super) struct Socket {
 #[derive(Debug)]
 pub(super) struct Connection {
     id: Uuid,
-    /// Names the channel in each event.
-    ncid: Uuid,
     subscription: u64,
     socket: Arc<Socket>,
     state: Mutex<State>,
@@ -67,7 +65,8 @@ struct State {
 pub(super) struct Change {
     pub(super) session: SessionKey,
     pub(super) branch: Uuid,
-    pub(super) number: u64,
+    /// `None` for the end of the session (RTA-049).
+    pub(super) number: Option<u64>,
     pub(super) at: Timestamp,
 }
 
@@ -137,7 +136,6 @@ impl Connection {
     pub(super) fn new(subscription: u64, socket: Arc<Socket>) -> Self {
         Self {
             id: Uuid::new_v4(),
-            ncid: Uuid::new_v4(),
             subscription,
             socket,
             state: Mutex::new(State {
@@ -150,10 +148,6 @@ impl Connection {
 
     pub(super) fn id(&self) -> Uuid {
         self.id
-    }
-
-    pub(super) fn ncid(&self) -> Uuid {
-        self.ncid
     }
 
     pub(super) fn subscription(&self) -> u64 {
@@ -248,7 +242,17 @@ impl Change {
         Self {
             session: key.clone(),
             branch: after.branch(),
-            number: after.change_number().saturating_sub(stale),
+            number: Some(after.change_number().saturating_sub(stale)),
+            at,
+        }
+    }
+
+    /// The end of a session, of which `before` was the last state.
+    pub(super) fn end(key: &SessionKey, before: &Session, at: Timestamp) -> Self {
+        Self {
+            session: key.clone(),
+            branch: before.branch(),
+            number: None,
             at,
         }
     }

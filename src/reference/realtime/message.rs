@@ -97,17 +97,25 @@ pub(super) fn tapped(event: &Event, rules: &Rules) -> String {
     if !rules.resources_have_tildes.kept() {
         resource = resource.replace('~', "/");
     }
-    let tap = json!({
+    let mut tap = json!({
         "timestamp": time_text(change.at),
         "subscription": event.subscription,
         "resourceType": "mpsd/session",
         "resource": resource,
         "branch": change.branch.to_string(),
-        "changeNumber": change.number,
     });
+    if let Some(number) = change.number {
+        tap["changeNumber"] = json!(number);
+    }
+    // RTA-048
+    let id = if rules.events_have_ids.kept() {
+        Uuid::new_v4()
+    } else {
+        event.connection.id()
+    };
     let mut data = Map::new();
     if rules.events_name_their_channel.kept() {
-        data.insert("ncid".to_owned(), json!(event.connection.ncid().to_string()));
+        data.insert("ncid".to_owned(), json!(id.to_string()));
     }
     data.insert("shoulderTaps".to_owned(), json!([tap]));
     json!([EVENT, event.connection.subscription(), data]).to_string()

@@ -293,6 +293,12 @@ impl ConnectionsAt<'_> {
             let connection = connections.get(&member.connection?)?;
             (connection.socket().owner() == member.xuid).then_some(connection)
         };
+        if let (Some(before), None) = (before, after)
+            && !quietly
+            && self.rules().ends_are_told.kept()
+        {
+            self.session_ended(key, before, of);
+        }
         for member in before.into_iter().flat_map(Session::members) {
             let now = after.and_then(|after| after.member(member.xuid));
             if now.and_then(|now| now.connection) != member.connection
@@ -319,7 +325,7 @@ impl ConnectionsAt<'_> {
         }
 
         // RTA-018
-        let changes = before.map_or_else(Changes::creation, |before| Changes::between(before, after));
+        let changes = before.map_or_else(Changes::existence, |before| Changes::between(before, after));
         if quietly || changes.is_none() {
             return;
         }
@@ -344,6 +350,24 @@ impl ConnectionsAt<'_> {
             }
             let change = change.get_or_insert_with(|| Arc::new(Change::new(key, after, self.now, self.rules())));
             connection.tap(wish, change);
+        }
+    }
+
+    /// Tells the subscribers of a session that it has ended (RTA-049): the last member, or those whom its end removes.
+    fn session_ended<'c>(
+        &self,
+        key: &SessionKey,
+        before: &Session,
+        of: impl Fn(&MemberView<'_>) -> Option<&'c Arc<Connection>>,
+    ) {
+        let change = Arc::new(Change::end(key, before, self.now));
+        for member in before.members() {
+            if let Some(wish) = self.wish(before, &member)
+                && Changes::existence().concern(wish)
+                && let Some(connection) = of(&member).filter(|connection| connection.is_tapped_for(key))
+            {
+                connection.tap(wish, &change);
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ const DIRECTORY: &str = "https://sessiondirectory.xboxlive.com/connections/";
 pub(crate) const SHOWN: &[&str] = &[
     "RTA-001", "RTA-004", "RTA-005", "RTA-007", "RTA-008", "RTA-011", "RTA-013", "RTA-014", "RTA-015", "RTA-016",
     "RTA-018", "RTA-019", "RTA-020", "RTA-023", "RTA-024", "RTA-029", "RTA-030", "RTA-043", "RTA-044", "RTA-046",
-    "RTA-047", "TMO-024",
+    "RTA-047", "RTA-048", "RTA-049", "TMO-024",
 ];
 /// How long what must come may take.
 const SOON: Duration = Duration::from_secs(10);
@@ -429,6 +429,18 @@ async fn every_subscriber_is_tapped_for_every_change_the_writer_too() {
     assert_eq!(status, 200);
     alice.hears_nothing().await;
     bob.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn the_last_member_is_told_that_its_session_has_ended() {
+    let stage = Stage::new();
+    let path = session("Game", "room");
+    let (mut alice, _) = stage.enter("alice", &path, &["everything"]).await;
+    stage.put("alice", &path, &json!({ "members": { "me": null } })).await;
+    let tap = alice.tap().await;
+    assert_eq!(tap["resource"], "00000000-0000-0000-0000-00000000000a~game~room");
+    assert_eq!(tap.get("changeNumber"), None);
+    alice.hears_nothing().await;
 }
 
 #[tokio::test]
@@ -833,6 +845,12 @@ async fn conversation(broken: Option<&str>) -> String {
         client.listen(&mut text).await;
     }
 
+    let short = session("Game", "short");
+    stage
+        .put("alice", &short, &enter(&connections[0], &["everything"]))
+        .await;
+    stage.put("alice", &short, &json!({ "members": { "me": null } })).await;
+    alice.listen(&mut text).await;
     let plain = session("plain", "room");
     stage
         .put("alice", &plain, &enter(&connections[0], &["everything"]))
@@ -867,10 +885,12 @@ async fn conversation(broken: Option<&str>) -> String {
 impl Client {
     /// Writes down what it has heard.
     async fn listen(&mut self, text: &mut String) {
+        let mut ids = BTreeSet::new();
         for frame in self.heard().await {
             let mut frame = frame.unwrap_or_else(|| json!("closed"));
             if let Some(ncid) = frame.pointer_mut("/2/ncid") {
-                ncid.take();
+                let is_new = ids.insert(ncid.to_string());
+                *ncid = json!(is_new);
             }
             if let Some(tap) = frame.pointer_mut("/2/shoulderTaps/0") {
                 tap["timestamp"].take();

@@ -9,8 +9,8 @@ use super::model::{ChangeType, Server, Session, Subscription};
 pub(crate) struct Changes(u16);
 
 impl Changes {
-    /// What the creation of a session is: whatever is stored is a change (RTA-037), and a member came.
-    pub(crate) fn creation() -> Self {
+    /// What the creation and the end of a session are: whatever is stored is a change (RTA-037), and a member came or left.
+    pub(crate) fn existence() -> Self {
         let mut changes = Self::default();
         changes.add(ChangeType::Everything);
         changes.add(ChangeType::MembersList);
@@ -73,6 +73,9 @@ impl Changes {
             stayed += 1;
             if old.status != new.status {
                 self.add(ChangeType::MembersStatus);
+            }
+            if old.roles != new.roles {
+                self.add(ChangeType::Roles);
             }
             if !Arc::ptr_eq(&old.custom, &new.custom) {
                 self.add(ChangeType::MembersCustomProperty);

@@ -327,10 +327,9 @@ impl Visit<'_> {
         let Some(live) = self.state.live.take() else {
             return;
         };
-        // RTA-015: nobody is tapped, since there is nothing left to read.
         self.moment
             .connections
-            .session_changed(self.key, Some(&live.session), None, true);
+            .session_changed(self.key, Some(&live.session), None, false);
         let index = &self.store.membership;
         index.members_changed(self.key, &live.xuids, &[]);
         index.keywords_changed(self.key, live.session.at(), live.session.keywords(), &[]);

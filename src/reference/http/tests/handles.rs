@@ -35,6 +35,21 @@ async fn an_activity_changes_the_session_and_leads_to_it() {
 }
 
 #[tokio::test]
+async fn a_new_activity_and_a_new_invite_tell_the_invite_protocol_of_the_session() {
+    let stage = Stage::new();
+    let mut body = active();
+    body["constants"] = json!({ "system": { "inviteProtocol": "game" } });
+    assert_eq!(stage.put("alice", &session("open", "one"), &body).await.status, 201);
+    let mut invite = activity("open", "one");
+    invite["type"] = json!("invite");
+    invite["invitedXuid"] = json!("102");
+    for handle in [activity("open", "one"), invite] {
+        let posted = stage.post("alice", "/handles", &handle).await;
+        assert_eq!(posted.json()["inviteProtocol"], "game", "{}", posted.text);
+    }
+}
+
+#[tokio::test]
 async fn a_user_has_one_activity_which_ends_when_it_leaves() {
     let stage = Stage::new();
     for name in ["one", "two"] {

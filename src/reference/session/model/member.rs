@@ -53,6 +53,10 @@ pub(crate) enum ChangeType {
     MembersCustomProperty,
     /// The server entry `tournaments`.
     Tournaments,
+    /// Some member's roles (RTA-039).
+    Roles,
+    /// `properties.system.scheduledTime`, which the service does not have: nobody is tapped for it (RTA-039).
+    ScheduledTime,
 }
 
 names!(ChangeType {
@@ -66,6 +70,8 @@ names!(ChangeType {
     CustomProperty = "customProperty",
     MembersCustomProperty = "membersCustomProperty",
     Tournaments = "tournaments",
+    Roles = "roles",
+    ScheduledTime = "scheduledtime",
 });
 
 /// A member's wish to be told of changes.
