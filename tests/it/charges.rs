@@ -17,7 +17,7 @@ fn suite(clauses: &[&str], expectations: &Value) -> TempDir {
     }
     let case = json!({ "title": "It is so.", "clauses": clauses, "steps": [step] });
     let suite = written(&[("only".to_owned(), case.to_string())]);
-    let clause = |id: &str, level: &str| json!({ "id": id, "level": level, "evidence": "live", "statement": "It holds.", "source": "seen" });
+    let clause = |id: &str, level: &str| json!({ "id": id, "level": level, "evidence": "live", "statement": "It holds.", "sources": ["trial"] });
     let clauses = json!({ "title": "Bad", "about": "Mistakes.", "clauses": [clause("PROTO-001", "MUST"), clause("PROTO-005", "SHOULD")] });
     fs::write(suite.path().join("cases/bad/clauses.json"), clauses.to_string()).unwrap();
     suite
