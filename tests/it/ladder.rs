@@ -107,7 +107,12 @@ fn a_service_that_lacks_one_rule_is_told_of_its_clause() {
     ));
     let first = &rungs[0];
     assert_eq!(first.clauses, ["SES-COND-002"]);
-    assert!(first.behaviour.starts_with("If-Match with a stale ETag"), "{first:?}");
+    assert!(
+        first
+            .behaviour
+            .starts_with("When a write to an existing session has `If-Match` with a stale ETag"),
+        "{first:?}"
+    );
     assert_eq!(first.waiting, first.unlocked);
 }
 

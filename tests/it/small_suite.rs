@@ -19,7 +19,7 @@ pub fn files_around(cases: &[(String, String)]) -> Vec<(String, String)> {
         "about": "A small world.",
         "features": {
             "handles": { "about": "session handles", "uses": [{ "path": "/handles/**" }] },
-            "large": { "about": "large sessions", "uses": [{ "body": "/constants/large" }] },
+            "large": { "about": "large sessions", "uses": [{ "body": "/constants/large" }, { "body": "/constants/custom/large" }] },
             "old": { "about": "old versions", "uses": [{ "versions": [105] }] },
             "clock": { "about": "time passes", "uses": [{ "time": 1 }] },
             "friends": { "about": "friends", "uses": [{ "relation": "follows" }] },
@@ -29,7 +29,7 @@ pub fn files_around(cases: &[(String, String)]) -> Vec<(String, String)> {
         "relations": { "follows": [["alice", "bob"]], "favorites": [], "blocks": [] },
         "templates": {
             "open": { "about": "Anyone may join.", "contractVersion": 107, "constants": {} },
-            "large": { "about": "A large one.", "contractVersion": 107, "constants": { "large": true } },
+            "large": { "about": "A large one.", "contractVersion": 107, "constants": { "custom": { "large": true } } },
             "closed": { "about": "Nobody may join.", "contractVersion": 107, "constants": {} },
         },
     });
