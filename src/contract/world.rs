@@ -176,35 +176,23 @@ impl World {
         if one == other {
             return false;
         }
-        let xuid = |name: &str| self.identities.get(name).and_then(|identity| identity.xuid.as_deref());
+        let xuid = |name: &str| self.identities.get(name)?.xuid.as_deref();
         let is_one_user = xuid(one).is_some() && xuid(one) == xuid(other);
-        let kinds = self.relations.keys().map(String::as_str).chain([Self::DEVICE]);
-        is_one_user
-            || kinds.into_iter().any(|kind| {
-                let pairs = self.related(kind);
-                let mut pairs = pairs.iter().map(|(from, to)| (from.as_str(), to.as_str()));
-                pairs.any(|pair| pair == (one, other) || pair == (other, one))
-            })
+        let mut kinds = self.relations.keys().map(String::as_str).chain([Self::DEVICE]);
+        is_one_user || kinds.any(|kind| self.are_related(kind, one, other))
     }
 
     /// The relation of those who share a device; it is not listed, but follows from the identities.
     pub const DEVICE: &str = "device";
 
-    /// The pairs of identities that are related so; `device`: that share a device.
-    pub fn related(&self, kind: &str) -> Vec<(String, String)> {
-        if kind != Self::DEVICE {
-            return self.relations.get(kind).cloned().unwrap_or_default();
+    /// Whether two identities are related so, in either direction: [`Self::DEVICE`], or one of the listed relations.
+    pub fn are_related(&self, kind: &str, one: &str, other: &str) -> bool {
+        if kind == Self::DEVICE {
+            let device = |name: &str| self.identities.get(name)?.device.as_deref();
+            return one != other && device(one).is_some() && device(one) == device(other);
         }
-        let users: Vec<(&String, &String)> = self
-            .identities
-            .iter()
-            .filter_map(|(name, identity)| Some((name, identity.device.as_ref()?)))
-            .collect();
-        let pairs = users.iter().flat_map(|(name, device)| {
-            let others = users.iter().filter(move |(other, same)| name < other && device == same);
-            others.map(move |(other, _)| ((*name).clone(), (*other).clone()))
-        });
-        pairs.collect()
+        let mut pairs = self.relations.get(kind).into_iter().flatten();
+        pairs.any(|(from, to)| (from == one && to == other) || (from == other && to == one))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Services that have less than the suite wants, described as what they are: nothing that they are asked may fail for it, and
 //! nothing is left out that they could have been asked.
 //!
-//! By default a few dozen descriptions, and some variants of each. `MPSD_DESCRIPTIONS=N` tries N, and all that each can be
+//! By default a dozen descriptions, and some variants of each. `MPSD_DESCRIPTIONS=N` tries N, and all that each can be
 //! asked.
 
 use std::borrow::Cow;
@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use mpsd_conformance::contract::case::needs::{self, Need};
+use mpsd_conformance::contract::version::ContractVersion;
 use mpsd_conformance::contract::world::World;
 use mpsd_conformance::replay::verdict::{Outcome, Verdict};
 use mpsd_conformance::replay::{Options, Selected, Strictness};
@@ -17,7 +18,7 @@ use mpsd_conformance::run::embedded;
 use mpsd_conformance::run::runner::Runner;
 use mpsd_conformance::target::Target;
 use mpsd_reference::Server;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::service::Dice;
 use crate::wrong_service::SUITE;
@@ -325,7 +326,7 @@ async fn whatever_a_service_has_of_the_world_it_is_spared() {
     let mut dice = Dice::new(3);
     let (mut replayed, mut judged) = (0, 0);
     let mut wrong = Vec::new();
-    let count: usize = asked.unwrap_or(24);
+    let count: usize = asked.unwrap_or(12);
     for number in 0..count {
         let description = Description::random(&mut dice);
         let (as_they_are, _, left_out) = description.judged(&variants()).await;
@@ -370,7 +371,7 @@ async fn what_is_left_out_uses_something_that_there_is_not() {
     assert_eq!(outcomes.len(), selection.len());
     let used = std::mem::take(&mut *used.lock().unwrap());
     let mut wrong = Vec::new();
-    for _ in 0..100 {
+    for _ in 0..most(30).min(300) {
         let description = Description::random(&mut dice);
         let (_, _, left_out) = description.judged(&selection).await;
         let left_out: BTreeSet<Selected> = left_out.into_iter().collect();
@@ -475,23 +476,32 @@ fn features_of(outcome: &Outcome) -> BTreeSet<String> {
             "legacy-versions",
             header("X-Xbl-Contract-Version").is_some_and(|version| version == "104" || version == "105"),
         );
-        add("clock", header(embedded::ADVANCE_HEADER).is_some());
-        for document in [&body, shown] {
+        let advance = header(embedded::ADVANCE_HEADER).and_then(|time| time.parse::<u64>().ok());
+        add("clock", advance.is_some());
+        add("moved-clock", advance.is_some_and(|time| time >= 3_600_000));
+        // What a template says shows nowhere when the request is refused.
+        let name = segments.get(3).filter(|_| segments.get(2) == Some(&"sessiontemplates"));
+        let template = name.and_then(|name| SUITE.world().templates.get(*name));
+        add(
+            "legacy-versions",
+            template.is_some_and(|template| template.contract_version != ContractVersion::CURRENT),
+        );
+        let given =
+            template.map(|template| json!({ "constants": template.constants, "roleTypes": template.role_types }));
+        for document in [&body, shown].into_iter().chain(&given) {
             let system = &document["constants"]["system"];
             let capability = |name: &str| system["capabilities"].get(name).is_some();
             add("large", capability("large") || capability("broadcast"));
-            add("owners", capability("hasOwners"));
+            let types = document["roleTypes"].as_object().into_iter().flatten();
+            let is_managed = types.clone().any(|(_, of)| of["ownerManaged"] == true);
+            let is_owned = capability("hasOwners") || system.get("ownershipPolicies").is_some();
+            add("owners", is_owned || is_managed);
             add("realtime", capability("connectionRequiredForActiveMembers"));
             add(
                 "initialization",
                 system.get("memberInitialization").is_some() || system.get("managedInitialization").is_some(),
             );
-            add(
-                "roles",
-                document
-                    .get("roleTypes")
-                    .is_some_and(|types| types.as_object().is_some_and(|types| !types.is_empty())),
-            );
+            add("roles", types.count() > 0);
         }
         for member in body["members"]
             .as_object()

@@ -106,9 +106,13 @@ impl<'a> Usage<'a> {
 
     /// Whether two of the identities are related so.
     fn relates(&self, kind: &str) -> bool {
-        let is_used = |name: String| self.needs.contains(&Need::Identity(name));
-        let pairs = self.world.related(kind);
-        pairs.into_iter().any(|(from, to)| is_used(from) && is_used(to))
+        let identities = || {
+            self.needs.iter().filter_map(|need| match need {
+                Need::Identity(name) => Some(name),
+                _ => None,
+            })
+        };
+        identities().any(|one| identities().any(|other| self.world.are_related(kind, one, other)))
     }
 
     fn step(&mut self, step: &'a Step) {
@@ -138,7 +142,7 @@ impl<'a> Usage<'a> {
     }
 
     fn request(&mut self, request: &'a Request) {
-        self.identity(&request.speaker);
+        self.speaker(&request.speaker);
         self.text(&request.path, &request.speaker);
         for (name, values) in &request.headers {
             for value in values {
@@ -172,7 +176,7 @@ impl<'a> Usage<'a> {
             self.value(matcher, speaker);
         }
         if let Some(path) = &expectation.unchanged {
-            self.identity(&self.script.observer);
+            self.speaker(&self.script.observer);
             self.text(path, &self.script.observer);
         }
         for (_, reading) in expectation.reading.iter().flat_map(|(_, readings)| readings) {
@@ -181,11 +185,17 @@ impl<'a> Usage<'a> {
     }
 
     fn identity(&mut self, name: &str) {
-        let Some(identity) = self.world.identities.get(name) else {
-            return;
-        };
-        self.needs.insert(Need::Identity(name.to_owned()));
-        self.needs.extend(identity.features.iter().cloned().map(Need::Feature));
+        if self.world.identities.contains_key(name) {
+            self.needs.insert(Need::Identity(name.to_owned()));
+        }
+    }
+
+    /// What sets an identity apart shows in what it sends, and in its title; its other facts are like anybody's.
+    fn speaker(&mut self, name: &str) {
+        self.identity(name);
+        let features = self.world.identities.get(name).map(|identity| &identity.features);
+        self.needs
+            .extend(features.into_iter().flatten().cloned().map(Need::Feature));
     }
 
     fn template(&mut self, name: &str) {
@@ -262,7 +272,9 @@ impl<'a> Usage<'a> {
                 "xuidNumber" | "index" => "xuid",
                 field => field,
             };
-            if !matches!(fact, "title" | "titleNumber") {
+            if matches!(fact, "title" | "titleNumber") {
+                self.speaker(who);
+            } else {
                 self.needs.insert(Need::Fact(who.to_owned(), fact.to_owned()));
             }
         }
