@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::contract::case::matcher::Matcher;
 use crate::contract::case::needs::Need;
 use crate::contract::case::variable::{self, Piece};
-use crate::contract::case::{Action, Body, Expectation, Request, Script, Step};
+use crate::contract::case::{Action, Body, Expectation, Request, Script, Source, Step};
 use crate::contract::version::ContractVersion;
 use crate::contract::world::World;
 
@@ -192,6 +192,14 @@ impl Rename<'_> {
     }
 
     fn expectation(&self, expectation: &mut Expectation) {
+        for (pointer, _) in &mut expectation.at {
+            self.text(pointer);
+        }
+        for (_, source) in &mut expectation.capture {
+            if let Source::Body(pointer) = source {
+                self.text(pointer);
+            }
+        }
         let own = expectation.headers.iter_mut().chain(&mut expectation.at);
         let own = own.map(|(_, matcher)| matcher);
         for matcher in own.chain(&mut expectation.body).chain(&mut expectation.none) {

@@ -416,6 +416,15 @@ impl Expectation {
         headers.chain(at).chain(body).chain(none).collect()
     }
 
+    /// The places in the body that its own matchers and captures are about; they may hold variables.
+    pub fn pointers(&self) -> impl Iterator<Item = &str> {
+        let captured = self.capture.iter().filter_map(|(_, source)| match source {
+            Source::Body(pointer) => Some(pointer.as_str()),
+            _ => None,
+        });
+        self.at.iter().map(|(pointer, _)| pointer.as_str()).chain(captured)
+    }
+
     /// Every capture in it, and those of its readings that all of them have.
     pub fn captures(&self) -> Vec<&str> {
         let mut captures: Vec<&str> = self.capture.iter().map(|(name, _)| name.as_str()).collect();

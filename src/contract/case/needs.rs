@@ -175,6 +175,9 @@ impl<'a> Usage<'a> {
         for (_, matcher) in expectation.own_matchers() {
             self.value(matcher, speaker);
         }
+        for pointer in expectation.pointers() {
+            self.text(pointer, speaker);
+        }
         if let Some(path) = &expectation.unchanged {
             self.speaker(&self.script.observer);
             self.text(path, &self.script.observer);
