@@ -206,9 +206,9 @@ mod tests {
         let mut rules = Rules::default();
         assert!(matches!(read(&[(USERS, "7")], &rules), Err(Failure::Malformed(_))));
         read(&[], &rules).unwrap();
-        rules.set("AUTH-007", "always").unwrap();
+        rules.set("AUTH-007", "broken").unwrap();
         assert!(matches!(read(&[], &rules), Err(Failure::Malformed(_))));
-        rules.set("AUTH-007", "never").unwrap();
+        rules.set("AUTH-007", "broken").unwrap();
         read(&[(USERS, "7")], &rules).unwrap();
     }
 
