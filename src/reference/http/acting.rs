@@ -206,8 +206,6 @@ mod tests {
         let mut rules = Rules::default();
         assert!(matches!(read(&[(USERS, "7")], &rules), Err(Failure::Malformed(_))));
         read(&[], &rules).unwrap();
-        rules.set("AUTH-007", "kept").unwrap();
-        assert!(matches!(read(&[], &rules), Err(Failure::Malformed(_))));
         rules.set("AUTH-007", "broken").unwrap();
         read(&[(USERS, "7")], &rules).unwrap();
     }
