@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::exit::Exit;
-use crate::cli::run::load_target;
+use crate::cli::load_target;
 use crate::cli::{SuiteSource, fault, style_error, write_file};
 use crate::contract::case::DRAFTS;
 use crate::run::embedded;

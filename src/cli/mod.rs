@@ -186,6 +186,13 @@ fn read_file(path: &Path) -> Result<String, Exit> {
         .map_err(|e| fault(&e))
 }
 
+/// Reads a target file and fetches its tokens.
+fn load_target(path: &Path) -> Result<crate::target::Target, Exit> {
+    let text = read_file(path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    crate::target::file::read(&path.to_string_lossy(), &text, folder).map_err(|problems| tell(&problems, &text))
+}
+
 /// Writes a file that the user named.
 fn write_file(path: &Path, text: &str) -> Result<(), Exit> {
     use anyhow::Context as _;

@@ -15,7 +15,9 @@ use crate::cli::reports::{self, Reports, write_checked};
 use crate::cli::review::review;
 use crate::cli::signals::Signals;
 use crate::cli::target::format_note;
-use crate::cli::{SuiteSource, fail, now, on_worker, print, read_file, runtime, style_error, tell, today, write_file};
+use crate::cli::{
+    SuiteSource, fail, load_target, now, on_worker, print, read_file, runtime, style_error, tell, today, write_file,
+};
 use crate::contract::Suite;
 use crate::contract::manifest;
 use crate::replay::verdict::{Outcome, Verdict};
@@ -26,8 +28,8 @@ use crate::run::runner::{Conversations, Done, Runner};
 use crate::run::shard::Shard;
 use crate::run::{record, selection};
 use crate::snapshot::baseline::{Baseline, Change};
+use crate::target;
 use crate::target::deviations::Deviation;
-use crate::target::{self, Target};
 
 /// Replay cases.
 #[derive(Debug, Args)]
@@ -338,13 +340,6 @@ fn load_deviations(path: &Path, suite: &Suite) -> Result<Vec<Deviation>, Exit> {
         }
         deviations
     })
-}
-
-/// Reads a target file and fetches its tokens.
-pub(super) fn load_target(path: &Path) -> Result<Target, Exit> {
-    let text = read_file(path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    target::file::read(&path.to_string_lossy(), &text, folder).map_err(|problems| tell(&problems, &text))
 }
 
 /// Looks at a described target, and runs the selected cases.

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::cli::exit::Exit;
+use crate::cli::load_target;
 use crate::cli::reports::write_checked;
-use crate::cli::run::load_target;
 use crate::cli::{SuiteSource, fault, now, print, runtime, style_error};
 use crate::contract::Suite;
 use crate::replay::{self, Replay};

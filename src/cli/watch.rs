@@ -10,8 +10,8 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 
 use crate::cli::exit::Exit;
+use crate::cli::load_target;
 use crate::cli::reports::{self, Reports};
-use crate::cli::run::load_target;
 use crate::cli::signals::Signals;
 use crate::cli::{SuiteSource, fault, now, print, runtime, style_error};
 use crate::contract::Suite;
