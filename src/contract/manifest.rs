@@ -16,7 +16,7 @@ use crate::contract::json::{self, Fields, Item, Problems};
 /// Where it is kept, beside the conversations that are recorded with it.
 pub const FILE: &str = "snapshots/manifest.json";
 /// Schemas of the project's own files, which judge no service.
-pub const OWN_SCHEMAS: [&str; 15] = [
+pub const OWN_SCHEMAS: [&str; 16] = [
     "case",
     "clauses",
     "deviations",
@@ -24,6 +24,7 @@ pub const OWN_SCHEMAS: [&str; 15] = [
     "invariants",
     "ledger",
     "manifest",
+    "matcher",
     "operations",
     "proof",
     "report",

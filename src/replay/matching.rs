@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::contract::case::matcher::{Matcher, list, rule};
+use crate::contract::case::words::MatcherRule;
 use crate::contract::json::document::{Tree, equal};
 use crate::contract::json::{escape, kind};
 
@@ -97,19 +98,19 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn visit_rule(&mut self, matcher: &Value, rule: &str, argument: &'a Value, actual: Option<&'a Value>) {
+    fn visit_rule(&mut self, matcher: &Value, rule: MatcherRule, argument: &'a Value, actual: Option<&'a Value>) {
         match (rule, actual) {
-            ("$allOf", _) => {
+            (MatcherRule::AllOf, _) => {
                 for matcher in list(argument) {
                     self.visit(matcher, actual);
                 }
             }
-            ("$every", Some(Value::Array(array))) => {
+            (MatcherRule::Every, Some(Value::Array(array))) => {
                 for (index, value) in array.iter().enumerate() {
                     self.inside(Segment::Index(index), |search| search.visit(argument, Some(value)));
                 }
             }
-            ("$every", Some(Value::Object(object))) => {
+            (MatcherRule::Every, Some(Value::Object(object))) => {
                 for (key, value) in object {
                     self.inside(Segment::Key(key), |search| search.visit(argument, Some(value)));
                 }
@@ -120,14 +121,14 @@ impl<'a> Search<'a> {
     }
 }
 
-fn describe(rule: &str, argument: &Value) -> String {
+fn describe(rule: MatcherRule, argument: &Value) -> String {
     match rule {
-        "$absent" => "nothing here".to_owned(),
-        "$present" => "a value here".to_owned(),
-        "$equals" => format!("exactly {}", show(Some(argument))),
-        "$instant" if argument.is_boolean() => "a UTC time".to_owned(),
-        "$type" => format!("a value of type {}", argument.as_str().unwrap_or_default()),
-        _ => format!("{} {}", rule.trim_start_matches('$'), show(Some(argument))),
+        MatcherRule::Absent => "nothing here".to_owned(),
+        MatcherRule::Present => "a value here".to_owned(),
+        MatcherRule::Equals => format!("exactly {}", show(Some(argument))),
+        MatcherRule::Instant if argument.is_boolean() => "a UTC time".to_owned(),
+        MatcherRule::Type => format!("a value of type {}", argument.as_str().unwrap_or_default()),
+        _ => format!("{} {}", rule.name().trim_start_matches('$'), show(Some(argument))),
     }
 }
 

@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use regex::Regex;
 use serde_json::{Map, Number, Value, json};
 
+use crate::contract::case::variable;
+use crate::contract::case::words::MatcherRule;
 use crate::contract::json::document::{Tree, equal};
-use crate::contract::json::unescape;
+use crate::contract::json::{Item, Word as _, expected_one_of, unescape};
 
 /// What a case expects of a value, which may be absent.
 ///
@@ -27,6 +29,12 @@ impl Matcher {
             said,
             rule: OnceLock::new(),
         }
+    }
+
+    /// Reads a matcher of a case; what is wrong with it is reported.
+    pub(super) fn read(item: Item<'_>) -> Self {
+        check(item);
+        Self::new(item.value().clone())
     }
 
     /// What it says, as it was written.
@@ -66,8 +74,6 @@ enum Rule {
     Keys(Vec<Self>),
     Limit(Limit, Option<f64>),
     Instant(Instant),
-    /// No rule that is known.
-    Unknown,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,15 +96,61 @@ enum Limit {
     AtMost,
 }
 
-/// The rule that a matcher is, if it is one: its name, and what it says.
-pub fn rule(map: &Map<String, Value>) -> Option<(&str, &Value)> {
+/// The rule that a matcher is, if it is one, and what the rule takes.
+pub fn rule(map: &Map<String, Value>) -> Option<(MatcherRule, &Value)> {
     let (key, argument) = map.iter().next().filter(|_| map.len() == 1)?;
-    key.starts_with('$').then_some((key.as_str(), argument))
+    Some((MatcherRule::named(key)?, argument))
 }
 
 /// The matchers that a rule takes as a list.
 pub fn list(argument: &Value) -> &[Value] {
     argument.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Reports what is wrong with a matcher: rules that nobody knows, rules beside other keys, and broken expressions.
+fn check(item: Item<'_>) {
+    match item.value() {
+        Value::Array(_) => {
+            item.elements(|element| {
+                check(element);
+                Some(())
+            });
+        }
+        Value::Object(map) => {
+            let is_rule = map.keys().any(|key| key.starts_with('$'));
+            if is_rule && map.len() > 1 {
+                item.wrong(
+                    "a matcher with a rule has only that",
+                    "one `$` key and no other; `$allOf` joins several",
+                );
+            }
+            item.members(|key, member| {
+                match MatcherRule::named(key) {
+                    Some(MatcherRule::Equals | MatcherRule::Instant) => return Some(()),
+                    Some(MatcherRule::Matches) => check_regex(member),
+                    None if key.starts_with('$') => member.wrong_key(
+                        format!("unknown rule `{key}`"),
+                        expected_one_of(key, MatcherRule::NAMES),
+                    ),
+                    _ => {}
+                }
+                check(member);
+                Some(())
+            });
+        }
+        _ => {}
+    }
+}
+
+fn check_regex(item: Item<'_>) {
+    if let Some(pattern) = item.string()
+        && variable::names(pattern).next().is_none()
+        && regex(pattern).is_none()
+        && let Err(error) = Regex::new(pattern)
+    {
+        let message = error.to_string();
+        item.wrong("not a regular expression", message.lines().last().unwrap_or_default());
+    }
 }
 
 /// A matcher of what all of these fit, that asks once what several of them say.
@@ -147,10 +199,10 @@ fn merge(left: &mut Value, right: &Value) -> bool {
         return false;
     };
     match (rule(left), rule(right)) {
-        (None, None) | (Some(("$every", _)), Some(("$every", _))) => {}
+        (None, None) | (Some((MatcherRule::Every, _)), Some((MatcherRule::Every, _))) => {}
         // Any time will do, if only this one does.
-        (Some(("$instant", _)), Some(("$instant", Value::Bool(true)))) => return true,
-        (Some(("$instant", Value::Bool(true))), Some(("$instant", _))) => {
+        (Some((MatcherRule::Instant, _)), Some((MatcherRule::Instant, Value::Bool(true)))) => return true,
+        (Some((MatcherRule::Instant, Value::Bool(true))), Some((MatcherRule::Instant, _))) => {
             left.clone_from(right);
             return true;
         }
@@ -169,7 +221,7 @@ impl Rule {
     fn new(matcher: &Value) -> Self {
         match matcher {
             Value::Object(map) => match rule(map) {
-                Some((name, argument)) => Self::of(name, argument),
+                Some((rule, argument)) => Self::of(rule, argument),
                 None => Self::Members(
                     map.iter()
                         .map(|(key, member)| (key.clone(), Self::new(member)))
@@ -181,32 +233,31 @@ impl Rule {
         }
     }
 
-    fn of(name: &str, argument: &Value) -> Self {
+    fn of(rule: MatcherRule, argument: &Value) -> Self {
         let inner = || Box::new(Self::new(argument));
         let inners = || list(argument).iter().map(Self::new).collect();
         let is_so = argument != &Value::Bool(false);
-        match name {
-            "$absent" => Self::IsPresent(!is_so),
-            "$present" => Self::IsPresent(is_so),
-            "$equals" => Self::Equals(argument.clone()),
-            "$not" => Self::Not(inner()),
-            "$anyOf" => Self::AnyOf(inners()),
-            "$allOf" => Self::AllOf(inners()),
-            "$type" => Self::Type(Type::named(argument.as_str().unwrap_or_default())),
-            "$matches" => Self::Matches(regex(argument.as_str().unwrap_or_default())),
-            "$ignoreCase" => Self::IgnoreCase(argument.as_str().map(str::to_lowercase)),
-            "$contains" => Self::Contains(inner()),
-            "$lacks" => Self::Lacks(inner()),
-            "$every" => Self::Every(inner()),
-            "$unordered" => Self::Unordered(inners()),
-            "$count" => Self::Count(inner()),
-            "$keys" => Self::Keys(list(argument).iter().map(Self::of_key).collect()),
-            "$above" => Self::Limit(Limit::Above, argument.as_f64()),
-            "$below" => Self::Limit(Limit::Below, argument.as_f64()),
-            "$atLeast" => Self::Limit(Limit::AtLeast, argument.as_f64()),
-            "$atMost" => Self::Limit(Limit::AtMost, argument.as_f64()),
-            "$instant" => Self::Instant(Instant::new(argument)),
-            _ => Self::Unknown,
+        match rule {
+            MatcherRule::Absent => Self::IsPresent(!is_so),
+            MatcherRule::Present => Self::IsPresent(is_so),
+            MatcherRule::Equals => Self::Equals(argument.clone()),
+            MatcherRule::Not => Self::Not(inner()),
+            MatcherRule::AnyOf => Self::AnyOf(inners()),
+            MatcherRule::AllOf => Self::AllOf(inners()),
+            MatcherRule::Type => Self::Type(Type::named(argument.as_str().unwrap_or_default())),
+            MatcherRule::Matches => Self::Matches(regex(argument.as_str().unwrap_or_default())),
+            MatcherRule::IgnoreCase => Self::IgnoreCase(argument.as_str().map(str::to_lowercase)),
+            MatcherRule::Contains => Self::Contains(inner()),
+            MatcherRule::Lacks => Self::Lacks(inner()),
+            MatcherRule::Every => Self::Every(inner()),
+            MatcherRule::Unordered => Self::Unordered(inners()),
+            MatcherRule::Count => Self::Count(inner()),
+            MatcherRule::Keys => Self::Keys(list(argument).iter().map(Self::of_key).collect()),
+            MatcherRule::Above => Self::Limit(Limit::Above, argument.as_f64()),
+            MatcherRule::Below => Self::Limit(Limit::Below, argument.as_f64()),
+            MatcherRule::AtLeast => Self::Limit(Limit::AtLeast, argument.as_f64()),
+            MatcherRule::AtMost => Self::Limit(Limit::AtMost, argument.as_f64()),
+            MatcherRule::Instant => Self::Instant(Instant::new(argument)),
         }
     }
 
@@ -285,7 +336,6 @@ impl Rule {
                     })
             }
             Self::Instant(instant) => actual.text().is_some_and(|text| instant.is(text)),
-            Self::Unknown => false,
         }
     }
 }

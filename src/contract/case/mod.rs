@@ -5,6 +5,7 @@ pub mod matcher;
 pub mod needs;
 pub mod strength;
 pub mod variable;
+pub mod words;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -14,10 +15,11 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::contract::files::Text;
-use crate::contract::json::{Fields, Item, Problems, escape};
+use crate::contract::json::{Fields, Item, Problems, Word as _, escape};
 use crate::contract::version::ContractVersion;
 use matcher::Matcher;
 use variable::{Scope, resolve};
+use words::{CaseKey, ExpectKey, StepKey};
 
 /// A case file, with its variants.
 #[derive(Clone, Debug)]
@@ -284,8 +286,6 @@ pub struct Expectation {
     pub is_plain: bool,
     /// Whether the list of members is walked.
     pub roster: bool,
-    /// The schema, where it is another than the operation's.
-    pub schema: Option<String>,
     /// Values to keep for later.
     pub capture: Vec<(String, Source)>,
     /// The clauses it counts against, where they are others than the case's.
@@ -301,7 +301,6 @@ impl Expectation {
             || self.none.is_some()
             || self.unchanged.is_some()
             || self.same_as.is_some()
-            || self.schema.is_some()
             || self.reading.is_some();
         let is_of_kind = self.status.as_ref().is_none_or(|set| set.contains(status))
             && self.content.is_none_or(|expected| expected == content);
@@ -380,17 +379,33 @@ impl std::fmt::Display for StatusSet {
 impl Expectation {
     /// The number of things it asserts.
     pub fn assertions(&self) -> usize {
-        usize::from(self.status.is_some())
-            + self.headers.len()
-            + usize::from(self.content.is_some())
-            + usize::from(self.body.is_some())
-            + self.at.len()
-            + usize::from(self.none.is_some())
-            + usize::from(self.unchanged.is_some())
-            + usize::from(self.same_as.is_some())
-            + usize::from(self.roster)
-            + usize::from(self.schema.is_some())
-            + usize::from(self.reading.is_some())
+        let Self {
+            status,
+            headers,
+            content,
+            body,
+            at,
+            none,
+            unchanged,
+            same_as,
+            roster,
+            reading,
+            pointer: _,
+            is_plain: _,
+            capture: _,
+            clauses: _,
+        } = self;
+        let single = [
+            status.is_some(),
+            content.is_some(),
+            body.is_some(),
+            none.is_some(),
+            unchanged.is_some(),
+            same_as.is_some(),
+            *roster,
+            reading.is_some(),
+        ];
+        single.into_iter().filter(|is_asserted| *is_asserted).count() + headers.len() + at.len()
     }
 
     /// The session that must be as before, under this expectation or one of its readings.
@@ -515,54 +530,6 @@ impl Step {
     }
 }
 
-const CASE_KEYS: [&str; 14] = [
-    "$schema",
-    "title",
-    "about",
-    "clauses",
-    "versions",
-    "template",
-    "templateIsThePoint",
-    "sessions",
-    "needs",
-    "exclusive",
-    "observer",
-    "let",
-    "table",
-    "steps",
-];
-const METHODS: [(&str, &str); 7] = [
-    ("get", "GET"),
-    ("put", "PUT"),
-    ("post", "POST"),
-    ("delete", "DELETE"),
-    ("patch", "PATCH"),
-    ("head", "HEAD"),
-    ("options", "OPTIONS"),
-];
-const REQUEST_KEYS: [&str; 14] = [
-    "as", "get", "put", "post", "delete", "patch", "head", "options", "method", "path", "headers", "body", "text",
-    "base64",
-];
-const STEP_KEYS: [&str; 14] = [
-    "name", "setup", "again", "together", "tally", "each", "after", "within", "expect", "also", "open", "socket",
-    "send", "close",
-];
-const EXPECT_KEYS: [&str; 13] = [
-    "status",
-    "headers",
-    "content",
-    "body",
-    "at",
-    "none",
-    "unchanged",
-    "sameAs",
-    "roster",
-    "schema",
-    "capture",
-    "clauses",
-    "reading",
-];
 const CONTENTS: [(&str, Content); 3] = [
     ("json", Content::Json),
     ("text", Content::Text),
@@ -580,11 +547,11 @@ pub(super) fn read(
     problems: &Problems<'_>,
 ) -> Option<(Case, Scripts)> {
     let file = Item::root(root, problems);
-    let fields = file.object(&CASE_KEYS)?;
-    let title = fields.string("title");
+    let fields = file.object(CaseKey::NAMES)?;
+    let title = fields.string(CaseKey::Title);
     if !title.is_empty()
         && !title.ends_with('.')
-        && let Some(item) = fields.get("title")
+        && let Some(item) = fields.get(CaseKey::Title)
     {
         item.wrong(
             "a title is one sentence with a period",
@@ -592,11 +559,11 @@ pub(super) fn read(
         );
     }
     let clauses = fields
-        .require("clauses")
+        .require(CaseKey::Clauses)
         .and_then(|item| item.strings())
         .unwrap_or_default();
     let versions = fields
-        .get("versions")
+        .get(CaseKey::Versions)
         .map_or(Some(vec![ContractVersion::CURRENT]), ContractVersion::read_list)?;
     let mut case = Case {
         id: id.to_owned(),
@@ -642,7 +609,7 @@ pub(super) fn read(
 
 /// What a case needs: what its chapter does, and what it names itself.
 fn read_needs(fields: Fields<'_, '_>, chapter: &[String]) -> Vec<String> {
-    let Some(item) = fields.get("needs") else {
+    let Some(item) = fields.get(CaseKey::Needs) else {
         return chapter.to_vec();
     };
     let own = item.elements(|item| {
@@ -660,7 +627,7 @@ fn read_needs(fields: Fields<'_, '_>, chapter: &[String]) -> Vec<String> {
 
 /// The rows of a case's table; one that changes nothing when it has none.
 fn read_rows(file: Item<'_>) -> Option<Vec<Row>> {
-    let table = file.object(&CASE_KEYS)?.get("table");
+    let table = file.object(CaseKey::NAMES)?.get(CaseKey::Table);
     table.map_or(Some(vec![Row::default()]), read_table)
 }
 
@@ -678,7 +645,7 @@ fn read_script(
         value: &value,
         is_last: false,
     };
-    let fields = file.object(&CASE_KEYS)?;
+    let fields = file.object(CaseKey::NAMES)?;
     let part = |key| {
         let item = fields.get(key)?;
         let value = if row.cells.is_empty() {
@@ -692,18 +659,18 @@ fn read_script(
         Some((value, pointer)) => Some(Some(Item::at(&value, &pointer, problems).string()?.to_owned())),
         None => Some(None),
     };
-    let sessions = match part("sessions") {
+    let sessions = match part(CaseKey::Sessions) {
         Some((value, pointer)) => Item::at(&value, &pointer, problems).members(read_session)?,
         None => Vec::new(),
     };
-    let lets = match part("let") {
+    let lets = match part(CaseKey::Let) {
         Some((value, pointer)) => {
             let read = |key: &str, item: Item<'_>| Some((key.to_owned(), item.value().clone()));
             Item::at(&value, &pointer, problems).members(read)?
         }
         None => Vec::new(),
     };
-    let item = fields.require("steps")?;
+    let item = fields.require(CaseKey::Steps)?;
     let mut place = 0;
     let steps = item.elements(|item| {
         place += 1;
@@ -736,18 +703,18 @@ fn read_script(
         .filter(|request| sets_activity(request));
     let mut claims: Vec<String> = setters
         .map(|request| request.speaker.clone())
-        .chain(fields.strings("exclusive"))
+        .chain(fields.strings(CaseKey::Exclusive))
         .collect();
     claims.sort_unstable();
     claims.dedup();
     let first = steps.iter().flat_map(|step| step.requests()).next();
     let first = first.map(|request| request.speaker.clone());
     Some(Script {
-        template: text("template")?.unwrap_or_else(|| "open".to_owned()),
+        template: text(CaseKey::Template)?.unwrap_or_else(|| "open".to_owned()),
         template_is_the_point: fields
-            .get("templateIsThePoint")
+            .get(CaseKey::TemplateIsThePoint)
             .map_or(Some(false), |item| item.boolean())?,
-        observer: text("observer")?.or(first).unwrap_or_default(),
+        observer: text(CaseKey::Observer)?.or(first).unwrap_or_default(),
         claims,
         sessions,
         lets,
@@ -831,67 +798,63 @@ fn read_table(item: Item<'_>) -> Option<Vec<Row>> {
     })
 }
 
+/// Reads a step.
 fn read_step(item: Item<'_>) -> Option<Step> {
-    let keys: Vec<&str> = STEP_KEYS.iter().chain(&REQUEST_KEYS).copied().collect();
-    let fields = item.object(&keys)?;
-    let has_request = METHODS.iter().any(|(key, _)| fields.get(key).is_some()) || fields.get("path").is_some();
-    let together = fields.get("together");
-    let action = match (fields.get("again"), together) {
-        _ if fields.get("open").is_some() || fields.get("socket").is_some() => read_socket_action(fields)?,
-        (Some(again), _) => Action::Again(again.string()?.to_owned()),
-        (None, Some(list)) if list.value().is_array() => {
-            Action::Together(list.elements(read_requests)?.into_iter().flatten().collect())
-        }
-        (None, Some(copies)) => {
-            let count = usize::try_from(copies.unsigned()?).unwrap_or(usize::MAX).min(1_000);
-            let requests = read_requests(item)?;
-            Action::Together(requests.iter().cycle().take(requests.len() * count).cloned().collect())
-        }
-        (None, None) if !has_request => {
-            item.wrong(
-                "a step without a request",
-                "a method and path, `again` or `together` go here",
-            );
-            return None;
-        }
-        (None, None) => {
-            let mut requests = read_requests(item)?;
-            if requests.len() == 1 {
-                Action::Send(requests.remove(0))
-            } else {
-                Action::Together(requests)
-            }
-        }
-    };
-    let milliseconds = |key| fields.get(key).map_or(Some(None), |item| item.unsigned().map(Some));
-    let step = Step {
-        name: fields.optional_string("name"),
+    let fields = item.object(StepKey::NAMES)?;
+    let mut step = Step {
+        name: None,
         pointer: item.pointer(),
-        action,
-        is_setup: fields.get("setup").map_or(Some(false), |item| item.boolean())?,
-        after: milliseconds("after")?,
-        within: milliseconds("within")?,
-        expect: fields
-            .get("expect")
-            .map_or(Some(None), |item| read_expectation(item).map(Some))?,
-        also: fields
-            .get("also")
-            .map_or(Some(Vec::new()), |item| item.elements(read_expectation))?,
-        tally: fields.get("tally").map_or(Some(Vec::new()), |item| {
-            item.members(|key, item| Some((read_status_key(key, item)?, Matcher::new(item.value().clone()))))
-        })?,
-        each: fields.get("each").map_or(Some(Vec::new()), |item| {
-            item.members(|key, item| Some((read_status_key(key, item)?, read_expectation(item)?)))
-        })?,
+        action: read_action(item, fields)?,
+        is_setup: false,
+        after: None,
+        within: None,
+        expect: None,
+        also: Vec::new(),
+        tally: Vec::new(),
+        each: Vec::new(),
     };
+    for (key, item) in fields.words() {
+        match key {
+            StepKey::Name => step.name = Some(item.string()?.to_owned()),
+            StepKey::Setup => step.is_setup = item.boolean()?,
+            StepKey::After => step.after = Some(item.unsigned()?),
+            StepKey::Within => step.within = Some(item.unsigned()?),
+            StepKey::Expect => step.expect = Some(read_expectation(item)?),
+            StepKey::Also => step.also = item.elements(read_expectation)?,
+            StepKey::Tally => {
+                step.tally = item.members(|key, item| Some((read_status_key(key, item)?, Matcher::read(item))))?;
+            }
+            StepKey::Each => {
+                step.each = item.members(|key, item| Some((read_status_key(key, item)?, read_expectation(item)?)))?;
+            }
+            // What it does, which is read above.
+            StepKey::As
+            | StepKey::Get
+            | StepKey::Put
+            | StepKey::Post
+            | StepKey::Delete
+            | StepKey::Method
+            | StepKey::Path
+            | StepKey::Headers
+            | StepKey::Body
+            | StepKey::Text
+            | StepKey::Base64
+            | StepKey::Again
+            | StepKey::Together
+            | StepKey::Open
+            | StepKey::Socket
+            | StepKey::Send
+            | StepKey::Close => {}
+        }
+    }
     check_also(fields, &step);
     let asserts = step.tally.len() + step.expectations().map(Expectation::assertions).sum::<usize>();
-    // What is written there and not understood is told already.
-    let is_silent = |key: &&str| {
-        let members = fields.get(key).and_then(|item| item.value().as_object());
+    // What is written there and not understood is reported already.
+    let is_silent = |key: &StepKey| {
+        let members = fields.get(*key).and_then(|item| item.value().as_object());
         members.is_none_or(|members| members.keys().all(|key| key == "capture" || key == "clauses"))
     };
-    let is_silent = ["expect", "tally", "each"].iter().all(is_silent);
+    let is_silent = [StepKey::Expect, StepKey::Tally, StepKey::Each].iter().all(is_silent);
     if asserts == 0 && is_silent && !matches!(step.action, Action::Close(_)) {
         item.wrong(
             "a step that expects nothing",
@@ -901,9 +864,53 @@ fn read_step(item: Item<'_>) -> Option<Step> {
     Some(step)
 }
 
+/// The words that are verbs, with the verbs.
+fn verbs() -> impl Iterator<Item = (StepKey, &'static str)> {
+    let words = StepKey::ROWS.iter().flat_map(|(words, _)| *words);
+    words.filter_map(|word| Some((*word, word.verb()?)))
+}
+
+/// Reads what a step does.
+fn read_action(item: Item<'_>, fields: Fields<'_, '_>) -> Option<Action> {
+    let has = |key| fields.get(key).is_some();
+    if has(StepKey::Open) || has(StepKey::Socket) {
+        return read_socket_action(fields);
+    }
+    if let Some(again) = fields.get(StepKey::Again) {
+        return Some(Action::Again(again.string()?.to_owned()));
+    }
+    match fields.get(StepKey::Together) {
+        Some(list) if list.value().is_array() => Some(Action::Together(
+            list.elements(read_requests)?.into_iter().flatten().collect(),
+        )),
+        Some(copies) => {
+            let count = usize::try_from(copies.unsigned()?).unwrap_or(usize::MAX).min(1_000);
+            let requests = read_requests(item)?;
+            Some(Action::Together(
+                requests.iter().cycle().take(requests.len() * count).cloned().collect(),
+            ))
+        }
+        None if !has(StepKey::Path) && !verbs().any(|(key, _)| has(key)) => {
+            item.wrong(
+                "a step without a request",
+                "a method and path, `again` or `together` go here",
+            );
+            None
+        }
+        None => {
+            let mut requests = read_requests(item)?;
+            Some(if requests.len() == 1 {
+                Action::Send(requests.remove(0))
+            } else {
+                Action::Together(requests)
+            })
+        }
+    }
+}
+
 /// Reports what `also` cannot do: it stands beside `expect`, and each of its expectations names its clauses.
 fn check_also(fields: Fields<'_, '_>, step: &Step) {
-    let Some(item) = fields.get("also") else { return };
+    let Some(item) = fields.get(StepKey::Also) else { return };
     if step.expect.is_none() {
         item.wrong("`also` without `expect`", "one expectation goes into `expect`");
     } else if step.is_setup {
@@ -921,19 +928,24 @@ fn check_also(fields: Fields<'_, '_>, step: &Step) {
 
 /// Reads what a step does with a socket.
 fn read_socket_action(fields: Fields<'_, '_>) -> Option<Action> {
-    if let Some(open) = fields.get("open") {
-        let headers = fields.get("headers").map_or(Some(Vec::new()), read_headers)?;
-        let path = fields.optional_string("path").unwrap_or_else(|| "/connect".to_owned());
+    if let Some(open) = fields.get(StepKey::Open) {
+        let headers = fields.get(StepKey::Headers).map_or(Some(Vec::new()), read_headers)?;
+        let path = fields
+            .optional_string(StepKey::Path)
+            .unwrap_or_else(|| "/connect".to_owned());
         let request = Request {
             headers,
-            ..Request::bare(&fields.string("as"), "GET", path)
+            ..Request::bare(&fields.string(StepKey::As), "GET", path)
         };
         return Some(Action::Open(open.string()?.to_owned(), request));
     }
-    let name = fields.string("socket");
-    match fields.get("close") {
+    let name = fields.string(StepKey::Socket);
+    match fields.get(StepKey::Close) {
         Some(close) if close.boolean()? => Some(Action::Close(name)),
-        _ => Some(Action::Frame(name, fields.get("send").map(|item| item.value().clone()))),
+        _ => Some(Action::Frame(
+            name,
+            fields.get(StepKey::Send).map(|item| item.value().clone()),
+        )),
     }
 }
 
@@ -948,20 +960,17 @@ fn read_headers(item: Item<'_>) -> Option<Vec<(String, Vec<String>)>> {
     })
 }
 
-/// Reads a request; a list of speakers makes one for each.
+/// Reads a request; a list of callers makes one for each.
 fn read_requests(item: Item<'_>) -> Option<Vec<Request>> {
-    let keys: Vec<&str> = STEP_KEYS.iter().chain(&REQUEST_KEYS).copied().collect();
-    let fields = item.object(&keys)?;
-    let speakers = match fields.require("as")? {
+    let fields = item.object(StepKey::NAMES)?;
+    let speakers = match fields.require(StepKey::As)? {
         list if list.value().is_array() => list.strings()?,
         one => vec![one.string()?.to_owned()],
     };
-    let mut verbs = METHODS
-        .iter()
-        .filter_map(|(key, method)| Some((*method, fields.get(key)?)));
-    let (method, path) = match (verbs.next(), verbs.next(), fields.get("method")) {
+    let mut verbs = verbs().filter_map(|(key, method)| Some((method, fields.get(key)?)));
+    let (method, path) = match (verbs.next(), verbs.next(), fields.get(StepKey::Method)) {
         (Some((method, path)), None, None) => (method.to_owned(), path.string()?.to_owned()),
-        (None, None, Some(method)) => (method.string()?.to_owned(), fields.string("path")),
+        (None, None, Some(method)) => (method.string()?.to_owned(), fields.string(StepKey::Path)),
         _ => {
             item.wrong(
                 "expected one verb",
@@ -970,8 +979,12 @@ fn read_requests(item: Item<'_>) -> Option<Vec<Request>> {
             return None;
         }
     };
-    let headers = fields.get("headers").map_or(Some(Vec::new()), read_headers)?;
-    let body = match (fields.get("body"), fields.get("text"), fields.get("base64")) {
+    let headers = fields.get(StepKey::Headers).map_or(Some(Vec::new()), read_headers)?;
+    let body = match (
+        fields.get(StepKey::Body),
+        fields.get(StepKey::Text),
+        fields.get(StepKey::Base64),
+    ) {
         (None, None, None) => Body::None,
         (Some(json), None, None) => Body::Json(json.value().clone()),
         (None, Some(text), None) => Body::Text(text.value().clone()),
@@ -1033,59 +1046,53 @@ pub(super) fn read_status(item: Item<'_>) -> Option<StatusSet> {
     Some(StatusSet(ranges))
 }
 
-/// Reads what is expected of an answer.
+/// Reads what is expected of a response.
 pub(super) fn read_expectation(item: Item<'_>) -> Option<Expectation> {
-    let fields = item.object(&EXPECT_KEYS)?;
-    let matchers = |key| match fields.get(key) {
-        Some(item) => item.members(|name, item| {
-            check_matcher(item);
-            Some((name.to_owned(), Matcher::new(item.value().clone())))
-        }),
-        None => Some(Vec::new()),
-    };
-    let unchanged = match fields.get("unchanged") {
-        None => None,
-        Some(item) if item.value().is_boolean() => item.boolean()?.then(|| "{session}".to_owned()),
-        Some(item) => Some(item.string()?.to_owned()),
-    };
-    for matcher in [fields.get("body"), fields.get("none")].into_iter().flatten() {
-        check_matcher(matcher);
-    }
-    let own = ["headers", "body", "at", "none"]
-        .into_iter()
-        .filter_map(|key| fields.get(key));
-    let is_plain = own.map(|item| item.value()).all(variable::is_plain);
-    Some(Expectation {
+    let fields = item.object(ExpectKey::NAMES)?;
+    let mut read = Expectation {
         pointer: item.pointer(),
-        is_plain,
-        status: fields
-            .get("status")
-            .map_or(Some(None), |item| read_status(item).map(Some))?,
-        headers: matchers("headers")?,
-        content: fields
-            .get("content")
-            .map_or(Some(None), |item| item.one_of(&CONTENTS).map(Some))?,
-        body: fields.get("body").map(|item| Matcher::new(item.value().clone())),
-        at: matchers("at")?,
-        none: fields.get("none").map(|item| Matcher::new(item.value().clone())),
-        unchanged,
-        same_as: fields.optional_string("sameAs"),
-        roster: fields.get("roster").map_or(Some(false), |item| item.boolean())?,
-        schema: fields.optional_string("schema"),
-        capture: fields
-            .get("capture")
-            .map_or(Some(Vec::new()), |item| item.members(read_capture))?,
-        clauses: fields
-            .get("clauses")
-            .map_or(Some(None), |item| item.strings().map(Some))?,
-        reading: fields.get("reading").map_or(Some(None), |item| {
+        is_plain: true,
+        ..Expectation::default()
+    };
+    let mut is_read = true;
+    for (key, item) in fields.words() {
+        is_read &= read_part(&mut read, key, item).is_some();
+    }
+    is_read.then_some(read)
+}
+
+fn read_part(read: &mut Expectation, key: ExpectKey, item: Item<'_>) -> Option<()> {
+    let matchers = |item: Item<'_>| item.members(|name, item| Some((name.to_owned(), Matcher::read(item))));
+    match key {
+        ExpectKey::Status => read.status = Some(read_status(item)?),
+        ExpectKey::Headers => read.headers = matchers(item)?,
+        ExpectKey::Content => read.content = Some(item.one_of(&CONTENTS)?),
+        ExpectKey::Body => read.body = Some(Matcher::read(item)),
+        ExpectKey::At => read.at = matchers(item)?,
+        ExpectKey::None => read.none = Some(Matcher::read(item)),
+        ExpectKey::Unchanged if item.value().is_boolean() => {
+            read.unchanged = item.boolean()?.then(|| "{session}".to_owned());
+        }
+        ExpectKey::Unchanged => read.unchanged = Some(item.string()?.to_owned()),
+        ExpectKey::SameAs => read.same_as = Some(item.string()?.to_owned()),
+        ExpectKey::Roster => read.roster = item.boolean()?,
+        ExpectKey::Capture => read.capture = item.members(read_capture)?,
+        ExpectKey::Clauses => read.clauses = Some(item.strings()?),
+        ExpectKey::Reading => {
             let fields = item.object(&["entry", "oneOf"])?;
             let readings = fields
                 .require("oneOf")?
                 .members(|key, item| Some((key.to_owned(), read_expectation(item)?)))?;
-            Some(Some((fields.string("entry"), readings)))
-        })?,
-    })
+            read.reading = Some((fields.string("entry"), readings));
+        }
+    }
+    if matches!(
+        key,
+        ExpectKey::Headers | ExpectKey::Body | ExpectKey::At | ExpectKey::None
+    ) {
+        read.is_plain &= variable::is_plain(item.value());
+    }
+    Some(())
 }
 
 fn read_capture(name: &str, item: Item<'_>) -> Option<(String, Source)> {
@@ -1104,71 +1111,4 @@ fn read_capture(name: &str, item: Item<'_>) -> Option<(String, Source)> {
         );
     }
     Some((name.to_owned(), source?))
-}
-
-/// The rules that a matcher may hold.
-pub const MATCHER_RULES: [&str; 19] = [
-    "$absent",
-    "$present",
-    "$equals",
-    "$not",
-    "$anyOf",
-    "$allOf",
-    "$type",
-    "$matches",
-    "$ignoreCase",
-    "$contains",
-    "$lacks",
-    "$every",
-    "$unordered",
-    "$count",
-    "$keys",
-    "$above",
-    "$below",
-    "$atLeast",
-    "$atMost",
-];
-
-/// Reports `$` keys of a matcher that are no rules.
-fn check_matcher(item: Item<'_>) {
-    match item.value() {
-        Value::Array(_) => {
-            item.elements(|element| {
-                check_matcher(element);
-                Some(())
-            });
-        }
-        Value::Object(map) => {
-            let is_rule = map.keys().any(|key| key.starts_with('$'));
-            if is_rule && map.len() > 1 {
-                item.wrong(
-                    "a matcher with a rule has only that",
-                    "one `$` key and no other; `$allOf` joins several",
-                );
-            }
-            item.members(|key, member| {
-                if key == "$equals" || key == "$instant" {
-                    return Some(());
-                }
-                if key.starts_with('$') && !MATCHER_RULES.contains(&key) {
-                    member.wrong_key(
-                        format!("unknown rule `{key}`"),
-                        crate::contract::json::expected_one_of(key, &MATCHER_RULES),
-                    );
-                }
-                if key == "$matches"
-                    && let Some(pattern) = member.string()
-                    && variable::names(pattern).next().is_none()
-                    && matcher::regex(pattern).is_none()
-                    && let Err(error) = regex::Regex::new(pattern)
-                {
-                    let message = error.to_string();
-                    member.wrong("not a regular expression", message.lines().last().unwrap_or_default());
-                }
-                check_matcher(member);
-                Some(())
-            });
-        }
-        _ => {}
-    }
 }

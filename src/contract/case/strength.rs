@@ -4,6 +4,8 @@ use std::ops::{Add, AddAssign};
 
 use serde_json::Value;
 
+use crate::contract::case::matcher::rule;
+use crate::contract::case::words::MatcherRule;
 use crate::contract::case::{Expectation, Script, Step, Variant};
 use crate::contract::invariant::Invariant;
 
@@ -126,19 +128,13 @@ fn of_expectation(expectation: &Expectation) -> Strength {
 /// `is_exact`: other keys than those that it names are asked to be absent.
 fn of_matcher(matcher: &Value, is_exact: bool) -> Strength {
     match matcher {
-        Value::Object(members) => {
-            let rule = members
-                .iter()
-                .next()
-                .filter(|(key, _)| key.starts_with('$') && !is_exact);
-            match rule {
-                Some((rule, argument)) => of_rule(rule, argument),
-                None => {
-                    let own = Strength::asks(1 + usize::from(is_exact));
-                    own + members.values().map(|member| of_matcher(member, is_exact)).sum()
-                }
+        Value::Object(members) => match rule(members).filter(|_| !is_exact) {
+            Some((rule, argument)) => of_rule(rule, argument),
+            None => {
+                let own = Strength::asks(1 + usize::from(is_exact));
+                own + members.values().map(|member| of_matcher(member, is_exact)).sum()
             }
-        }
+        },
         Value::Array(elements) => {
             Strength::asks(1) + elements.iter().map(|element| of_matcher(element, is_exact)).sum()
         }
@@ -147,7 +143,7 @@ fn of_matcher(matcher: &Value, is_exact: bool) -> Strength {
     }
 }
 
-fn of_rule(rule: &str, argument: &Value) -> Strength {
+fn of_rule(rule: MatcherRule, argument: &Value) -> Strength {
     let each = || {
         argument
             .as_array()
@@ -156,14 +152,27 @@ fn of_rule(rule: &str, argument: &Value) -> Strength {
             .map(|matcher| of_matcher(matcher, false))
     };
     match rule {
-        "$equals" => of_matcher(argument, true),
-        "$anyOf" => Strength::of_one(&each().collect::<Vec<_>>()),
-        "$allOf" => each().sum(),
-        "$unordered" => Strength::asks(1) + each().sum(),
-        "$contains" | "$every" | "$count" => Strength::asks(1) + of_matcher(argument, false),
-        "$keys" => Strength::asks(1 + argument.as_array().map_or(0, Vec::len)),
+        MatcherRule::Equals => of_matcher(argument, true),
+        MatcherRule::AnyOf => Strength::of_one(&each().collect::<Vec<_>>()),
+        MatcherRule::AllOf => each().sum(),
+        MatcherRule::Unordered => Strength::asks(1) + each().sum(),
+        MatcherRule::Contains | MatcherRule::Every | MatcherRule::Count => {
+            Strength::asks(1) + of_matcher(argument, false)
+        }
+        MatcherRule::Keys => Strength::asks(1 + argument.as_array().map_or(0, Vec::len)),
         // What a rule forbids is weaker the more it says.
-        _ => Strength::asks(1),
+        MatcherRule::Not
+        | MatcherRule::Lacks
+        | MatcherRule::Absent
+        | MatcherRule::Present
+        | MatcherRule::Type
+        | MatcherRule::Matches
+        | MatcherRule::IgnoreCase
+        | MatcherRule::Above
+        | MatcherRule::Below
+        | MatcherRule::AtLeast
+        | MatcherRule::AtMost
+        | MatcherRule::Instant => Strength::asks(1),
     }
 }
 

@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::contract::case::words::Generator;
+use crate::contract::json::Word as _;
+
 /// A piece of a text that may hold variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
@@ -228,10 +231,8 @@ fn owned(value: Cow<'_, Value>) -> Option<Value> {
 
 /// The most that a generator makes, in bytes.
 const MOST: usize = 16 << 20;
-/// The most levels that a generator makes.
-const DEEPEST: usize = 1_000;
 
-/// Carries out the generators `$repeat`, `$list` and `$nest` in a body.
+/// Carries out the generators in a body.
 pub fn generate(value: &Value) -> Cow<'_, Value> {
     if !has_generator(value) {
         return Cow::Borrowed(value);
@@ -253,18 +254,13 @@ pub fn generate(value: &Value) -> Cow<'_, Value> {
         let times = |size: usize| count("times").unwrap_or_default().min(MOST / size.max(1));
         let of = || generate(arguments.get("of").unwrap_or(&Value::Null)).into_owned();
         return Cow::Owned(match name {
-            "$repeat" => {
+            Generator::Repeat => {
                 let text = arguments.get("text").and_then(Value::as_str).unwrap_or_default();
                 Value::String(text.repeat(times(text.len())))
             }
-            "$list" => {
+            Generator::List => {
                 let of = of();
                 Value::Array(vec![of.clone(); times(size(&of))])
-            }
-            _ => {
-                let key = arguments.get("key").and_then(Value::as_str).unwrap_or("a");
-                let nest = |inner, _| Value::Object(Map::from_iter([(key.to_owned(), inner)]));
-                (0..count("depth").unwrap_or_default().min(DEEPEST)).fold(of(), nest)
             }
         });
     }
@@ -291,10 +287,9 @@ fn size(value: &Value) -> usize {
     }
 }
 
-fn generator(map: &Map<String, Value>) -> Option<(&str, &Map<String, Value>)> {
+fn generator(map: &Map<String, Value>) -> Option<(Generator, &Map<String, Value>)> {
     let (name, arguments) = map.iter().next().filter(|_| map.len() == 1)?;
-    let is_known = ["$repeat", "$list", "$nest"].contains(&name.as_str());
-    is_known.then_some((name.as_str(), arguments.as_object()?))
+    Some((Generator::named(name)?, arguments.as_object()?))
 }
 
 /// Whether there is a generator in a body.
@@ -351,13 +346,9 @@ mod tests {
     }
 
     #[test]
-    fn generators_make_long_deep_and_many() {
+    fn generators_make_long_and_many() {
         let made = |value: &Value| generate(value).into_owned();
         let body = json!({"a": {"$repeat": {"text": "ab", "times": 2}}, "b": [{"$list": {"of": 1, "times": 2}}]});
         assert_eq!(made(&body), json!({"a": "abab", "b": [[1, 1]]}));
-        assert_eq!(
-            made(&json!({"$nest": {"depth": 2, "key": "k", "of": 1}})),
-            json!({"k": {"k": 1}})
-        );
     }
 }

@@ -350,6 +350,15 @@ impl<'a> Item<'a> {
     }
 }
 
+/// A set of keys, each a word of its own: see `case::words`.
+pub trait Word: Sized {
+    /// All of them.
+    const NAMES: &'static [&'static str];
+
+    /// The word with a name.
+    fn named(name: &str) -> Option<Self>;
+}
+
 /// The members of an object whose keys are known.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a, 'p> {
@@ -362,8 +371,18 @@ impl<'a, 'p> Fields<'a, 'p>
 where
     'a: 'p,
 {
+    /// The members whose keys are words, in the order of the file.
+    pub fn words<W: Word>(&self) -> impl Iterator<Item = (W, Item<'p>)> {
+        let (path, problems) = (self.path, self.item.problems);
+        self.object.iter().filter_map(move |(key, value)| {
+            let path = Path::Key(path, key);
+            Some((W::named(key)?, Item { value, path, problems }))
+        })
+    }
+
     /// A member, if it is there.
-    pub fn get(&self, key: &'p str) -> Option<Item<'p>> {
+    pub fn get(&self, key: impl Into<&'p str>) -> Option<Item<'p>> {
+        let key = key.into();
         let value = self.object.get(key)?;
         Some(Item {
             value,
@@ -373,7 +392,8 @@ where
     }
 
     /// A member that must be there.
-    pub fn require(&self, key: &'p str) -> Option<Item<'p>> {
+    pub fn require(&self, key: impl Into<&'p str>) -> Option<Item<'p>> {
+        let key = key.into();
         let item = self.get(key);
         if item.is_none() {
             self.item
@@ -383,19 +403,19 @@ where
     }
 
     /// A required string.
-    pub fn string(&self, key: &'p str) -> String {
+    pub fn string(&self, key: impl Into<&'p str>) -> String {
         self.require(key)
             .and_then(|item| item.string().map(str::to_owned))
             .unwrap_or_default()
     }
 
     /// An optional string.
-    pub fn optional_string(&self, key: &'p str) -> Option<String> {
+    pub fn optional_string(&self, key: impl Into<&'p str>) -> Option<String> {
         self.get(key).and_then(|item| item.string().map(str::to_owned))
     }
 
     /// An optional array of strings; empty when absent.
-    pub fn strings(&self, key: &'p str) -> Vec<String> {
+    pub fn strings(&self, key: impl Into<&'p str>) -> Vec<String> {
         self.get(key).and_then(|item| item.strings()).unwrap_or_default()
     }
 }

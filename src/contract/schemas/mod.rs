@@ -8,6 +8,7 @@ mod operation;
 mod shape;
 mod violation;
 mod vocabulary;
+mod volatile;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,8 +20,9 @@ use serde_json::{Map, Value};
 
 pub use field::Field;
 pub use operation::{Method, Operation, OperationPath, Operations, Parameter, Request};
-pub use shape::{Volatile, VolatileKind};
+pub use shape::Volatile;
 pub use violation::{Severity, Violation};
+pub use volatile::VolatileKind;
 
 use crate::contract::json::document::{self, Tree};
 use crate::contract::json::problem::{Place, Problem};

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::contract::json::escape;
 use crate::contract::json::problem::Problem;
-use crate::contract::schemas::shape::VolatileKind;
+use crate::contract::schemas::volatile::VolatileKind;
 use crate::contract::schemas::{BASE, SUFFIX, Target, entry, follow, problem};
 
 /// One of these strings, whatever the case of its letters; another case is remarked upon.

@@ -29,22 +29,6 @@ impl<'a> Conversation<'a> {
         let mut readings = Vec::new();
         let failures = judge::judge(expectation, exchange, context, &mut readings);
         self.assertions += expectation.assertions();
-        let mut violations = Vec::new();
-        if let (Some(schema), Some(json)) = (&expectation.schema, &exchange.json) {
-            for violation in self
-                .replay
-                .suite
-                .schemas()
-                .validate_document(schema, self.variant.version, json)
-            {
-                violations.push(Failure {
-                    actual: matching::show(json.value().pointer(&violation.pointer)),
-                    assertion: Assertion::Schema(violation.pointer),
-                    expected: violation.message,
-                    pointer: format!("{}/schema", expectation.pointer),
-                });
-            }
-        }
         let followed = expectation.reading.as_ref().and_then(|(entry, alternatives)| {
             let (_, key) = readings.iter().find(|(followed, _)| followed == entry)?;
             alternatives
@@ -81,7 +65,7 @@ impl<'a> Conversation<'a> {
             }
         }
         self.readings.append(&mut readings);
-        for failure in failures.into_iter().chain(violations).chain(missing) {
+        for failure in failures.into_iter().chain(missing) {
             self.add(step, Some(expectation), index, failure);
         }
     }

@@ -413,7 +413,6 @@ fn assertions(expectation: &Expectation) -> Vec<String> {
         ("unchanged", expectation.unchanged.is_some()),
         ("sameAs", expectation.same_as.is_some()),
         ("roster", expectation.roster),
-        ("schema", expectation.schema.is_some()),
         ("reading", expectation.reading.is_some()),
     ];
     let single = single.into_iter().filter(|(_, is_there)| *is_there);
