@@ -14,7 +14,7 @@ use crate::cli::{SuiteSource, fault, read_file, runtime, write_file};
 use crate::run::{embedded, sparing};
 use crate::target::Target;
 use crate::target::token::Token;
-use mpsd_reference::config::RateLimits;
+use mpsd_reference::config::{Log, RateLimits};
 use mpsd_reference::{Clock, Config, Server};
 
 /// Serve the reference MPSD.
@@ -55,6 +55,7 @@ impl Serve {
                 .map_err(|error| fault(&anyhow::Error::new(error).context(format!("in `{}`", path.display()))))?,
         };
         config.clock_control |= self.clock_control;
+        config.log = Log::to(|line| eprintln!("note: {line}"));
         if self.data.is_some() {
             config.data.clone_from(&self.data);
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::Value;
@@ -41,6 +42,62 @@ pub struct Config {
     pub data: Option<PathBuf>,
     /// `explorer`: whether `/debug` shows people what is stored (default true).
     pub explorer: Explorer,
+    /// `events`: how long real-time events are held back, and gathered.
+    pub events: Events,
+    /// Where the service reports what an operator may want to know.
+    #[serde(skip)]
+    pub log: Log,
+}
+
+/// How long real-time events are held back. A socket whose handshake carries `X-Mpsd-Advance-Ms`, where that is allowed, gets
+/// them at once: its client passes the time itself.
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Events {
+    /// `delayMillis`: how long after the change an event is sent, at the earliest, in milliseconds (default 100, at most
+    /// 60000). Clients that write expect the response before the event.
+    pub delay_millis: u64,
+    /// `windowMillis`: how long events are gathered, in milliseconds (default 0: each is sent by itself; at most 60000). Of one
+    /// session the newest change is sent; sessions of one connection share a frame. The live service gathers for up to
+    /// 3000.
+    pub window_millis: u64,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            delay_millis: 100,
+            window_millis: 0,
+        }
+    }
+}
+
+/// A place for lines to the operator; none by default.
+#[derive(Clone, Default)]
+pub struct Log(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+
+impl Log {
+    /// A log whose lines go to `write`.
+    pub fn to(write: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(write)))
+    }
+
+    /// Whether anybody reads it.
+    pub(super) fn is_read(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(super) fn line(&self, line: &str) {
+        if let Some(write) = &self.0 {
+            write(line);
+        }
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Log")
+    }
 }
 
 /// Whether the session explorer is offered.

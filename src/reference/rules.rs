@@ -639,6 +639,8 @@ rules! {
         sockets_end = "RTA-029": "A socket ends after two hours.", "It does not.";
         events_have_ids = "RTA-048": "Each event has an ncid of its own.", "All events of a connection have the same.";
         ends_are_told = "RTA-049": "The end of a session is told to its subscribers.", "It is not.";
+        invites_arrive = "RTA-050": "An invite is sent to the sockets that listen for it.", "It is not.";
+        other_resources_are_harmless = "RTA-051": "A subscription to a resource of a user at another service succeeds.", "It is refused.";
         unsubscribing_disconnects = "RTA-030": "Unsubscribing counts as a disconnect.", "It does nothing.";
         tokens_end_sockets = "RTA-043": "A socket ends with its token.", "It outlives it.";
         timers_tap = "TMO-024": "What a timer changes is told.", "It is not.";

@@ -15,7 +15,7 @@ use super::super::failure::Failure;
 use super::super::principal::Principal;
 use super::super::realtime::socket::{self, Opening};
 use super::answer::{self, Response, header_value};
-use super::edge::Edge;
+use super::edge::{ADVANCE, Edge};
 use super::path;
 
 const PROTOCOL: &str = "rta.xboxlive.com.V2";
@@ -75,7 +75,13 @@ impl Edge {
         let upgrade = parts.extensions.get::<OnUpgrade>().cloned();
         let upgrade = upgrade.ok_or(Failure::UpgradeRequired)?;
 
-        let opening = Opening { owner, now, expires };
+        let opening = Opening {
+            owner,
+            title: caller.title_id,
+            now,
+            expires,
+            has_own_time: self.clock_control && headers.contains_key(ADVANCE),
+        };
         let real_time = Arc::clone(&self.real_time);
         tokio::spawn(async move {
             // A client that goes away in the midst of the handshake has no socket.

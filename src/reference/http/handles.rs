@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::super::config::decimal;
 use super::super::failure::Failure;
 use super::super::handle::{Handle, HandleKind};
 use super::super::rules::{
@@ -67,8 +68,38 @@ impl Call<'_> {
             HandleKind::Transfer { .. } | HandleKind::Search(_) => None,
         };
         let document = Value::Object(document.unwrap_or_else(|| handle.to_json(self.rules())));
+        self.deliver(&handle, &document);
         let document = Some(&document).filter(|_| !is_empty);
         Ok(answer::created_handle(document, handle.id, self.rules()))
+    }
+
+    /// Sends an invite to the invited user's sockets (RTA-050).
+    fn deliver(&self, handle: &Handle, document: &Value) {
+        let HandleKind::Invite { invited, .. } = handle.kind else {
+            return;
+        };
+        let attributes = &document["inviteAttributes"];
+        let title = attributes["titleId"].as_str().and_then(decimal);
+        let Some(title) = title.and_then(|title| u32::try_from(title).ok()) else {
+            return;
+        };
+        let sender = self.access(Grant::None).user().and_then(|user| user.gamertag.clone());
+        let sender = sender.map_or_else(|| attributes["senderString"].clone(), Value::String);
+        let sender = sender.as_str().unwrap_or_default();
+        let mut shown = document.clone();
+        // Clients take no invite without these.
+        if shown["inviteProtocol"].is_null() {
+            shown["inviteProtocol"] = json!("game");
+        }
+        shown["inviteInfo"] = json!({
+            "sender": sender,
+            "senderModernGamertag": sender,
+            "senderModernGamertagSuffix": "",
+            "senderUniqueModernGamertag": sender,
+            "senderImageUrl": "",
+        });
+        let data = json!({ "inviteHandle": shown });
+        self.edge.real_time.invite(invited, title, data);
     }
 
     pub(super) fn get_handle(&self, id: Uuid) -> Result<Response, Failure> {

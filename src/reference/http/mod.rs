@@ -55,6 +55,8 @@ use super::session_ref::{SessionKey, SessionRef};
 use super::store::{Moment, Store};
 use super::wire;
 
+/// How long real-time events may be held back, in milliseconds.
+const MOST_HELD_BACK: u64 = 60_000;
 const CONTRACT_VERSION: &str = "x-xbl-contract-version";
 
 /// The service, ready to answer; clones share it. It knows nothing of sockets: see [`Server`](crate::Server).
@@ -76,7 +78,23 @@ impl Service {
         };
         let life = Duration::from_millis(config.limits.socket_millis);
         let wire = faults::on_the_wire(config)?.map(Arc::new);
-        let real_time = RealTime::new(clock.clone(), provisions.rules.clone(), life, wire.clone());
+        for (name, millis) in [
+            ("delayMillis", config.events.delay_millis),
+            ("windowMillis", config.events.window_millis),
+        ] {
+            if millis > MOST_HELD_BACK {
+                let reason = format!("expected at most {MOST_HELD_BACK}");
+                return Err(ConfigError::new(format!("events.{name}"), reason));
+            }
+        }
+        let real_time = RealTime::new(
+            clock.clone(),
+            provisions.rules.clone(),
+            life,
+            config.events,
+            wire.clone(),
+            config.log.clone(),
+        );
         Ok(Self(Arc::new(Edge {
             authority: Authority::new(config, clock.now())?,
             nonces: Nonces::default(),

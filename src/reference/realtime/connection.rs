@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::super::rules::Rules;
@@ -70,9 +72,26 @@ pub(super) struct Change {
     pub(super) at: Timestamp,
 }
 
-/// A tap on its way to a socket.
+/// What is on its way to a socket.
 #[derive(Debug)]
 pub(super) struct Event {
+    /// When it happened, in the time of the runtime.
+    pub(super) at: Instant,
+    pub(super) what: What,
+}
+
+/// What an event says.
+#[derive(Debug)]
+pub(super) enum What {
+    /// A session has changed (RTA-014).
+    Tap(Tap),
+    /// The user is invited: the socket's subscription to invites, and the data of the event (RTA-050).
+    Invite { subscription: u64, data: Arc<Value> },
+}
+
+/// A notice that a session has changed.
+#[derive(Debug)]
+pub(super) struct Tap {
     pub(super) connection: Arc<Connection>,
     /// The id of the member's subscription.
     pub(super) subscription: String,
@@ -98,6 +117,17 @@ impl Socket {
     /// When the service closes it.
     pub(super) fn ends(&self) -> Option<Timestamp> {
         self.ends
+    }
+
+    /// Queues an event; a socket whose queue is full is closed.
+    pub(super) fn queue(&self, what: What) {
+        let event = Event {
+            at: Instant::now(),
+            what,
+        };
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
+            self.close(Closing::TooSlow);
+        }
     }
 
     /// Its own time when the clock says `now`.
@@ -216,17 +246,24 @@ impl Connection {
         state.lost.is_none() && state.sessions.get(session) == Some(&true)
     }
 
-    /// Queues a tap; a socket whose queue is full is closed.
+    /// Queues a tap.
     pub(super) fn tap(self: &Arc<Self>, subscription: &Subscription, change: &Arc<Change>) {
-        let event = Event {
+        self.socket.queue(What::Tap(Tap {
             connection: Arc::clone(self),
             // LIVE-019
             subscription: subscription.id.to_ascii_lowercase(),
             change: Arc::clone(change),
-        };
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.socket.events.try_send(event) {
-            self.socket.close(Closing::TooSlow);
-        }
+        }));
+    }
+}
+
+impl Tap {
+    /// Whether it makes an earlier tap needless: it is the same subscriber's, for a later change of the same session.
+    pub(super) fn replaces(&self, earlier: &Self) -> bool {
+        let (session, branch) = (&self.change.session, self.change.branch);
+        self.subscription == earlier.subscription
+            && *session == earlier.change.session
+            && branch == earlier.change.branch
     }
 }
 

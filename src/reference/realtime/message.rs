@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::super::config::decimal;
 use super::super::rules::Rules;
 use super::super::session::time_text;
-use super::connection::Event;
+use super::connection::{Connection, Tap};
 
 const SUBSCRIBE: u64 = 1;
 const UNSUBSCRIBE: u64 = 2;
@@ -70,6 +71,38 @@ pub(super) fn is_connections(resource: &str) -> bool {
     !host.is_empty() && (path == "connections" || path.strip_prefix("connections/").is_some_and(former))
 }
 
+/// A resource of a user, of another service than the session directory: `https://{host}/users/xuid({xuid})/...`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct UserResource {
+    pub(super) xuid: u64,
+    /// The title whose invites it brings, if it is the user's notifications on this device (RTA-050); `current` is the
+    /// caller's.
+    pub(super) invites_to: Option<TitleName>,
+}
+
+/// How a resource names a title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TitleName {
+    Current,
+    Id(u32),
+}
+
+impl UserResource {
+    /// Reads the name of a resource, in any case and on any host.
+    pub(super) fn parse(resource: &str) -> Option<Self> {
+        let resource = resource.to_ascii_lowercase();
+        let (host, path) = resource.strip_prefix("https://")?.split_once('/')?;
+        let (xuid, rest) = path.strip_prefix("users/xuid(")?.split_once(")/")?;
+        let xuid = decimal(xuid).filter(|_| !host.is_empty() && !rest.is_empty())?;
+        let title = rest.strip_prefix("deviceid/current/titleid/");
+        let invites_to = title.and_then(|title| match title.trim_end_matches('/') {
+            "current" => Some(TitleName::Current),
+            title => decimal(title).and_then(|id| u32::try_from(id).ok()).map(TitleName::Id),
+        });
+        Some(Self { xuid, invites_to })
+    }
+}
+
 /// RTA-003; `ConnectionId` with a capital C (RTA-008).
 pub(super) fn subscribed(seq: u64, subscription: u64, connection: Uuid, rules: &Rules) -> String {
     let name = if rules.connection_id_is_capital.kept() {
@@ -90,35 +123,49 @@ pub(super) fn unsubscribed(seq: u64, code: Code) -> String {
     json!([UNSUBSCRIBE, seq, code as u64]).to_string()
 }
 
-/// RTA-014
-pub(super) fn tapped(event: &Event, rules: &Rules) -> String {
-    let change = &event.change;
-    let mut resource = change.session.as_str().to_owned();
-    if !rules.resources_have_tildes.kept() {
-        resource = resource.replace('~', "/");
-    }
-    let mut tap = json!({
-        "timestamp": time_text(change.at),
-        "subscription": event.subscription,
-        "resourceType": "mpsd/session",
-        "resource": resource,
-        "branch": change.branch.to_string(),
+/// The taps of one connection in one event (RTA-014).
+pub(super) fn tapped<'t>(connection: &Connection, taps: impl Iterator<Item = &'t Tap>, rules: &Rules) -> String {
+    let shown = taps.map(|tap| {
+        let change = &tap.change;
+        let mut resource = change.session.as_str().to_owned();
+        if !rules.resources_have_tildes.kept() {
+            resource = resource.replace('~', "/");
+        }
+        let mut shown = json!({
+            "timestamp": time_text(change.at),
+            "subscription": tap.subscription,
+            "resourceType": "mpsd/session",
+            "resource": resource,
+            "branch": change.branch.to_string(),
+        });
+        if let Some(number) = change.number {
+            shown["changeNumber"] = json!(number);
+        }
+        shown
     });
-    if let Some(number) = change.number {
-        tap["changeNumber"] = json!(number);
-    }
+    let shown: Value = shown.collect();
     // RTA-048
     let id = if rules.events_have_ids.kept() {
         Uuid::new_v4()
     } else {
-        event.connection.id()
+        connection.id()
     };
     let mut data = Map::new();
     if rules.events_name_their_channel.kept() {
         data.insert("ncid".to_owned(), json!(id.to_string()));
     }
-    data.insert("shoulderTaps".to_owned(), json!([tap]));
-    json!([EVENT, event.connection.subscription(), data]).to_string()
+    data.insert("shoulderTaps".to_owned(), shown);
+    json!([EVENT, connection.subscription(), data]).to_string()
+}
+
+/// An event with other data than taps.
+pub(super) fn event(subscription: u64, data: &Value) -> String {
+    json!([EVENT, subscription, data]).to_string()
+}
+
+/// The subscription to a resource that has nothing to show (RTA-051).
+pub(super) fn subscribed_to_nothing(seq: u64, subscription: u64) -> String {
+    json!([SUBSCRIBE, seq, Code::Success as u64, subscription, null]).to_string()
 }
 
 #[cfg(test)]

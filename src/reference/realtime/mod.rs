@@ -12,16 +12,20 @@ pub(super) mod socket;
 pub(super) mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use self::connection::{Change, Closing, Connection, Event, Socket};
+use self::connection::{Change, Closing, Connection, Event, Socket, What};
 use self::due::{Due, DueQueue, Ticket};
+use self::message::TitleName;
+use self::socket::{Opening, Pace};
 use super::clock::Clock;
+use super::config::{Events, Log};
 use super::rules::{Rules, UnsubscribeNoticed};
 use super::session::{CONNECTION_GRACE, Capability, Changes, Connections, MemberView, Session, Status, Subscription};
 use super::session_ref::SessionKey;
@@ -39,12 +43,24 @@ pub(super) struct RealTime {
     rules: Rules,
     /// How long a socket lives (RTA-029).
     life: SignedDuration,
+    /// How long events are held back.
+    pace: Pace,
     connections: RwLock<HashMap<Uuid, Arc<Connection>>>,
+    listeners: RwLock<Vec<Listener>>,
     due: DueQueue,
     /// Counts how often all sockets were closed.
     closed: watch::Sender<u64>,
     /// What is wrong on the wire, on purpose.
     wire: Option<Arc<Wire>>,
+    log: Log,
+}
+
+/// A socket's subscription to the invites of its owner to a title.
+#[derive(Debug)]
+struct Listener {
+    socket: Arc<Socket>,
+    subscription: u64,
+    title: u32,
 }
 
 /// An open socket. Dropping it loses its connections.
@@ -52,7 +68,11 @@ pub(super) struct RealTime {
 pub(super) struct Seat {
     real_time: Arc<RealTime>,
     socket: Arc<Socket>,
+    /// The title that the owner runs.
+    title: u32,
     connections: Vec<Arc<Connection>>,
+    /// The other subscriptions.
+    others: Vec<u64>,
     end: Option<Ticket>,
 }
 
@@ -66,8 +86,21 @@ pub(super) struct ConnectionsAt<'r> {
 }
 
 impl RealTime {
-    pub(super) fn new(clock: Clock, rules: Rules, life: Duration, wire: Option<Arc<Wire>>) -> Self {
+    pub(super) fn new(
+        clock: Clock,
+        rules: Rules,
+        life: Duration,
+        events: Events,
+        wire: Option<Arc<Wire>>,
+        log: Log,
+    ) -> Self {
         Self {
+            pace: Pace {
+                delay: Duration::from_millis(events.delay_millis),
+                window: Duration::from_millis(events.window_millis),
+            },
+            listeners: RwLock::default(),
+            log,
             clock,
             rules,
             life: SignedDuration::try_from(life).unwrap_or(SignedDuration::MAX),
@@ -87,8 +120,11 @@ impl RealTime {
         }
     }
 
-    /// Opens a socket of `owner` at `now`, which may be ahead of the clock. `expires` is when the owner's token does.
-    fn open(self: &Arc<Self>, owner: u64, now: Timestamp, expires: Option<Timestamp>) -> (Seat, mpsc::Receiver<Event>) {
+    /// Opens a socket, whose time may be ahead of the clock.
+    fn open(self: &Arc<Self>, opening: Opening) -> (Seat, mpsc::Receiver<Event>) {
+        let Opening {
+            owner, now, expires, ..
+        } = opening;
         let (events, waiting) = mpsc::channel(TAPS_WAITING);
         let ahead = now.duration_since(self.clock.now());
         // RTA-029, RTA-043
@@ -106,7 +142,9 @@ impl RealTime {
         let seat = Seat {
             real_time: Arc::clone(self),
             socket,
+            title: opening.title,
             connections: Vec::new(),
+            others: Vec::new(),
             end,
         };
         (seat, waiting)
@@ -144,6 +182,23 @@ impl RealTime {
                 }
             }
             self.due.wait(now, GLANCE).await;
+        }
+    }
+
+    /// Sends the data of an invite to the sockets of the invited user that listen for invites to the title.
+    pub(super) fn invite(&self, invited: u64, title: u32, data: Value) {
+        if !self.rules.invites_arrive.kept() {
+            return;
+        }
+        let data = Arc::new(data);
+        let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
+        for listener in listeners.iter() {
+            if listener.socket.owner() == invited && listener.title == title {
+                listener.socket.queue(What::Invite {
+                    subscription: listener.subscription,
+                    data: Arc::clone(&data),
+                });
+            }
         }
     }
 
@@ -217,8 +272,50 @@ impl Seat {
         id
     }
 
-    /// Ends the subscription, which counts as a disconnect (RTA-030). Says whether there was one.
+    /// Whether it has as many subscriptions as it may have.
+    fn is_full(&self) -> bool {
+        self.connections.len() + self.others.len() >= socket::SUBSCRIPTIONS
+    }
+
+    /// Whether it has a subscription that is no connection.
+    fn listens(&self, subscription: u64) -> bool {
+        self.others.contains(&subscription)
+    }
+
+    /// Adds a subscription that is no connection; `invites_to` says for invites to which title.
+    fn listen(&mut self, subscription: u64, invites_to: Option<TitleName>) {
+        self.others.push(subscription);
+        let title = match invites_to {
+            None => return,
+            Some(TitleName::Current) => self.title,
+            Some(TitleName::Id(title)) => title,
+        };
+        let mut listeners = self.listeners();
+        listeners.push(Listener {
+            socket: Arc::clone(&self.socket),
+            subscription,
+            title,
+        });
+    }
+
+    fn listeners(&self) -> RwLockWriteGuard<'_, Vec<Listener>> {
+        let listeners = self.real_time.listeners.write();
+        listeners.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the subscriptions to invites of which `ends` is true.
+    fn stop_listening(&self, ends: impl Fn(u64) -> bool) {
+        let mut listeners = self.listeners();
+        listeners.retain(|listener| !Arc::ptr_eq(&listener.socket, &self.socket) || !ends(listener.subscription));
+    }
+
+    /// Ends the subscription. That of a connection counts as a disconnect (RTA-030). Says whether there was one.
     fn unsubscribe(&mut self, subscription: u64) -> bool {
+        if self.listens(subscription) {
+            self.others.retain(|other| *other != subscription);
+            self.stop_listening(|other| other == subscription);
+            return true;
+        }
         let Some(connection) = self.connection(subscription).map(Arc::clone) else {
             return false;
         };
@@ -238,6 +335,9 @@ impl Drop for Seat {
     fn drop(&mut self) {
         if let Some(end) = self.end {
             self.real_time.due.cancel(end);
+        }
+        if !self.others.is_empty() {
+            self.stop_listening(|_| true);
         }
         for connection in &self.connections {
             self.real_time.lose(connection, None, CONNECTION_GRACE);
@@ -280,6 +380,9 @@ impl ConnectionsAt<'_> {
         after: Option<&Session>,
         quietly: bool,
     ) {
+        if self.real_time.log.is_read() && !quietly {
+            self.warn_of_deaf_subscriptions(key, before, after);
+        }
         let depends = |session: &Session| session.members().any(|member| member.connection.is_some());
         if !before.is_some_and(depends) && !after.is_some_and(depends) {
             return;
@@ -373,6 +476,29 @@ impl ConnectionsAt<'_> {
 
     fn rules(&self) -> &Rules {
         &self.real_time.rules
+    }
+
+    /// Tells the operator of new subscriptions that will never be tapped, since the session lacks the capability (RTA-011).
+    fn warn_of_deaf_subscriptions(&self, key: &SessionKey, before: Option<&Session>, after: Option<&Session>) {
+        let Some(after) = after else { return };
+        if after.has_capability(Capability::ConnectionRequiredForActiveMembers) {
+            return;
+        }
+        let wants = |session: &Session, xuid: u64| {
+            let subscription = session.member(xuid).and_then(|member| member.subscription);
+            subscription.is_some_and(|subscription| !subscription.change_types.is_empty())
+        };
+        for member in after.members() {
+            let was = before.is_some_and(|before| wants(before, member.xuid));
+            if !was && wants(after, member.xuid) {
+                self.real_time.log.line(&format!(
+                    "user {} subscribed to changes of {}, but will not be notified: the session does not have the capability \
+                     `connectionRequiredForActiveMembers`; add it to the template's `constants.system.capabilities`",
+                    member.xuid,
+                    key.as_str()
+                ));
+            }
+        }
     }
 
     /// What the member wants to be told, if it may be told anything (RTA-011, RTA-013).

@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::connection::{Closing, Event, Socket};
-use super::message::{self, Code, Request};
+use super::connection::{Closing, Event, Socket, Tap, What};
+use super::message::{self, Code, Request, UserResource};
 use super::{RealTime, Seat};
 
 /// How long the other side may take to read what it is sent.
@@ -34,15 +34,20 @@ const BUFFER_BYTES: usize = 4 << 10;
 /// How many taps are written at once.
 const BATCH: usize = 64;
 /// How many subscriptions a socket may have.
-const SUBSCRIPTIONS: usize = 10;
+pub(super) const SUBSCRIPTIONS: usize = 10;
+const FULL: &str = "The socket has as many subscriptions as it may have.";
 
 /// Who opens a socket, and when.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Opening {
     pub(in super::super) owner: u64,
+    /// The title that the owner runs.
+    pub(in super::super) title: u32,
     pub(in super::super) now: Timestamp,
     /// When the owner's token expires.
     pub(in super::super) expires: Option<Timestamp>,
+    /// Whether the client passes the time itself: nothing is held back then.
+    pub(in super::super) has_own_time: bool,
 }
 
 /// Serves a socket that has been upgraded, until it closes.
@@ -50,7 +55,12 @@ pub(in super::super) async fn serve<S>(real_time: Arc<RealTime>, opening: Openin
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let (seat, events) = real_time.open(opening.owner, opening.now, opening.expires);
+    let (seat, events) = real_time.open(opening);
+    let pace = if opening.has_own_time {
+        Pace::default()
+    } else {
+        real_time.pace
+    };
     drop(real_time);
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER_BYTES)
@@ -64,6 +74,8 @@ where
     let mut talk = Talk {
         seat,
         stream,
+        pace,
+        waiting: None,
         subscribed: 0,
         frames: 0,
         counting: Instant::now(),
@@ -126,9 +138,21 @@ impl End {
     }
 }
 
+/// How long events are held back, and gathered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    /// How long after it happened an event is sent, at the earliest.
+    pub(super) delay: Duration,
+    /// How long events are gathered after the first one; zero: each is sent by itself.
+    pub(super) window: Duration,
+}
+
 struct Talk<S> {
     seat: Seat,
     stream: WebSocketStream<S>,
+    pace: Pace,
+    /// The event that is sent next, once it is due.
+    waiting: Option<Event>,
     /// How many subscriptions there have been: their ids.
     subscribed: u64,
     /// How many frames have come since `counting`.
@@ -155,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Talk<S> {
                 why = socket.closing() => return Err(End::Closed(why)),
                 // A service that was dropped without being stopped goes on.
                 Ok(()) = closed.changed() => return Err(End::Closed(Closing::Stopping)),
-                Some(event) = events.recv() => self.tap(event, &mut events).await?,
+                Some(event) = next_due(&mut self.waiting, self.pace, &mut events) => self.tell(event, &mut events).await?,
                 frame = self.stream.next() => {
                     heard = Instant::now();
                     self.hear(frame.ok_or(End::Gone)??).await?;
@@ -202,13 +226,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Talk<S> {
         match request {
             Request::Subscribe { seq, resource } => {
                 let seq = echo(seq);
+                let of_user = UserResource::parse(&resource).filter(|_| rules.other_resources_are_harmless.kept());
+                if let Some(of_user) = of_user {
+                    return Some(self.subscribe_to(seq, &of_user));
+                }
                 if !message::is_connections(&resource) && rules.unknown_resources_are_refused.kept() {
                     let text = "The service knows no such resource.";
                     return Some(message::not_subscribed(seq, Code::UnknownResource, text));
                 }
-                if self.seat.connections.len() >= SUBSCRIPTIONS {
-                    let text = "The socket has as many subscriptions as it may have.";
-                    return Some(message::not_subscribed(seq, Code::SubscriptionLimit, text));
+                if self.seat.is_full() {
+                    return Some(message::not_subscribed(seq, Code::SubscriptionLimit, FULL));
                 }
                 self.subscribed += 1;
                 let connection = self.seat.subscribe(self.subscribed);
@@ -225,30 +252,110 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Talk<S> {
         }
     }
 
-    /// Writes a tap, and what else is waiting.
-    async fn tap(&mut self, first: Event, events: &mut mpsc::Receiver<Event>) -> Result<(), End> {
+    /// Subscribes to a resource of a user: the caller's invites, or what another service would show.
+    fn subscribe_to(&mut self, seq: u64, resource: &UserResource) -> String {
+        if self.seat.is_full() {
+            return message::not_subscribed(seq, Code::SubscriptionLimit, FULL);
+        }
+        if resource.invites_to.is_some() && resource.xuid != self.seat.socket().owner() {
+            let text = "Only the user itself is sent its invites.";
+            return message::not_subscribed(seq, Code::UnknownResource, text);
+        }
+        self.subscribed += 1;
+        self.seat.listen(self.subscribed, resource.invites_to);
+        message::subscribed_to_nothing(seq, self.subscribed)
+    }
+
+    /// Writes an event that is due, and those that are due with it.
+    async fn tell(&mut self, first: Event, events: &mut mpsc::Receiver<Event>) -> Result<(), End> {
         let socket = Arc::clone(self.seat.socket());
-        let writing = async {
-            let mut next = Some(first);
-            let mut taken = 1;
-            while let Some(event) = next {
-                // Of a connection that was given up nobody wants to hear.
-                if !event.connection.is_lost() {
-                    for text in self.seat.on_the_wire(message::tapped(&event, self.seat.rules())) {
-                        self.stream.feed(Message::text(text)).await?;
-                    }
+        // Those that happened until then are due.
+        let until = if self.pace.window.is_zero() {
+            Instant::now().checked_sub(self.pace.delay)
+        } else {
+            Some(first.at + self.pace.window)
+        };
+        let mut due = vec![first.what];
+        while due.len() < BATCH || !self.pace.window.is_zero() {
+            match events.try_recv() {
+                Ok(event) if until.is_some_and(|until| event.at <= until) => due.push(event.what),
+                Ok(event) => {
+                    self.waiting = Some(event);
+                    break;
                 }
-                next = (taken < BATCH).then(|| events.try_recv().ok()).flatten();
-                taken += 1;
+                Err(_) => break,
+            }
+        }
+        let frames = self.frames(due);
+        let writing = async {
+            for frame in frames {
+                for text in self.seat.on_the_wire(frame) {
+                    self.stream.feed(Message::text(text)).await?;
+                }
             }
             self.stream.flush().await
         };
         in_time(&socket, writing).await
     }
 
+    /// The frames that say what is due: without a window one for each event, else one for each subscription of the socket,
+    /// with the newest change of each session (LIVE-019).
+    fn frames(&self, due: Vec<What>) -> Vec<String> {
+        let rules = self.seat.rules();
+        let mut frames = Vec::new();
+        let mut gathered: Vec<Vec<Tap>> = Vec::new();
+        for what in due {
+            match what {
+                What::Invite { subscription, data } => {
+                    if self.seat.listens(subscription) {
+                        frames.push(message::event(subscription, &data));
+                    }
+                }
+                // Nobody wants to hear of a connection that was given up.
+                What::Tap(tap) if tap.connection.is_lost() => {}
+                What::Tap(tap) if self.pace.window.is_zero() => {
+                    frames.push(message::tapped(&tap.connection, [&tap].into_iter(), rules));
+                }
+                What::Tap(tap) => {
+                    let of_connection = gathered.iter_mut().find(|taps| {
+                        taps.first()
+                            .is_some_and(|first| first.connection.id() == tap.connection.id())
+                    });
+                    match of_connection {
+                        Some(taps) => {
+                            taps.retain(|earlier| !tap.replaces(earlier));
+                            taps.push(tap);
+                        }
+                        None => gathered.push(vec![tap]),
+                    }
+                }
+            }
+        }
+        let of_connections = gathered.iter().filter_map(|taps| {
+            let connection = &taps.first()?.connection;
+            Some(message::tapped(connection, taps.iter(), rules))
+        });
+        frames.extend(of_connections);
+        frames
+    }
+
     async fn send(&mut self, frame: Message) -> Result<(), End> {
         in_time(&Arc::clone(self.seat.socket()), self.stream.send(frame)).await
     }
+}
+
+/// The next event, once it is due; the ones behind it wait in the queue. Nothing is lost if the future is dropped.
+async fn next_due(waiting: &mut Option<Event>, pace: Pace, events: &mut mpsc::Receiver<Event>) -> Option<Event> {
+    if waiting.is_none() {
+        *waiting = Some(events.recv().await?);
+    }
+    let held = pace.delay.max(pace.window);
+    if let Some(event) = waiting
+        && !held.is_zero()
+    {
+        tokio::time::sleep_until(event.at + held).await;
+    }
+    waiting.take()
 }
 
 /// Waits until something is written, as long as the socket may stay open and the other side reads.

@@ -20,7 +20,7 @@ use tokio_tungstenite::{WebSocketStream, client_async, client_async_with_config}
 use uuid::Uuid;
 
 use super::super::clock::Clock;
-use super::super::config::Config;
+use super::super::config::{Config, Log};
 use super::super::http::Service;
 use super::super::server::Server;
 
@@ -30,7 +30,7 @@ const DIRECTORY: &str = "https://sessiondirectory.xboxlive.com/connections/";
 pub(crate) const SHOWN: &[&str] = &[
     "RTA-001", "RTA-004", "RTA-005", "RTA-007", "RTA-008", "RTA-011", "RTA-013", "RTA-014", "RTA-015", "RTA-016",
     "RTA-018", "RTA-019", "RTA-020", "RTA-023", "RTA-024", "RTA-029", "RTA-030", "RTA-043", "RTA-044", "RTA-046",
-    "RTA-047", "RTA-048", "RTA-049", "TMO-024",
+    "RTA-047", "RTA-048", "RTA-049", "RTA-050", "RTA-051", "TMO-024",
 ];
 /// How long what must come may take.
 const SOON: Duration = Duration::from_secs(10);
@@ -53,6 +53,10 @@ impl Stage {
 
     /// Needs the runtime of a test.
     fn with(more: &Value) -> Self {
+        Self::logging(more, Log::default())
+    }
+
+    fn logging(more: &Value, log: Log) -> Self {
         let user = |xuid: u32| json!({ "xuid": xuid.to_string(), "title": "5" });
         let connected = |system: Value| {
             let mut constants = json!({ "version": 1, "inactiveRemovalTimeout": null,
@@ -75,6 +79,7 @@ impl Stage {
                 "server": { "kind": "server", "title": 5 },
             },
             "clockControl": true,
+            "events": { "delayMillis": 0 },
         });
         for (name, value) in more.as_object().unwrap() {
             match (config.get_mut(name), value) {
@@ -82,7 +87,8 @@ impl Stage {
                 _ => config[name] = value.clone(),
             }
         }
-        let config = Config::from_value(config).unwrap();
+        let mut config = Config::from_value(config).unwrap();
+        config.log = log;
         let ahead = Arc::new(AtomicI64::new(0));
         let (source, system) = (Arc::clone(&ahead), Clock::system());
         let clock = Clock::from_fn(move || system.now() + SignedDuration::from_millis(source.load(Ordering::Relaxed)));
@@ -193,6 +199,18 @@ impl Stage {
     async fn open_by(&self, nonce: &str) -> Result<Client, u16> {
         let protocol = ("sec-websocket-protocol", Some("rta.xboxlive.com.V2"));
         self.handshake_at(&format!("/connect?nonce={nonce}"), &[protocol]).await
+    }
+
+    /// A new invite, by a member of a session of its own.
+    async fn invite(&self, who: &str, invited: u64) -> Value {
+        let name = Uuid::new_v4().to_string();
+        self.put(who, &session("plain", &name), &me(&json!({ "active": true })))
+            .await;
+        let body = json!({ "version": 1, "type": "invite", "invitedXuid": invited.to_string(),
+            "sessionRef": { "scid": SCID, "templateName": "plain", "name": name } });
+        let (status, handle) = self.send_ahead(0, who, "POST /handles", &body).await;
+        assert_eq!(status, 201, "{handle}");
+        handle
     }
 
     async fn open(&self, who: &str) -> Client {
@@ -308,6 +326,10 @@ fn session(template: &str, name: &str) -> String {
     format!("/serviceconfigs/{SCID}/sessiontemplates/{template}/sessions/{name}")
 }
 
+fn invites_of(xuid: u64) -> String {
+    format!("https://notify.xboxlive.com/users/xuid({xuid})/deviceId/current/titleId/5")
+}
+
 fn me(system: &Value) -> Value {
     json!({ "members": { "me": { "properties": { "system": system } } } })
 }
@@ -389,7 +411,9 @@ async fn requests_are_answered_with_their_sequence_number_and_a_code() {
     let (subscription, connection) = (&answer[3], &answer[4]["ConnectionId"]);
     assert_eq!(answer, json!([1, 42, 0, subscription, { "ConnectionId": connection }]));
     assert!(Uuid::try_parse(connection.as_str().unwrap()).is_ok());
-    let other = alice.asks(&json!([1, 7, "https://presence.xboxlive.com/users"])).await;
+    let other = alice
+        .asks(&json!([1, 7, "https://presence.xboxlive.com/nothing"]))
+        .await;
     assert_eq!((&other[0], &other[1], &other[2]), (&json!(1), &json!(7), &json!(1)));
     assert!(other[3].is_string() && other[4].is_null());
     alice.say(&json!([9, "unknown kinds are let pass"])).await;
@@ -429,6 +453,141 @@ async fn every_subscriber_is_tapped_for_every_change_the_writer_too() {
     assert_eq!(status, 200);
     alice.hears_nothing().await;
     bob.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn events_are_held_back_so_that_the_response_comes_first() {
+    let stage = Stage::with(&json!({ "events": { "delayMillis": 150 } }));
+    let path = session("Game", "room");
+    let (mut alice, connection) = stage.connect("alice").await;
+    stage.put("alice", &path, &enter(&connection, &["everything"])).await;
+    let written = Instant::now();
+    assert_eq!(alice.tap().await["changeNumber"], 1);
+    assert!(
+        written.elapsed() >= Duration::from_millis(100),
+        "{:?}",
+        written.elapsed()
+    );
+    // Each is sent by itself, and all of them.
+    for number in 2..5 {
+        stage.put("alice", &path, &custom(&json!(number))).await;
+    }
+    for number in 2..5 {
+        assert_eq!(alice.tap().await["changeNumber"], number);
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_passes_its_own_time_waits_for_nothing() {
+    let stage = Stage::with(&json!({ "events": { "delayMillis": 60_000 } }));
+    let headers = [
+        ("authorization", Some(stage.tokens["alice"].as_str())),
+        ("x-mpsd-advance-ms", Some("0")),
+        ("sec-websocket-protocol", Some("rta.xboxlive.com.V2")),
+    ];
+    let mut alice = stage.handshake(&headers).await.ok().unwrap();
+    let connection = alice.subscribe().await;
+    let entry = enter(&connection, &["everything"]);
+    stage.put("alice", &session("Game", "room"), &entry).await;
+    assert_eq!(alice.tap().await["changeNumber"], 1);
+}
+
+#[tokio::test]
+async fn gathered_events_are_one_frame_with_the_newest_change_of_each_session() {
+    let stage = Stage::with(&json!({ "events": { "delayMillis": 0, "windowMillis": 400 } }));
+    let (one, two) = (session("Game", "one"), session("Game", "two"));
+    let (mut alice, connection) = stage.connect("alice").await;
+    let entry = enter(&connection, &["everything"]);
+    stage.put("alice", &one, &entry).await;
+    stage.put("alice", &two, &entry).await;
+    stage.put("alice", &one, &custom(&json!(1))).await;
+    let newest = stage.put("alice", &one, &custom(&json!(2))).await;
+    let event = alice.hear().await;
+    let taps = event[2]["shoulderTaps"].as_array().unwrap();
+    let told: Vec<_> = taps
+        .iter()
+        .map(|tap| {
+            (
+                tap["resource"].as_str().unwrap().rsplit('~').next().unwrap(),
+                &tap["changeNumber"],
+            )
+        })
+        .collect();
+    assert_eq!(told, [("two", &json!(1)), ("one", &newest["changeNumber"])]);
+    alice.hears_nothing().await;
+    // A later change is not lost.
+    let later = stage.put("alice", &two, &custom(&json!(3))).await;
+    assert_eq!(alice.tap().await["changeNumber"], later["changeNumber"]);
+}
+
+#[tokio::test]
+async fn an_invite_arrives_where_the_invited_user_listens_for_its_title() {
+    let stage = Stage::new();
+    let mut bob = stage.open("bob").await;
+    assert_eq!(
+        bob.asks(&json!([1, 1, invites_of(102)])).await,
+        json!([1, 1, 0, 1, null])
+    );
+    assert_eq!(
+        bob.asks(&json!([1, 2, invites_of(101)])).await[2],
+        1,
+        "the invites of another user"
+    );
+    let other_title = invites_of(102).replace("titleId/5", "titleId/6");
+    assert_eq!(bob.asks(&json!([1, 3, other_title])).await[2], 0);
+    let current = invites_of(102).replace("titleId/5", "titleId/current");
+    assert_eq!(bob.asks(&json!([1, 4, current])).await, json!([1, 4, 0, 3, null]));
+    let mut carol = stage.open("carol").await;
+    assert_eq!(carol.asks(&json!([1, 1, invites_of(103)])).await[2], 0);
+    let handle = stage.invite("alice", 102).await;
+    for subscription in [1, 3] {
+        let event = bob.hear().await;
+        assert_eq!((&event[0], &event[1]), (&json!(3), &json!(subscription)));
+        let shown = &event[2]["inviteHandle"];
+        for same in [
+            "id",
+            "type",
+            "sessionRef",
+            "invitedXuid",
+            "senderXuid",
+            "expiration",
+            "inviteAttributes",
+        ] {
+            assert_eq!(shown[same], handle[same], "{same}");
+            assert!(!shown[same].is_null(), "{same}");
+        }
+        assert_eq!(shown["inviteProtocol"], "game");
+        assert_eq!(shown["inviteInfo"]["sender"], "");
+    }
+    carol.hears_nothing().await;
+    assert_eq!(bob.asks(&json!([2, 5, 1])).await, json!([2, 5, 0]));
+    assert_eq!(bob.asks(&json!([2, 6, 1])).await, json!([2, 6, 1]));
+    stage.invite("alice", 102).await;
+    assert_eq!(bob.hear().await[1], 3);
+    bob.hears_nothing().await;
+    bob.leave().await;
+    stage.invite("alice", 102).await;
+}
+
+#[tokio::test]
+async fn the_operator_learns_of_subscriptions_that_stay_silent() {
+    let lines = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let read = Arc::clone(&lines);
+    let log = Log::to(move |line| read.lock().unwrap().push(line.to_owned()));
+    let stage = Stage::logging(&json!({}), log);
+    let (_alice, connection) = stage.connect("alice").await;
+    let entry = enter(&connection, &["everything"]);
+    stage.put("alice", &session("Game", "room"), &entry).await;
+    assert_eq!(lines.lock().unwrap().len(), 0);
+    let path = session("plain", "room");
+    stage.put("alice", &path, &entry).await;
+    stage.put("alice", &path, &entry).await;
+    let lines = lines.lock().unwrap();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].contains("user 101") && lines[0].contains("~plain~room"),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -807,6 +966,16 @@ async fn conversation(broken: Option<&str>) -> String {
     if broken == Some("RTA-001") {
         return text;
     }
+
+    let mut carol = stage.open("carol").await;
+    let friends = carol
+        .asks(&json!([1, 5, "https://social.xboxlive.com/users/xuid(103)/friends"]))
+        .await;
+    writeln!(text, "{friends}").unwrap();
+    carol.asks(&json!([1, 6, invites_of(103)])).await;
+    stage.invite("alice", 103).await;
+    let mut asked = carol.asks(&json!([1, 7, "https://elsewhere/"])).await;
+    writeln!(text, "{} {}", asked[0].take(), asked[2]["inviteHandle"]["invitedXuid"]).unwrap();
 
     let nonce = stage.nonce(0, "alice").await.unwrap();
     for _ in 0..2 {

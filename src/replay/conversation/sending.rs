@@ -83,6 +83,12 @@ impl<'a> Conversation<'a> {
             copy: 1,
         };
         let mut wire = self.wire_request(request, speaker)?;
+        // Where the run moves the time, nothing on the socket is to be held back in real time.
+        if let Some(header) = &self.replay.target.advance_header
+            && self.advance == 0
+        {
+            wire.headers.push((header.clone(), "0".to_owned()));
+        }
         let is_left_out = request
             .headers
             .iter()
