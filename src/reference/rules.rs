@@ -337,7 +337,7 @@ rules! {
             Overridden = "overridden": "Yes, unless it denies itself Multiplayer.Manage.",
             Needed = "needed": "No, 403.",
         }
-        user_on_behalf: UserOnBehalf = "AUTH-015", "What if a user's token comes with the headers of a service?" {
+        user_on_behalf: UserOnBehalf = "X-60", "What if a user's token comes with the headers of a service?" {
             Ignored = "ignored": "They mean nothing, the user speaks for itself.",
             Refused = "refused": "403.",
         }
@@ -498,7 +498,7 @@ rules! {
         initialization_overrides_timeouts = "TMO-015": "Initialization overrides other timeouts.", "It does not.";
         initialize_needs_initialization = "LIVE-014": "initialize is dropped without memberInitialization.", "It is kept.";
         timers_are_applied = "TMO-003": "Expired timers are applied at the next access.", "They are not.", also "SES-LIFE-001" "SES-LIFE-003" "SES-LIFE-004" "SES-LIFE-005" "TMO-006" "TMO-008" "COND-026" "INIT-049" "HDL-DRF-011" "QRY-045" "TMO-005" "TMO-009" "RTA-026";
-        timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.";
+        timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.", also "SES-LIFE-003" "TMO-004";
         timers_are_not_stacked = "TMO-004": "An access takes a member one step.", "It takes all that are due by then.";
         joins_stop_the_clock = "TMO-013": "A join ends the time of an empty session.", "It runs on.";
         next_timer_is_shown = "TMO-016": "nextTimer is shown while a timer runs.", "It is not.";

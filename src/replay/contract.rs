@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::contract::Suite;
-use crate::contract::clause::{Clause, Weight};
+use crate::contract::clause::{Clause, Level, Weight};
 use crate::contract::json::document::{Document, Tree as _};
 use crate::contract::schemas::{self, Judgement, Severity};
 use crate::contract::version::ContractVersion;
@@ -99,16 +99,23 @@ pub(super) fn hold(
         readings: Vec::new(),
         assertions: 1,
     };
+    let due = match &operation {
+        Some(operation) => operation.clauses(held.exchange.response.status),
+        None => &[],
+    };
+    let is_optional = |id: &String| suite.clause(id).is_some_and(|clause| clause.level == Level::May);
+    let optional = Some(due).filter(|due| !due.is_empty() && due.iter().all(is_optional));
     for violation in violations {
         let weight = match violation.severity {
             Severity::Remark => Weight::Remark,
             _ => Weight::Failure,
         };
         let clauses: Vec<String> = violation.clause.into_iter().collect();
-        let weight = if clauses.is_empty() {
-            weight
-        } else {
-            weight.min(weigh(suite, &clauses))
+        let (weight, clauses) = match optional {
+            // What the service may leave undone breaks no more than that by how it is done.
+            Some(optional) => (weight.min(weigh(suite, optional)), optional.to_vec()),
+            None if clauses.is_empty() => (weight, clauses),
+            None => (weight.min(weigh(suite, &clauses)), clauses),
         };
         let json = held.exchange.json.as_ref();
         held.findings.push(Finding {

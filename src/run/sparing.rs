@@ -309,7 +309,7 @@ fn strike(outcome: &Outcome) -> Option<Strike> {
     let worst = outcome
         .findings
         .iter()
-        .find(|finding| finding.is_setup || finding.weight == Weight::Failure);
+        .find(|finding| finding.weight == Weight::Failure);
     let (clause, found) = match (outcome.verdict, worst) {
         (Verdict::Pass | Verdict::NotApplicable, _) => return None,
         (Verdict::Fail, Some(finding)) => (

@@ -37,6 +37,12 @@ impl fmt::Debug for Edge {
     }
 }
 
+/// `/serviceconfigs/{scid}/sessiontemplates/{template}/sessions/{name}`, with the empty one before the first slash.
+const SEGMENTS_OF_A_SESSION: usize = 7;
+
+/// How many pieces a response comes in, at most, before the rest of it: each costs a system call.
+const PIECES: usize = 500;
+
 /// What a response answers.
 struct Asked {
     method: String,
@@ -45,6 +51,19 @@ struct Asked {
     /// What makes two requests the same.
     key: String,
     body: Vec<u8>,
+}
+
+impl Asked {
+    /// The part of a session that is asked for; empty where it is a whole document.
+    fn element(&self) -> &str {
+        let path = self.path.split('?').next().unwrap_or_default();
+        let name = path.rsplit('/').next().unwrap_or_default();
+        if path.split('/').count() > SEGMENTS_OF_A_SESSION {
+            name
+        } else {
+            ""
+        }
+    }
 }
 
 impl Edge {
@@ -94,7 +113,7 @@ impl Edge {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         for act in self.acts() {
             if let Act::Json(alter) = act {
-                alter.apply(&mut json, count);
+                alter.apply(&mut json, "", count);
             }
         }
         self.writer.write(&json)
@@ -241,7 +260,7 @@ impl Edge {
             Act::Json(alter) => {
                 let Some(json) = json else { return false };
                 let before = json.clone();
-                alter.apply(json, count);
+                alter.apply(json, asked.element(), count);
                 *json != before
             }
             Act::Form(_) => json.is_some(),
@@ -498,7 +517,9 @@ impl Edge {
         match (pieces, body_delay) {
             (Some((size, ms)), _) => {
                 self.touch(|act| matches!(act, Act::Pieces(..)));
-                for piece in [head, body].concat().chunks(size) {
+                let whole = [head, body].concat();
+                let (first, rest) = whole.split_at(whole.len().min(size.saturating_mul(PIECES)));
+                for piece in first.chunks(size).chain(std::iter::once(rest)) {
                     to.write_all(piece).await?;
                     to.flush().await?;
                     if ms > 0 {

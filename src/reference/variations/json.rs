@@ -69,6 +69,7 @@ const MAPS: &[&str] = &[
     "subscriptions",
     "secondarySubscriptions",
     "ownershipPolicy",
+    "rolePreference",
 ];
 const TIMES: &[&str] = &[
     "startTime",
@@ -95,10 +96,11 @@ const CAPABILITIES: &[&str] = &[
 ];
 
 impl Alter {
-    /// Alters a document; `count` is how many were altered before.
-    pub(super) fn apply(self, json: &mut Value, count: u64) {
+    /// Alters a document that is a session's part of this name, or a whole one where the name is empty; `count` is how many
+    /// were altered before.
+    pub(super) fn apply(self, json: &mut Value, name: &str, count: u64) {
         match self {
-            Self::Unknown(strange) => add_unknown(json, "", strange, count),
+            Self::Unknown(strange) => add_unknown(json, name, strange, count),
             Self::At(at, edit) => _ = edit.apply(at, json),
             Self::WithoutEmptyTurn => {
                 for system in objects_at(json, &["properties", "system"]) {
@@ -163,7 +165,7 @@ fn add_unknown(json: &mut Value, name: &str, strange: Strange, count: u64) {
             for (key, value) in object.iter_mut() {
                 add_unknown(value, key, strange, count);
             }
-            if !MAPS.contains(&name)
+            if !MAPS.iter().any(|map| map.eq_ignore_ascii_case(name))
                 && let Some(value) = strange.value(count)
             {
                 object.insert("xEtra".to_owned(), value);

@@ -165,7 +165,7 @@ const HTTP: &[Row] = &[
     row("interim-103", "A 103 comes before each response.", "RFC 8297 2", "interim", &[Act::Interim("HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")]),
     row("interim-102", "Two interim responses come before each response.", "RFC 9110 15.2", "interim", &[Act::Interim("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nETag: \"no\"\r\n\r\n")]),
     row("segments-small", "Responses come in segments of 11 bytes.", "RFC 9293 3.8", "segments", &[Act::Pieces(11, 0)]),
-    row("segments-of-one", "Responses come in segments of one byte.", "RFC 9293 3.8", "segments", &[Act::Pieces(1, 0)]),
+    row("segments-of-one", "Responses begin in segments of one byte.", "RFC 9293 3.8", "segments", &[Act::Pieces(1, 0)]),
     row("segments-slow", "Responses come in five hundred bytes at a time, 3 ms apart.", "RFC 9293 3.8", "segments", &[Act::Pieces(500, 3)]),
     row("body-after-head", "The body comes 5 ms after the head.", "RFC 9293 3.8", "segments", &[Act::DelayBody(5)]),
 ];

@@ -30,6 +30,8 @@ pub(crate) enum Edit {
     Lower,
     /// Part of the text is replaced by another.
     Replace(&'static str, &'static str),
+    /// The time has no fraction of a second.
+    Seconds,
     /// It is a GUID that nobody has seen.
     Fresh,
     /// The first entry is missing.
@@ -206,6 +208,10 @@ impl Edit {
             (Self::Upper, Value::Object(object)) => with_keys(object, str::to_uppercase),
             (Self::Lower, Value::Object(object)) => with_keys(object, str::to_lowercase),
             (Self::Replace(from, to), Value::String(text)) => text.replace(from, to).into(),
+            (Self::Seconds, Value::String(text)) => match text.split_once('.') {
+                Some((seconds, _)) => format!("{seconds}Z").into(),
+                None => return false,
+            },
             (Self::Fresh, _) => Uuid::new_v4().to_string().into(),
             (Self::Behead, Value::Array(array)) => array.iter().skip(1).cloned().collect(),
             (Self::Behead, Value::Object(object)) => pairs(object).into_iter().skip(1).collect(),

@@ -78,10 +78,7 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, scri
                     Weight::Remark
                 }
             };
-            let is_failed = conversation
-                .findings
-                .iter()
-                .any(|finding| finding.is_setup || finding.weight >= limit);
+            let is_failed = conversation.findings.iter().any(|finding| finding.weight >= limit);
             (if is_failed { Verdict::Fail } else { Verdict::Pass }, None)
         }
     };
@@ -361,11 +358,10 @@ impl<'a> Conversation<'a> {
             None if step.is_setup => Vec::new(),
             None => self.variant.clauses.clone(),
         };
-        let weight = if step.is_setup {
-            Weight::Failure
-        } else {
-            contract::weigh(&self.replay.suite, &clauses)
-        };
+        // A preparation that fails weighs what the case is about: a service that leaves an inferred clause alone is not failed
+        // for what follows from it.
+        let weighed = if step.is_setup { &self.variant.clauses } else { &clauses };
+        let weight = contract::weigh(&self.replay.suite, weighed);
         self.findings.push(Finding {
             weight,
             clauses,

@@ -269,7 +269,7 @@ async fn a_user_acts_for_nobody_else() {
     answer.assert_text(403);
     let answer = stage.send("alice", &format!("GET {path}"), &headers, "").await;
     assert_eq!(answer.status, 200);
-    let stage = Stage::with(&json!({ "rules": { "AUTH-015": "refused" } }));
+    let stage = Stage::with(&json!({ "rules": { "X-60": "refused" } }));
     stage.put("alice", &path, &active()).await;
     stage
         .send("alice", &format!("GET {path}"), &headers, "")

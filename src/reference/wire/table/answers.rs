@@ -132,7 +132,7 @@ pub(super) const TABLE: &[WireFault] = &[
     fault("throttled-is-text", "The body of a 429 is a text.", &["RATE-008", "HDR-009"], &[On::Status(&[429])], &[Change::Head("content-type", "text/plain"), Change::Body("Slow down.")]),
     fault("throttled-has-no-type", "The body of a 429 does not name the kind of limit.", &["RATE-008"], &[On::Status(&[429])], &[Change::Tell("/limitType", Edit::Remove)]),
     fault("throttled-has-other-period", "The body of a 429 has a period of a minute.", &["RATE-008"], &[On::Status(&[429])], &[Change::Tell("/periodInSeconds", Edit::Set("60"))]),
-    fault("throttled-counts-below", "currentRequests of a 429 is 1.", &["RATE-009"], &[On::Status(&[429])], &[Change::Tell("/currentRequests", Edit::Set("1"))]),
+    fault("throttled-counts-below", "currentRequests of a 429 is 1.", &["RATE-009", "RATE-005"], &[On::Status(&[429])], &[Change::Tell("/currentRequests", Edit::Set("1"))]),
     fault("throttled-has-other-maximum", "maxRequests of a 429 is one more.", &["RATE-009", "RATE-008"], &[On::Status(&[429])], &[Change::Tell("/maxRequests", Edit::Add(1))]),
     fault("templates-lack-one", "The first template is not listed.", &["TPL-001"], &[On::Path(&[Kind::Templates]), On::Status(&[200])], &[Change::Tell("/**/results", Edit::Behead), Change::Tell("/results", Edit::Behead)]),
     fault("templates-are-none", "No template is listed.", &["TPL-001"], &[On::Path(&[Kind::Templates]), On::Status(&[200])], &[Change::Tell("/results", Edit::Set("[]")), Change::Tell("/templates", Edit::Set("[]"))]),
