@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::book::page::{Page, http, verdict};
 use crate::book::start::chapter_of;
 use crate::book::{Add, Book};
-use crate::contract::case::{Case, Step, Variant};
+use crate::contract::case::{Case, Script, Step, Variant};
 use crate::contract::facts;
 use crate::report::Standing;
 use crate::report::html::clean;
@@ -116,9 +116,8 @@ fn exchanges(case: &Case, section: &Section, first: Option<&Section>) -> Markup 
     let is_it = |variant: &&Variant| variant.id.strip_prefix(&case.id) == Some(&section.id);
     let variant = case.variants.iter().find(is_it).or(case.variants.first());
     let scripts = case.scripts();
-    let steps: Vec<&Step> = variant
-        .map(|variant| scripts.of(variant).steps().collect())
-        .unwrap_or_default();
+    let script = variant.and_then(|variant| scripts.of(variant));
+    let steps: Vec<&Step> = script.into_iter().flat_map(Script::steps).collect();
     html! {
         @for exchange in &section.exchanges {
             @let step = exchange.step.step.checked_sub(1).and_then(|place| steps.get(place));

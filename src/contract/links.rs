@@ -25,10 +25,12 @@ const SESSION_FIELDS: [&str; 3] = ["name", "ref", "template"];
 
 /// Reports what a case names and the suite does not have.
 pub(super) fn check(suite: &Suite, case: &Case, scripts: &Scripts, problems: &mut Vec<Problem>) {
-    let Some(first) = case.variants.first() else { return };
+    let Some((_, script)) = scripts.with(case).next() else {
+        return;
+    };
     let mut links = Links {
         scripts,
-        script: scripts.of(first),
+        script,
         suite,
         case,
         file: format!("cases/{}.json", case.id),
@@ -84,9 +86,8 @@ impl Links<'_> {
             }
         }
         let mut done: Vec<&Script> = Vec::new();
-        for variant in &self.case.variants {
+        for (variant, script) in self.scripts.with(self.case) {
             // The versions of a case share its script; each row has its own.
-            let script = self.scripts.of(variant);
             if !done.iter().any(|done| std::ptr::eq(*done, script)) {
                 if variant.clauses != self.case.clauses {
                     for id in &variant.clauses {

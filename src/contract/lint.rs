@@ -24,8 +24,7 @@ pub fn check(suite: &Suite) -> Vec<Problem> {
         let mut seen = BTreeSet::new();
         let scripts = case.scripts();
         check_needs(suite, case, &scripts, &mut problems);
-        for variant in &case.variants {
-            let script = scripts.of(variant);
+        for (variant, script) in scripts.with(case) {
             let mut has_written = false;
             for step in script.steps() {
                 let is_early = has_written && !case.needs.iter().any(|need| need == "rate-limits");
@@ -212,9 +211,9 @@ fn check_needs(suite: &Suite, case: &Case, scripts: &Scripts, problems: &mut Vec
     if case.needs.is_empty() {
         return;
     }
-    let used = case.variants.iter();
+    let used = scripts.with(case);
     let used: Vec<BTreeSet<Need>> = used
-        .map(|variant| needs::used(suite.world(), variant, scripts.of(variant)))
+        .map(|(variant, script)| needs::used(suite.world(), variant, script))
         .collect();
     for (place, name) in case.needs.iter().enumerate() {
         let need = Need::Feature(name.clone());

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use crate::contract::Suite;
 use crate::contract::case::strength::{self, Strength};
-use crate::contract::case::{Action, Case, Script, Scripts, Variant};
+use crate::contract::case::{Action, Script};
 use crate::contract::files::Files;
 use crate::contract::json::problem::{Place, Problem};
 use crate::contract::json::{self, Fields, Item, Problems};
@@ -159,20 +159,21 @@ impl Manifest {
     pub fn recorded(&self, suite: &Suite, ran: &[Ran<'_>]) -> Self {
         let done: BTreeMap<&str, &Ran<'_>> = ran.iter().map(|ran| (ran.id, ran)).collect();
         let mut cases = BTreeMap::new();
-        for (variant, scripts) in suite.cases().iter().flat_map(variants) {
-            let script = scripts.of(variant);
-            let entry = match done.get(variant.id.as_str()) {
-                Some(ran) => Entry {
-                    strength: strength::of_variant(variant, script),
-                    exchanges: ran.exchanges,
-                    assertions: (!races(script)).then_some(ran.assertions),
-                },
-                None => match self.cases.get(&variant.id) {
-                    Some(entry) => *entry,
-                    None => continue,
-                },
-            };
-            cases.insert(variant.id.clone(), entry);
+        for case in suite.cases() {
+            for (variant, script) in case.scripts().with(case) {
+                let entry = match done.get(variant.id.as_str()) {
+                    Some(ran) => Entry {
+                        strength: strength::of_variant(variant, script),
+                        exchanges: ran.exchanges,
+                        assertions: (!races(script)).then_some(ran.assertions),
+                    },
+                    None => match self.cases.get(&variant.id) {
+                        Some(entry) => *entry,
+                        None => continue,
+                    },
+                };
+                cases.insert(variant.id.clone(), entry);
+            }
         }
         Self {
             schemas: schemas(suite),
@@ -220,13 +221,14 @@ fn section<T>(text: &mut String, name: &str, parts: &BTreeMap<String, T>, told: 
 
 /// The strength of each part of a suite, by its kind and id.
 fn strengths(suite: &Suite) -> BTreeMap<&'static str, BTreeMap<String, Strength>> {
-    let variants = suite.cases().iter().flat_map(variants);
-    let cases = variants.map(|(variant, scripts)| {
-        let strength = strength::of_variant(variant, scripts.of(variant));
-        (variant.id.clone(), strength)
-    });
+    let mut cases = BTreeMap::new();
+    for case in suite.cases() {
+        let scripts = case.scripts();
+        let strengths = scripts.with(case);
+        cases.extend(strengths.map(|(variant, script)| (variant.id.clone(), strength::of_variant(variant, script))));
+    }
     [
-        ("cases", cases.collect()),
+        ("cases", cases),
         ("invariants", invariants(suite)),
         ("schemas", schemas(suite)),
     ]
@@ -248,12 +250,6 @@ fn schemas(suite: &Suite) -> BTreeMap<String, Strength> {
         (!OWN_SCHEMAS.contains(&name)).then(|| (name.to_owned(), strength::of_schema(&schema)))
     };
     suite.files().under("schemas/").filter_map(strength).collect()
-}
-
-/// The variants of a case, each with what is said in them.
-fn variants(case: &Case) -> impl Iterator<Item = (&Variant, Scripts)> {
-    let scripts = case.scripts();
-    case.variants.iter().map(move |variant| (variant, scripts.clone()))
 }
 
 /// Whether requests are sent at once, so that what they come to is not the same in every run.

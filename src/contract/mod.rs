@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, HashMap};
 use case::{Case, Content};
 use clause::{Chapter, Clause, LedgerEntry};
 use files::Files;
-use invariant::{Charge, Invariant, Invariants};
+use invariant::{Invariant, Invariants};
 use json::problem::{Place, Problem};
 use json::{Item, Problems};
 use schemas::Schemas;
@@ -288,9 +288,16 @@ impl Suite {
         self.invariants.all()
     }
 
-    /// What the invariants ask of such an answer; `None` where none of them speaks about the operation.
-    pub fn charge(&self, operation: &str, method: &str, status: u16, content: Content) -> Option<&Charge> {
-        self.invariants.charge(operation, method, status, content)
+    /// The invariants about such a response, with their places among all of them.
+    pub fn invariants_on(
+        &self,
+        operation: &str,
+        method: &str,
+        status: u16,
+        content: Content,
+    ) -> impl Iterator<Item = (usize, &Invariant)> {
+        let own = self.invariants.of_operation(operation);
+        own.filter(move |(_, invariant)| invariant.covers(method, status, content))
     }
 
     /// The schemas of the contract's documents.

@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use crate::contract::Suite;
 use crate::contract::clause::{Clause, Level, Weight};
-use crate::contract::json::document::{Document, Tree as _};
+use crate::contract::json::document::Document;
+use crate::contract::json::tree::Tree as _;
 use crate::contract::schemas::{self, Judgement, Severity};
 use crate::contract::version::ContractVersion;
 use crate::replay::assertion::Assertion;
@@ -186,14 +187,9 @@ impl Held {
         let Some(operation) = &self.operation else { return };
         let exchange = &self.exchange;
         let (response, content) = (&exchange.response, judge::content(exchange));
-        let Some(charge) = suite.charge(operation, &exchange.request.method, response.status, content) else {
-            return;
-        };
-        self.assertions += charge.places.len();
-        self.covered.extend(&charge.places);
-        let is_kept = charge.is_kept(exchange.document().as_deref(), |name| response.header(name));
-        let open = if is_kept { &charge.apart } else { &charge.places };
-        for invariant in open.iter().filter_map(|&place| suite.invariants().get(place)) {
+        for (covered, invariant) in suite.invariants_on(operation, &exchange.request.method, response.status, content) {
+            self.assertions += 1;
+            self.covered.push(covered);
             let around = judge::Context {
                 variables,
                 speaker: Speaker {

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::contract::case::{Content, Expectation};
-use crate::contract::json::document::{Document, Place, Tree, equal};
+use crate::contract::json::document::{Document, Place};
 use crate::contract::json::escape;
+use crate::contract::json::tree::{Tree, equal};
 use crate::replay::assertion::{Assertion, Difference};
 use crate::replay::matching::{self, show};
 use crate::replay::roster;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::contract::case::matcher::{Matcher, list, rule};
 use crate::contract::case::words::MatcherRule;
-use crate::contract::json::document::{Tree, equal};
+use crate::contract::json::tree::{Tree, equal};
 use crate::contract::json::{escape, kind};
 
 /// A place where a value is not what a matcher says.

@@ -155,10 +155,10 @@ impl Replay {
     pub fn not_applicable_to(&self, selected: Selected) -> Option<String> {
         let case = self.suite.cases().get(selected.case)?;
         let variant = case.variants.get(selected.variant)?;
-        self.fit(case, variant, case.scripts().of(variant)).err()
+        self.fit(case, variant, case.scripts().of(variant)?).err()
     }
 
-    /// What is said in a variant when it is put to the target; or why it cannot be.
+    /// The script of a variant as the target is sent it, or why it cannot be.
     fn fit<'s>(&self, case: &Case, variant: &Variant, script: &'s Script) -> Result<Cow<'s, Script>, String> {
         let fit = self.target.fit(self.suite.world(), case, variant, script);
         fit.map_err(|missing| self.target.excuse(&missing))
@@ -174,7 +174,7 @@ impl Replay {
         let case = self.suite.cases().get(selected.case)?;
         let variant = case.variants.get(selected.variant)?;
         let scripts = case.scripts();
-        let script = scripts.of(variant);
+        let script = scripts.of(variant)?;
         Some(match self.fit(case, variant, script) {
             Ok(script) => {
                 let _claims = self.claim(&script.claims).await;

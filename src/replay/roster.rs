@@ -2,7 +2,7 @@
 
 use serde_json::Number;
 
-use crate::contract::json::document::Tree;
+use crate::contract::json::tree::Tree;
 use crate::replay::matching::{Mismatch, show};
 
 /// Finds where the members of a session document and its `membersInfo` disagree.

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use crate::contract::case::Script;
 use crate::contract::case::matcher::Matcher;
 use crate::contract::case::variable::{self, Scope};
-use crate::contract::json::document::{Document, Tree as _};
+use crate::contract::json::document::Document;
+use crate::contract::json::tree::Tree as _;
 use crate::contract::version::ContractVersion;
 use crate::target::Target;
 

@@ -79,7 +79,7 @@ pub fn climb(report: &Report, suite: &Suite) -> Vec<Rung> {
 /// Something that a step needs, in words.
 type Need = Rc<str>;
 
-/// A variant, with what is said in it.
+/// A variant, with its script.
 #[derive(Clone)]
 struct Asked<'a> {
     variant: &'a Variant,
@@ -87,12 +87,12 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn script(&self) -> &Script {
+    fn script(&self) -> Option<&Script> {
         self.scripts.of(self.variant)
     }
 
     fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.script().steps()
+        self.script().into_iter().flat_map(Script::steps)
     }
 }
 
@@ -330,8 +330,11 @@ fn needs(suite: &Suite, asked: &Asked<'_>, step: &Step) -> Vec<String> {
         ];
         parts.extend(facts.into_iter().filter(|(is_so, _)| *is_so).map(|(_, part)| part));
     }
-    if request.path.contains("{session}") && asked.script().template != "open" {
-        parts.push(format!("the template is `{}`", asked.script().template));
+    if request.path.contains("{session}")
+        && let Some(template) = asked.script().map(|script| &script.template)
+        && template != "open"
+    {
+        parts.push(format!("the template is `{template}`"));
     }
     for (name, values) in &request.headers {
         let is_sent = if values.is_empty() { "is not sent" } else { "is sent" };

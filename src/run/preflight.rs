@@ -115,7 +115,7 @@ impl Replay {
         {
             let case = self.suite().cases().get(selected.case)?;
             let scripts = kept.insert(case.scripts());
-            for (speaker, count) in planned(scripts.of(case.variants.get(selected.variant)?)) {
+            for (speaker, count) in planned(scripts.of(case.variants.get(selected.variant)?)?) {
                 *requests.entry(speaker.to_owned()).or_default() += count;
             }
         }

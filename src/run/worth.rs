@@ -43,8 +43,7 @@ pub fn of(suite: &Suite, target: &Target) -> Worth {
     let mut entries = Vec::new();
     for (place, case) in suite.cases().iter().enumerate() {
         let scripts = case.scripts();
-        for (variant, of) in case.variants.iter().enumerate() {
-            let script = scripts.of(of);
+        for (variant, (of, script)) in scripts.with(case).enumerate() {
             let needs = needs::of(world, case, of, script);
             let is_judged = target.fit_needs(world, &needs, of.version, script).is_ok();
             entries.push(Entry {
@@ -70,7 +69,10 @@ pub fn of(suite: &Suite, target: &Target) -> Worth {
                 return false;
             };
             let scripts = case.scripts();
-            let fit = changed.fit_needs(world, &entry.needs, variant.version, scripts.of(variant));
+            let Some(script) = scripts.of(variant) else {
+                return false;
+            };
+            let fit = changed.fit_needs(world, &entry.needs, variant.version, script);
             fit.is_ok()
         };
         open.filter(fits).count()

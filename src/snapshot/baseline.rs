@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::contract::Suite;
 use crate::contract::case::{Case, Variant};
-use crate::contract::json::document::Tree as _;
+use crate::contract::json::tree::Tree as _;
 use crate::contract::schemas::Schemas;
 use crate::replay::label::{Part, StepLabel};
 use crate::replay::verdict::{Exchange, Outcome, Verdict};

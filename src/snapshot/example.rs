@@ -33,7 +33,7 @@ pub fn example_of<'a>(suite: &'a Suite, clause: &Clause, cases: &[&'a str]) -> O
         let is_about = |variant: &Variant| variant.clauses.iter().chain(&variant.judged).any(is_it);
         let variant = case.variants.iter().find(|variant| is_about(variant))?;
         let scripts = case.scripts();
-        let script = scripts.of(variant);
+        let script = scripts.of(variant)?;
         let judges = |step: &Step| {
             let named = step.expectations().filter_map(|expect| expect.clauses.as_ref());
             named.flatten().any(is_it)

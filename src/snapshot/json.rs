@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use crate::contract::json::document::{Document, Tree};
+use crate::contract::json::document::Document;
 use crate::contract::json::escape;
+use crate::contract::json::tree::Tree;
 use crate::contract::schemas::VolatileKind;
 use crate::snapshot::names::Names;
 

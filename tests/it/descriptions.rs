@@ -129,7 +129,7 @@ impl Description {
             let variant = &case.variants[selected.variant];
             let scripts = case.scripts();
             let needs = &NEEDS[selected];
-            match target.fit_needs(SUITE.world(), needs, variant.version, scripts.of(variant)) {
+            match target.fit_needs(SUITE.world(), needs, variant.version, scripts.of(variant).unwrap()) {
                 Ok(Cow::Borrowed(_)) => as_they_are += 1,
                 Ok(Cow::Owned(_)) => adapted.push(*selected),
                 Err(_) => left_out.push(*selected),
@@ -144,7 +144,7 @@ static NEEDS: LazyLock<BTreeMap<Selected, BTreeSet<Need>>> = LazyLock::new(|| {
     let needs = variants().into_iter().map(|selected| {
         let case = &SUITE.cases()[selected.case];
         let variant = &case.variants[selected.variant];
-        let needs = needs::of(SUITE.world(), case, variant, case.scripts().of(variant));
+        let needs = needs::of(SUITE.world(), case, variant, case.scripts().of(variant).unwrap());
         (selected, needs)
     });
     needs.collect()

@@ -301,7 +301,7 @@ static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
     let scripts: Vec<_> = scripts.collect();
     let variants = scripts
         .iter()
-        .flat_map(|(case, scripts)| case.variants.iter().map(move |variant| scripts.of(variant)));
+        .flat_map(|(case, scripts)| scripts.with(case).map(|(_, script)| script));
     let steps = variants.flat_map(Script::steps);
     let sample = |request: &mpsd_conformance::contract::case::Request| Sample {
         method: request.method.clone(),

@@ -28,7 +28,7 @@ fn needs_of(mut case: Value) -> Vec<String> {
     let suite = suite(&case);
     let case = suite.cases().first().unwrap();
     let variant = case.variants.first().unwrap();
-    let needs = needs::of(suite.world(), case, variant, case.scripts().of(variant));
+    let needs = needs::of(suite.world(), case, variant, case.scripts().of(variant).unwrap());
     needs.iter().map(ToString::to_string).collect()
 }
 
@@ -158,7 +158,7 @@ fn fitted(mut case: Value, identities: &[&str], templates: &[&str]) -> Result<Ve
     let case = suite.cases().first().unwrap();
     let variant = case.variants.first().unwrap();
     let scripts = case.scripts();
-    let fit = target.fit(suite.world(), case, variant, scripts.of(variant));
+    let fit = target.fit(suite.world(), case, variant, scripts.of(variant).unwrap());
     let script = fit.map_err(|missing| missing.to_string())?.into_owned();
     let requests = script.steps().flat_map(Step::requests);
     let said = requests.map(|request| match &request.body {

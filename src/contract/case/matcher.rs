@@ -6,12 +6,12 @@ use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use regex::Regex;
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Number, Value};
 
 use crate::contract::case::variable;
 use crate::contract::case::words::MatcherRule;
-use crate::contract::json::document::{Tree, equal};
-use crate::contract::json::{Item, Word as _, expected_one_of, unescape};
+use crate::contract::json::tree::{Tree, equal};
+use crate::contract::json::{Item, Word as _, expected_one_of};
 
 /// What a case expects of a value, which may be absent.
 ///
@@ -151,70 +151,6 @@ fn check_regex(item: Item<'_>) {
         let message = error.to_string();
         item.wrong("not a regular expression", message.lines().last().unwrap_or_default());
     }
-}
-
-/// A matcher of what all of these fit, that asks once what several of them say.
-pub(crate) fn all(said: impl IntoIterator<Item = Value>) -> Value {
-    let mut joined: Vec<Value> = Vec::new();
-    for one in said.into_iter().flat_map(parts) {
-        if !joined.iter_mut().any(|known| merge(known, &one)) {
-            joined.push(one);
-        }
-    }
-    match <[Value; 1]>::try_from(joined) {
-        Ok([one]) => one,
-        Err(joined) => json!({ "$allOf": joined }),
-    }
-}
-
-/// A matcher of the whole, for what stands at a JSON Pointer; it fits only where objects lead there. `None` if the name of a
-/// member would be taken for that of a rule.
-pub(crate) fn at(pointer: &str, said: Value) -> Option<Value> {
-    let Some((outer, token)) = pointer.rsplit_once('/') else {
-        return pointer.is_empty().then_some(said);
-    };
-    let key = unescape(token);
-    let member = |key| Value::Object(Map::from_iter([(key, said)]));
-    (!key.starts_with('$')).then(|| at(outer, member(key.into_owned())))?
-}
-
-/// What a matcher says, one after the other.
-fn parts(said: Value) -> Vec<Value> {
-    match said {
-        Value::Object(mut map) if map.len() == 1 => match map.shift_remove("$allOf") {
-            Some(Value::Array(parts)) => parts,
-            Some(other) => vec![json!({ "$allOf": other })],
-            None => vec![Value::Object(map)],
-        },
-        said => vec![said],
-    }
-}
-
-/// Makes a matcher say what another says too, unless that takes a list.
-fn merge(left: &mut Value, right: &Value) -> bool {
-    if left == right {
-        return true;
-    }
-    let (Value::Object(left), Value::Object(right)) = (left, right) else {
-        return false;
-    };
-    match (rule(left), rule(right)) {
-        (None, None) | (Some((MatcherRule::Every, _)), Some((MatcherRule::Every, _))) => {}
-        // Any time will do, if only this one does.
-        (Some((MatcherRule::Instant, _)), Some((MatcherRule::Instant, Value::Bool(true)))) => return true,
-        (Some((MatcherRule::Instant, Value::Bool(true))), Some((MatcherRule::Instant, _))) => {
-            left.clone_from(right);
-            return true;
-        }
-        _ => return false,
-    }
-    for (key, said) in right {
-        match left.get_mut(key) {
-            Some(known) => *known = all([known.take(), said.clone()]),
-            None => _ = left.insert(key.clone(), said.clone()),
-        }
-    }
-    true
 }
 
 impl Rule {
@@ -481,9 +417,7 @@ fn is_spelt(text: &str, digits: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use proptest::collection::{btree_map, vec};
-    use proptest::option;
-    use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -511,73 +445,6 @@ mod tests {
         assert!(!holds(json!({"t": {"$instant": {"notAfter": "no time"}}})));
         assert!(holds(json!({"t": {"$instant": true}})) && !holds(json!({"s": {"$instant": true}})));
         assert!(holds(json!({"s": {"$matches": "^A"}})) && !holds(json!({"s": {"$matches": "^B"}})));
-    }
-
-    #[test]
-    fn what_several_matchers_say_of_one_place_is_said_once() {
-        let joined = all([
-            json!({"a": {"b": 1}, "c": {"$every": {"d": 1}}}),
-            json!({"$allOf": [{"a": {"b": 1, "e": 2}}, {"$present": true}]}),
-            json!({"c": {"$every": {"f": 2}}}),
-        ]);
-        let expected = json!({"$allOf": [
-            {"a": {"b": 1, "e": 2}, "c": {"$every": {"d": 1, "f": 2}}},
-            {"$present": true},
-        ]});
-        assert_eq!(joined, expected);
-        let (any, other) = (json!({"$instant": true}), json!({"$instant": {"digits": 7}}));
-        assert_eq!(all([any.clone(), other.clone()]), other);
-        assert_eq!(all([other.clone(), any]), other);
-    }
-
-    /// Matchers that speak of few enough places to meet.
-    fn matchers() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            values(),
-            Just(json!({"$absent": true})),
-            Just(json!({"$present": true})),
-            Just(json!({"$type": "integer"})),
-            Just(json!({"$type": "object"})),
-        ];
-        leaf.prop_recursive(3, 12, 3, |inner| {
-            let members = btree_map("[ab]", inner.clone(), 0..3);
-            prop_oneof![
-                members.prop_map(|members| json!(members)),
-                inner.clone().prop_map(|said| json!({ "$every": said })),
-                inner.clone().prop_map(|said| json!({ "$not": said })),
-                vec(inner.clone(), 0..3).prop_map(|said| json!({ "$anyOf": said })),
-                vec(inner, 0..3).prop_map(|said| json!({ "$allOf": said })),
-            ]
-        })
-    }
-
-    fn values() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(json!(1)), Just(json!(2)), Just(json!("a"))];
-        leaf.prop_recursive(3, 8, 3, |inner| {
-            prop_oneof![
-                btree_map("[ab]", inner.clone(), 0..3).prop_map(|members| json!(members)),
-                vec(inner, 0..3).prop_map(|elements| json!(elements)),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn joined_matchers_fit_what_each_of_them_fits(said in vec(matchers(), 1..4), value in option::of(values())) {
-            let each = said.iter().all(|said| Matcher::new(said.clone()).fits(value.as_ref()));
-            prop_assert_eq!(Matcher::new(all(said)).fits(value.as_ref()), each);
-        }
-
-        #[test]
-        fn what_a_matcher_of_the_whole_fits_is_right_in_its_place(
-            said in matchers(),
-            pointer in "(/[ab0]){0,2}",
-            value in values(),
-        ) {
-            let whole = Matcher::new(at(&pointer, said.clone()).unwrap());
-            let is_right = Matcher::new(said).fits((&value).at(&pointer));
-            prop_assert!(is_right || !whole.fits(Some(&value)));
-        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod document;
 pub mod problem;
+pub mod tree;
 
 use std::borrow::Cow;
 use std::cell::RefCell;

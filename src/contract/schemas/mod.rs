@@ -24,7 +24,7 @@ pub use shape::Volatile;
 pub use violation::{Severity, Violation};
 pub use volatile::VolatileKind;
 
-use crate::contract::json::document::{self, Tree};
+use crate::contract::json::document::{self, Documents};
 use crate::contract::json::problem::{Place, Problem};
 use crate::contract::version::ContractVersion;
 use shape::Shape;
@@ -57,9 +57,7 @@ struct Document {
     value: Value,
     /// The names of all schemas that this one needs, itself included.
     needs: BTreeSet<String>,
-    validator: OnceLock<Result<Validator, String>>,
-    /// The same for bodies as they came: it says only whether they are valid.
-    sieve: OnceLock<Option<Validator<document::Documents>>>,
+    validator: OnceLock<Result<Validator<Documents>, String>>,
     shape: OnceLock<Shape>,
     spellings: OnceLock<Shape>,
     names: OnceLock<Arc<dyn document::Names>>,
@@ -153,7 +151,6 @@ impl Schemas {
                     value,
                     needs,
                     validator: OnceLock::new(),
-                    sieve: OnceLock::new(),
                     shape: OnceLock::new(),
                     spellings: OnceLock::new(),
                     names: OnceLock::new(),
@@ -222,22 +219,10 @@ impl Schemas {
     ///
     /// An unknown schema is a [`Severity::SuiteFault`].
     pub fn validate(&self, schema: &str, version: ContractVersion, value: &Value) -> Vec<Violation> {
-        let Some((name, document)) = self.find(schema, version) else {
-            return vec![Violation::of_suite(format!("there is no schema `{schema}`"))];
-        };
-        let validator = match self.validator(document) {
-            Ok(validator) => validator,
-            Err(error) => return vec![Violation::of_suite(format!("schemas/{name}{SUFFIX}: {error}"))],
-        };
-        let violations = if validator.is_valid(value) {
-            Vec::new()
-        } else {
-            violation::tell(&|name| self.entry(name), name, validator.iter_errors(value))
-        };
-        self.with_spellings(name, document, violations, value)
+        self.validate_document(schema, version, &value.into())
     }
 
-    /// As [`Self::validate`], for a body that is nearly always valid: it becomes a value only where it is not.
+    /// As [`Self::validate`], for a body as it came; one that is valid is remembered to be.
     pub fn validate_document(
         &self,
         schema: &str,
@@ -245,33 +230,38 @@ impl Schemas {
         body: &document::Document,
     ) -> Vec<Violation> {
         let Some((name, document)) = self.find(schema, version) else {
-            return self.validate(schema, version, body.value());
+            return vec![Violation::of_suite(format!("there is no schema `{schema}`"))];
         };
         if body.follows(name) {
             return Vec::new();
         }
-        let sieve = document.sieve.get_or_init(|| self.build(document).ok());
-        if !sieve.as_ref().is_some_and(|sieve| sieve.is_valid(body.root())) {
-            return self.validate(schema, version, body.value());
-        }
-        let remarks = self.with_spellings(name, document, Vec::new(), body.root());
-        if remarks.is_empty() {
+        let validator = match self.validator(document) {
+            Ok(validator) => validator,
+            Err(error) => return vec![Violation::of_suite(format!("schemas/{name}{SUFFIX}: {error}"))],
+        };
+        let violations = if validator.is_valid(body.root()) {
+            Vec::new()
+        } else {
+            violation::tell(&|name| self.entry(name), name, validator.iter_errors(body.root()))
+        };
+        let violations = self.with_spellings(name, document, violations, body);
+        if violations.is_empty() {
             body.note_schema(name);
         }
-        remarks
+        violations
     }
 
-    fn with_spellings<'v>(
+    fn with_spellings(
         &self,
         name: &str,
         document: &Document,
         mut violations: Vec<Violation>,
-        value: impl Tree<'v>,
+        body: &document::Document,
     ) -> Vec<Violation> {
         let known = violations.len();
         let spellings = || Shape::of_spellings(&|name| self.entry(name), name, &document.value);
         let shape = document.spellings.get_or_init(spellings);
-        shape.spellings(value, &mut |remark| {
+        shape.spellings(body.root(), &mut |remark| {
             let said = violations[..known].iter().any(|said| said.pointer == remark.pointer);
             if !said {
                 violations.push(remark);
@@ -360,12 +350,12 @@ impl Schemas {
             .get_or_init(|| Shape::new(&|name| self.entry(name), name, &document.value))
     }
 
-    fn validator<'a>(&self, document: &'a Document) -> Result<&'a Validator, &'a str> {
+    fn validator<'a>(&self, document: &'a Document) -> Result<&'a Validator<Documents>, &'a str> {
         let built = document.validator.get_or_init(|| self.build(document));
         built.as_ref().map_err(String::as_str)
     }
 
-    fn build<F: Json>(&self, document: &Document) -> Result<Validator<F>, String> {
+    fn build(&self, document: &Document) -> Result<Validator<Documents>, String> {
         let mut registry = Registry::new();
         for name in &document.needs {
             if let Some(value) = self.document(name) {
@@ -375,7 +365,7 @@ impl Schemas {
             }
         }
         let registry = registry.prepare().map_err(|error| error.to_string())?;
-        jsonschema::options_for::<F>()
+        jsonschema::options_for::<Documents>()
             .with_draft(Draft::Draft202012)
             .with_registry(&registry)
             .offline()
@@ -407,7 +397,7 @@ fn property_names(schema: &Value) -> Vec<String> {
 }
 
 /// Finds a schema, and its name, by name.
-type Documents<'d, 'a> = &'d dyn Fn(&str) -> Option<(&'a str, &'a Value)>;
+type Lookup<'d, 'a> = &'d dyn Fn(&str) -> Option<(&'a str, &'a Value)>;
 
 /// Where a `$ref` leads.
 #[derive(Clone, Copy, Debug)]
@@ -421,7 +411,7 @@ pub struct Target<'a> {
     pub value: &'a Value,
 }
 
-fn follow<'a>(documents: Documents<'_, 'a>, name: &str, reference: &'a str) -> Option<Target<'a>> {
+fn follow<'a>(documents: Lookup<'_, 'a>, name: &str, reference: &'a str) -> Option<Target<'a>> {
     let (file, pointer) = reference.split_once('#').unwrap_or((reference, ""));
     let name = if file.is_empty() {
         name
@@ -457,9 +447,9 @@ fn needs(values: &BTreeMap<String, Value>, name: &str) -> BTreeSet<String> {
 /// The keyword `x-enum`: one of these strings, whatever the case of its letters.
 struct Spelling(Vec<String>);
 
-impl<'i, F: Json> Keyword<'i, F> for Spelling {
-    fn validate(&self, instance: F::Node<'i>) -> Result<(), ValidationError<'i>> {
-        if Keyword::<F>::is_valid(self, instance.clone()) {
+impl<'i> Keyword<'i, Documents> for Spelling {
+    fn validate(&self, instance: <Documents as Json>::Node<'i>) -> Result<(), ValidationError<'i>> {
+        if Keyword::is_valid(self, instance) {
             Ok(())
         } else {
             Err(ValidationError::custom(violation::one_of(
@@ -469,7 +459,7 @@ impl<'i, F: Json> Keyword<'i, F> for Spelling {
         }
     }
 
-    fn is_valid(&self, instance: F::Node<'i>) -> bool {
+    fn is_valid(&self, instance: <Documents as Json>::Node<'i>) -> bool {
         instance
             .as_string()
             .is_none_or(|found| self.0.iter().any(|known| known.eq_ignore_ascii_case(&found)))
@@ -477,11 +467,11 @@ impl<'i, F: Json> Keyword<'i, F> for Spelling {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature is the validator's")]
-fn spelling<'a, F: Json>(
+fn spelling<'a>(
     _parent: &'a Map<String, Value>,
     value: &'a Value,
     _path: jsonschema::paths::Location,
-) -> Result<Box<dyn for<'i> Keyword<'i, F>>, ValidationError<'a>> {
+) -> Result<Box<dyn for<'i> Keyword<'i, Documents>>, ValidationError<'a>> {
     Ok(Box::new(Spelling(vocabulary::strings(value))))
 }
 

@@ -5,12 +5,13 @@
 use regex::Regex;
 use serde_json::Value;
 
-use crate::contract::json::document::{self, Document, Tree};
+use crate::contract::json::document::{self, Document};
 use crate::contract::json::escape;
+use crate::contract::json::tree::Tree;
 use crate::contract::schemas::violation::{self, Severity, Violation};
 use crate::contract::schemas::vocabulary::{self, Place};
 use crate::contract::schemas::volatile::VolatileKind;
-use crate::contract::schemas::{Documents, follow};
+use crate::contract::schemas::{Lookup, follow};
 
 /// One value of a document that changes from run to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// The shape of one schema of the file `name`.
-    pub(super) fn new<'a>(documents: Documents<'_, 'a>, name: &str, schema: &'a Value) -> Self {
+    pub(super) fn new<'a>(documents: Lookup<'_, 'a>, name: &str, schema: &'a Value) -> Self {
         let mut shape = Self::default();
         shape.add(documents, name, schema, &mut Vec::new());
         shape.prune();
@@ -45,7 +46,7 @@ impl Shape {
     }
 
     /// The part of it that spellings are found by.
-    pub(super) fn of_spellings<'a>(documents: Documents<'_, 'a>, name: &str, schema: &'a Value) -> Self {
+    pub(super) fn of_spellings<'a>(documents: Lookup<'_, 'a>, name: &str, schema: &'a Value) -> Self {
         let mut shape = Self::new(documents, name, schema);
         shape.forget_kinds();
         shape.prune();
@@ -53,7 +54,7 @@ impl Shape {
     }
 
     /// The whole of it, with the names of all members.
-    pub(super) fn of_names<'a>(documents: Documents<'_, 'a>, name: &str, schema: &'a Value) -> Self {
+    pub(super) fn of_names<'a>(documents: Lookup<'_, 'a>, name: &str, schema: &'a Value) -> Self {
         let mut shape = Self::default();
         shape.add(documents, name, schema, &mut Vec::new());
         shape
@@ -91,7 +92,7 @@ impl Shape {
     }
 
     /// `trail` holds the references that led here, so that a schema that contains itself ends.
-    fn add<'a>(&mut self, documents: Documents<'_, 'a>, name: &str, schema: &'a Value, trail: &mut Vec<String>) {
+    fn add<'a>(&mut self, documents: Lookup<'_, 'a>, name: &str, schema: &'a Value, trail: &mut Vec<String>) {
         let Value::Object(schema) = schema else { return };
         let text = |keyword: &str| -> Option<&'a str> { schema.get(keyword).and_then(Value::as_str) };
         if let Some(reference) = text("$ref")

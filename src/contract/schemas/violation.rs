@@ -5,7 +5,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
 use crate::contract::json::{escape, unescape};
-use crate::contract::schemas::{Documents, follow, vocabulary};
+use crate::contract::schemas::{Lookup, follow, vocabulary};
 
 /// How much a violation weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +59,7 @@ impl Violation {
 
 /// Tells the errors of one document, each place once for each thing that is wrong with it.
 pub(super) fn tell<'e>(
-    documents: Documents<'_, '_>,
+    documents: Lookup<'_, '_>,
     name: &str,
     errors: impl Iterator<Item = ValidationError<'e>>,
 ) -> Vec<Violation> {
@@ -79,7 +79,7 @@ pub(super) fn tell<'e>(
 }
 
 struct Teller<'d, 'a> {
-    documents: Documents<'d, 'a>,
+    documents: Lookup<'d, 'a>,
     name: &'d str,
     told: Vec<Violation>,
 }

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use crate::contract::case::Request;
-use crate::contract::json::document::Tree;
+use crate::contract::json::tree::Tree;
 use crate::replay::conversation::Conversation;
 use crate::replay::scope::Speaker;
 use crate::wire::transport::Patience;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::contract::case::{Expectation, Source, Step};
-use crate::contract::json::document::Tree;
+use crate::contract::json::tree::Tree;
 use crate::replay::assertion::Assertion;
 use crate::replay::conversation::Conversation;
 use crate::replay::judge::{self, Failure};

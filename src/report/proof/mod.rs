@@ -387,7 +387,7 @@ fn never_failed(suite: &Suite, faults: &[Proven]) -> Vec<Place> {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         let scripts = case.scripts();
-        let steps = case.variants.iter().flat_map(|variant| scripts.of(variant).steps());
+        let steps = scripts.with(case).flat_map(|(_, script)| script.steps());
         for place in steps.flat_map(places) {
             if !fell.is_some_and(|fell| fell.iter().any(|pointer| is_below(pointer, &place))) {
                 stood.insert(Place {

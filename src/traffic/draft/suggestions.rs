@@ -19,8 +19,11 @@ impl Suggestions {
     pub(super) fn of(suite: &Suite) -> Self {
         let mut counts: BTreeMap<u16, BTreeMap<String, usize>> = BTreeMap::new();
         for case in suite.cases() {
-            let Some(variant) = case.variants.first() else { continue };
-            for step in case.scripts().of(variant).steps() {
+            let scripts = case.scripts();
+            let Some((variant, script)) = scripts.with(case).next() else {
+                continue;
+            };
+            for step in script.steps() {
                 let expect = step.expect.as_ref().filter(|_| !step.is_setup);
                 let status = expect.and_then(|expect| expect.status.as_ref()?.only());
                 let clauses = expect.and_then(|expect| expect.clauses.as_ref());
