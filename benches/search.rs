@@ -54,6 +54,10 @@ impl SessionFacts for Member {
     fn scheduled_time(&self) -> Option<Timestamp> {
         None
     }
+    fn title_id(&self) -> Option<u64> {
+        None
+    }
+
     fn registration_state(&self) -> Option<&str> {
         None
     }
@@ -123,8 +127,7 @@ fn queries(criterion: &mut Criterion) {
             let filter = filter.map(|text| Filter::parse(text).unwrap());
             let order = order.map(|text| Order::parse(text).unwrap());
             let query = Query {
-                scid: SCID,
-                template_name: TEMPLATE,
+                places: &[(SCID, TEMPLATE)],
                 filter: filter.as_ref(),
                 order: order.as_ref(),
                 among: None,

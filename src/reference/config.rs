@@ -74,7 +74,9 @@ impl Default for Events {
 
 /// A place for lines to the operator; none by default.
 #[derive(Clone, Default)]
-pub struct Log(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct Log(Option<Arc<Write>>);
+
+type Write = dyn Fn(&str) + Send + Sync;
 
 impl Log {
     /// A log whose lines go to `write`.
@@ -117,6 +119,11 @@ impl Default for Explorer {
 pub struct ServiceConfig {
     /// `titles`: the ids of the titles that have access (decimal strings or numbers); absent: every title has.
     pub titles: Option<Vec<Title>>,
+    /// `title`: the id of the title that the service config belongs to, which filters of searches ask for; absent: the first
+    /// of `titles`.
+    pub title: Option<Title>,
+    /// `gameTypes`: what handles show as their `gameTypes`, an object: the title on each platform.
+    pub game_types: Option<serde_json::Map<String, Value>>,
     /// `templates`: the session templates by name.
     pub templates: BTreeMap<String, TemplateConfig>,
 }

@@ -147,7 +147,7 @@ impl Handle {
     }
 
     /// The handle that [`to_stored`](Self::to_stored) described; `None` if the value is anything else.
-    pub(super) fn from_stored(stored: &Value) -> Option<Self> {
+    pub(super) fn from_stored(stored: &Value, rules: &Rules) -> Option<Self> {
         let time = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
         let (id, at) = (
             Uuid::try_parse(stored.get("id")?.as_str()?).ok()?,
@@ -168,7 +168,7 @@ impl Handle {
                 origin: SessionRef::from_json(of.get("origin")?)?,
             },
             "search" => {
-                let attributes = SearchAttributes::parse(of).ok()?;
+                let attributes = SearchAttributes::parse_under(of, rules).ok()?;
                 HandleKind::Search(Arc::new(SearchHandle::new(id, at.clone(), created, attributes)))
             }
             _ => return None,
@@ -322,7 +322,7 @@ fn search_attributes(given: Option<&Value>, rules: &Rules) -> Result<SearchAttri
     if given.is_none() && !rules.attributes_are_optional.kept() {
         return Err(Failure::Malformed("`searchAttributes` is missing.".to_owned()));
     }
-    SearchAttributes::parse(given.unwrap_or(&Value::Null)).or_else(|error| {
+    SearchAttributes::parse_under(given.unwrap_or(&Value::Null), rules).or_else(|error| {
         let rule = if error.pointer.starts_with("/searchAttributes/tags") {
             rules.tags_are_checked
         } else {
@@ -468,10 +468,10 @@ mod tests {
                 "searchAttributes": {"tags": ["a"], "numbers": {"b": 1.5}, "strings": {"c": "D"}}}),
         ] {
             let handle = read(&body).unwrap();
-            let again = Handle::from_stored(&handle.to_stored()).unwrap();
+            let again = Handle::from_stored(&handle.to_stored(), &Rules::default()).unwrap();
             assert_eq!(format!("{again:?}"), format!("{handle:?}"));
         }
-        assert!(Handle::from_stored(&json!({"id": 1})).is_none());
+        assert!(Handle::from_stored(&json!({"id": 1}), &Rules::default()).is_none());
     }
 
     #[test]

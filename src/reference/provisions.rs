@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
+
 use super::config::{Config, ConfigError, ServiceConfig, SocialConfig, TemplateConfig, decimal};
 use super::failure::Failure;
 use super::faults;
@@ -25,6 +27,9 @@ pub(super) struct Provisions {
 pub(super) struct Provisioned {
     pub(super) scid: String,
     titles: Option<HashSet<u32>>,
+    title: Option<u32>,
+    /// What handles show as `gameTypes`.
+    pub(super) game_types: Option<Value>,
     templates: HashMap<String, Template>,
 }
 
@@ -81,6 +86,16 @@ impl Provisions {
         self.service_config(scid, caller)?.template(name)
     }
 
+    /// The title that a service config belongs to, if that is known.
+    pub(super) fn title(&self, scid: &str) -> Option<u32> {
+        self.service_configs.get(&*folded(scid))?.title
+    }
+
+    /// What handles of a service config show as `gameTypes`, if it has any.
+    pub(super) fn game_types(&self, scid: &str) -> Option<&Value> {
+        self.service_configs.get(&*folded(scid))?.game_types.as_ref()
+    }
+
     /// The service configs that `caller` has access to.
     pub(super) fn service_configs(&self, caller: &Principal) -> impl Iterator<Item = &Provisioned> {
         self.service_configs
@@ -106,6 +121,11 @@ impl Provisioned {
         Ok(Self {
             scid: scid.to_owned(),
             titles: configured.titles.as_ref().map(ids),
+            title: configured
+                .title
+                .or_else(|| configured.titles.as_ref()?.first().copied())
+                .map(|title| title.0),
+            game_types: configured.game_types.clone().map(Value::Object),
             templates,
         })
     }

@@ -403,6 +403,46 @@ rules! {
             Own = "own-title": "No, it is in the title of its token.",
             Named = "named": "Yes, without it 400.",
         }
+        query_media_type: QueryMediaType = "X-54", "May the body of a query of handles be declared as text/plain?" {
+            Accepted = "accepted": "Yes, it is read as JSON.",
+            Refused = "refused": "No, 400.",
+        }
+        friends: Friends = "X-55", "What is the social group `friends`?" {
+            People = "people": "The same as `people`.",
+            Refused = "refused": "Nothing, 400.",
+        }
+        attribute_case: AttributeCase = "X-56", "Does the case of letters matter in the names of search attributes?" {
+            Any = "any": "No.",
+            Exact = "exact": "Yes.",
+        }
+        named_tag: NamedTag = "X-57", "What does `tags/{name} eq '{tag}'` mean in a search filter?" {
+            AnyTag = "any-tag": "Some tag is equal, whatever the name.",
+            Refused = "refused": "Nothing, 400.",
+        }
+        query_contract: QueryContract = "X-58", "May the `version` of a query be a contract version, such as 107?" {
+            Accepted = "accepted": "Yes: no session of this contract is above it.",
+            Refused = "refused": "No, 400.",
+        }
+        template_role_types: TemplateRoleTypes = "X-59", "May the request that creates a session send role types that the template has?" {
+            Merged = "merged": "Yes: it may repeat them, and change what is mutable.",
+            Conflict = "conflict": "Only as they are, otherwise 409.",
+        }
+        search_everywhere: SearchEverywhere = "X-60", "May a search leave out scid?" {
+            Everywhere = "everywhere": "Yes, it covers all service configs that the caller has access to.",
+            Refused = "refused": "No, 400.",
+        }
+        asked_owners: AskedOwners = "X-61", "What does `sessionOwners` in a search do?" {
+            Narrows = "narrows": "Only sessions that one of these users owns are found.",
+            Ignored = "ignored": "Nothing.",
+        }
+        known_session: KnownSession = "X-62", "What is the body of the 412 to a write whose If-None-Match fails?" {
+            Session = "session": "The session.",
+            Empty = "empty": "There is none.",
+        }
+        required_session: RequiredSession = "X-63", "What does a write with `If-Match: *` to an absent session answer?" {
+            NotFound = "not-found": "404.",
+            Precondition = "precondition-failed": "412 without a body.",
+        }
     }
 
     settled {
@@ -598,6 +638,9 @@ rules! {
         inactive_has_no_activity = "HDL-ACT-004": "An inactive member has no activity.", "It keeps it.";
         lost_connection_is_noticed = "RTA-025": "A lost connection makes inactive.", "It does not.";
         codings_are_undone = "HDR-022": "A body may be encoded as gzip or deflate.", "It may not.";
+        scheduled_time_is_kept = "SES-PSYS-019": "scheduledTime is kept.", "It is dropped.";
+        titles_are_asked_for = "SRCH-FLT-031": "A filter may ask for the title of the service config.", "It may not.";
+        search_tells_description = "SRCH-QRY-016": "relatedInfo tells the description.", "It does not.";
         results_are_not_cached = "HDR-023": "What queries find is not for caches.", "They say nothing of caches.";
         types_are_not_guessed = "HDR-024": "Responses forbid guessing of media types.", "They do not.";
         me_needs_a_user = "AUTH-005": "A service that acts for nobody has no `me`.", "It is ignored.";

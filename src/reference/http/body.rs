@@ -13,14 +13,15 @@ use serde_json::{Map, Value};
 
 use super::super::failure::Failure;
 use super::super::json;
-use super::super::rules::{EmptyBody, RepeatedMember};
+use super::super::rules::{EmptyBody, QueryMediaType, RepeatedMember};
 use super::edge::Edge;
+use super::path::Resource;
 
 /// The body of a request, or what is wrong with it: told only once everything else is in order.
 pub(super) type Body = Result<Value, Failure>;
 
 impl Edge {
-    pub(super) async fn body<B>(&self, headers: &HeaderMap, body: B) -> Body
+    pub(super) async fn body<B>(&self, resource: &Resource<'_>, headers: &HeaderMap, body: B) -> Body
     where
         B: HttpBody,
         B::Data: Buf,
@@ -28,7 +29,7 @@ impl Edge {
         let patience = Duration::from_millis(self.limits.request_millis);
         let received = tokio::time::timeout(patience, received(body, self.limits.body_bytes)).await;
         let received = received.unwrap_or(Err(Failure::TooSlow))?;
-        self.parse(headers, &self.expanded(headers, received)?)
+        self.parse(resource, headers, &self.expanded(headers, received)?)
     }
 
     /// The body without its content coding; the limit is that of the expanded body (HDR-022).
@@ -46,7 +47,7 @@ impl Edge {
         }
     }
 
-    fn parse(&self, headers: &HeaderMap, bytes: &Bytes) -> Body {
+    fn parse(&self, resource: &Resource<'_>, headers: &HeaderMap, bytes: &Bytes) -> Body {
         let rules = &self.provisions.rules;
         if bytes.is_empty() {
             return match rules.empty_body {
@@ -60,7 +61,10 @@ impl Edge {
                 .split_once(';')
                 .map_or(&*declared, |(essence, _)| essence)
                 .trim();
-            if !essence.eq_ignore_ascii_case("application/json") {
+            let is_plain = essence.eq_ignore_ascii_case("text/plain")
+                && *resource == Resource::HandleQuery
+                && rules.query_media_type == QueryMediaType::Accepted;
+            if !is_plain && !essence.eq_ignore_ascii_case("application/json") {
                 let message = format!("The body is declared as `{essence}`; expected `application/json`.");
                 return Err(Failure::MediaType(message));
             }

@@ -35,6 +35,11 @@ impl Conditions {
         }
     }
 
+    /// Whether any session is wanted, whatever its state.
+    pub(super) fn wants_any(&self) -> bool {
+        matches!(self.if_match, Some(Tags::Any))
+    }
+
     /// Judges the state with the entity tag `etag`; `None`: there is no session.
     pub(super) fn judge(&self, etag: Option<&str>) -> Verdict {
         let matches = |tags: &Tags, weakly| etag.is_some_and(|etag| tags.contain(etag, weakly));

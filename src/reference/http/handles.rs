@@ -12,7 +12,7 @@ use super::super::handle::{Handle, HandleKind};
 use super::super::rules::{
     ActivityAnswer, HandleCreates, InactiveActivity, ReadHandle, Rules, Settled, TransferRights,
 };
-use super::super::session::{Capability, Grant, Session, Status, Visibility};
+use super::super::session::{Capability, Grant, Session, Status, Visibility, time_text};
 use super::super::session_ref::SessionRef;
 use super::answer::{self, Response};
 use super::body::Body;
@@ -354,8 +354,14 @@ impl Call<'_> {
             if let Some(protocol) = session.invite_protocol() {
                 document.insert("inviteProtocol".to_owned(), json!(protocol));
             }
+            // HDL-GEN-018
+            if matches!(handle.kind, HandleKind::Activity { .. } | HandleKind::Invite { .. })
+                && let Some(types) = self.edge.provisions.game_types(&handle.at.scid)
+            {
+                document.insert("gameTypes".to_owned(), types.clone());
+            }
             if include.related_info || !rules.handles_are_plain.kept() {
-                document.insert("relatedInfo".to_owned(), related_info(session, rules));
+                document.insert("relatedInfo".to_owned(), related_info(handle, session, rules));
             }
             if include.custom_properties && rules.custom_properties_are_included.kept() {
                 let custom = if readable {
@@ -387,7 +393,7 @@ pub(super) fn effective_visibility(session: &Session, full_is_told: Settled) -> 
 }
 
 /// HDL-QRY-009
-fn related_info(session: &Session, rules: &Rules) -> Value {
+fn related_info(handle: &Handle, session: &Session, rules: &Rules) -> Value {
     let mut info = Map::new();
     let mut put = |name: &str, value: Value| info.insert(name.to_owned(), value);
     put(
@@ -416,6 +422,22 @@ fn related_info(session: &Session, rules: &Rules) -> Value {
             .map(|owner| owner.xuid.to_string())
             .collect();
         put("sessionOwners", json!(owners));
+    }
+    // SRCH-QRY-013, SRCH-QRY-016
+    if let Some(description) = session.description().filter(|_| rules.search_tells_description.kept()) {
+        put("description", description.clone());
+    }
+    if let Some(visibility) = session.search_handle_visibility() {
+        put("searchHandleVisibility", json!(visibility));
+    }
+    if let Some(time) = session.scheduled_time() {
+        put("scheduledTime", json!(time_text(time)));
+    }
+    if matches!(handle.kind, HandleKind::Search(_)) {
+        put("postedTime", json!(time_text(handle.created)));
+        if !session.keywords().is_empty() {
+            put("keywords", json!(session.keywords()));
+        }
     }
     Value::Object(info)
 }

@@ -259,7 +259,7 @@ impl Edge {
             connections: self.real_time.at(now, caller.xuid()),
         };
         let body = match parts.method {
-            Method::PUT | Method::POST => self.body(&parts.headers, body).await,
+            Method::PUT | Method::POST => self.body(&resource, &parts.headers, body).await,
             _ => Ok(Value::Null),
         };
         let counted = match call.count(Counter::of(&resource, &body)) {

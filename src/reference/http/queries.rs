@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::config::decimal;
 use super::super::failure::Failure;
 use super::super::handle::read_xuid;
-use super::super::rules::{DocumentVersion, EnumCase, Rules, TakeNothing};
+use super::super::rules::{DocumentVersion, EnumCase, Friends, QueryContract, Rules, TakeNothing};
 use super::super::session::{Capability, Restriction, Session, Status, Visibility, time_text};
 use super::super::session_ref::{SessionKey, folded};
 use super::super::store::{Part, Place};
@@ -139,7 +139,14 @@ impl Call<'_> {
             None => None,
             Some(text) => {
                 let checked = rules.version_is_checked.kept();
-                let number = decimal(&text).filter(|number| (1..=newest).contains(number) || !checked);
+                let contract = u64::from(self.version.number());
+                let is_contract = |number: u64| {
+                    matches!(number, 104 | 105 | 107)
+                        && number <= contract
+                        && rules.query_contract == QueryContract::Accepted
+                };
+                let number =
+                    decimal(&text).filter(|number| (1..=newest).contains(number) || is_contract(*number) || !checked);
                 Some(number.ok_or_else(|| malformed(&format!("`version` is no number from 1 to {newest}")))?)
             }
         };
@@ -354,6 +361,7 @@ impl Call<'_> {
         let relation = match moniker.to_ascii_lowercase().as_str() {
             "favorites" if self.rules().favorites_are_fewer.kept() => &social.favorites,
             "people" | "favorites" => &social.follows,
+            "friends" if self.rules().friends == Friends::People => &social.follows,
             _ => return Err(malformed("moniker` is neither `people` nor `favorites`")),
         };
         let mut xuids: Vec<_> = relation

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::super::document::Document;
 use super::super::failure::Failure;
-use super::super::rules::{ElementAnswer, ElementRemoval, MissingSession};
+use super::super::rules::{ElementAnswer, ElementRemoval, KnownSession, MissingSession, RequiredSession};
 use super::super::session::{Access, Grant, Outcome, Refusal, RefusalKind, Session};
 use super::super::session_ref::SessionRef;
 use super::super::store::{Live, Visit};
@@ -146,11 +146,23 @@ impl Call<'_> {
         if let Some(live) = &live {
             live.session().may_read(access)?;
         }
-        match Conditions::of(self.headers).judge(live.as_ref().map(|live| live.etag())) {
+        let conditions = Conditions::of(self.headers);
+        match conditions.judge(live.as_ref().map(|live| live.etag())) {
             Verdict::Hold => Ok(()),
+            // a client that takes every 412 for the current session would be left with none.
+            Verdict::Stale
+                if live.is_none()
+                    && conditions.wants_any()
+                    && self.rules().required_session == RequiredSession::NotFound =>
+            {
+                Err(no_session())
+            }
             Verdict::Stale => Err(Failure::Precondition(live.map(|live| live.document(access)))),
-            // COND-014
-            Verdict::Known => Err(Failure::Precondition(None)),
+            // COND-014, X-62
+            Verdict::Known => {
+                let shown = live.filter(|_| self.rules().known_session == KnownSession::Session);
+                Err(Failure::Precondition(shown.map(|live| live.document(access))))
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Number, Value, json};
 use thiserror::Error;
 
+use super::super::rules::{AttributeCase, Rules};
+
 /// A name has fewer characters than this (SRCH-HDL-008, SRCH-HDL-009).
 const NAME_LIMIT: usize = 100;
 /// The largest magnitude up to which every integer is a floating point number.
@@ -14,8 +16,8 @@ const NAME: &str = "a letter first, no space, and fewer than 100 characters";
 
 /// The search attributes of a handle.
 ///
-/// Their spelling is kept (SRCH-HDL-011). For comparison, tags and values of strings are in lower case (SRCH-FLT-011);
-/// names are compared as they are spelt.
+/// Their spelling is kept (SRCH-HDL-011). For comparison, tags and values of strings are in lower case (SRCH-FLT-011), and
+/// so are names, unless the rules say otherwise.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchAttributes {
     /// What [`to_json`](Self::to_json) shows.
@@ -43,6 +45,11 @@ impl SearchAttributes {
     /// Reads the member `searchAttributes` of a handle's document; null is the same as none (SRCH-HDL-013). Members that
     /// are not documented are left out.
     pub fn parse(value: &Value) -> Result<Self, AttributeError> {
+        Self::parse_under(value, &Rules::default())
+    }
+
+    /// Reads them under other rules.
+    pub fn parse_under(value: &Value, rules: &Rules) -> Result<Self, AttributeError> {
         let mut attributes = Self::default();
         let Some(members) = object(value, ROOT)? else {
             return Ok(attributes);
@@ -63,7 +70,7 @@ impl SearchAttributes {
                         let pointer = format!("{pointer}/{}", escaped(name));
                         check_name(name, &pointer)?;
                         let text = text(value, &pointer)?;
-                        attributes.strings.insert(name.clone(), text.to_lowercase());
+                        attributes.strings.insert(compared(name, rules), text.to_lowercase());
                     }
                 }
                 "numbers" => {
@@ -73,7 +80,7 @@ impl SearchAttributes {
                         check_name(name, &pointer)?;
                         let number = value.as_f64();
                         let number = number.ok_or_else(|| error(&pointer, found(value), "a number"))?;
-                        attributes.numbers.insert(name.clone(), number);
+                        attributes.numbers.insert(compared(name, rules), number);
                         shown.insert(name.clone(), floating(value, number));
                     }
                     attributes.document.insert(member.clone(), Value::Object(shown));
@@ -122,6 +129,14 @@ impl SearchAttributes {
     /// The language; that of the locale, if only a locale was given (SRCH-HDL-014).
     pub(super) fn language(&self) -> Option<&str> {
         self.language.as_deref()
+    }
+}
+
+/// The name of an attribute as it is compared.
+pub(super) fn compared(name: &str, rules: &Rules) -> String {
+    match rules.attribute_case {
+        AttributeCase::Any => name.to_lowercase(),
+        AttributeCase::Exact => name.to_owned(),
     }
 }
 

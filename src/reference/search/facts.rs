@@ -38,6 +38,8 @@ pub trait SessionFacts {
     fn keywords(&self) -> &[String];
     /// When it is scheduled to start, if it is.
     fn scheduled_time(&self) -> Option<Timestamp>;
+    /// The title that its service config belongs to, if that is known (SRCH-FLT-031).
+    fn title_id(&self) -> Option<u64>;
     /// The state of its registration, if it has one.
     fn registration_state(&self) -> Option<&str>;
 }

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
+use super::super::rules::Rules;
+use super::attributes::compared;
 use super::filter::{Cursor, Field, FilterError, Subject, Token, Value, field, single};
 
 /// The order that `orderBy` names: by an attribute, ascending or descending.
@@ -39,12 +41,17 @@ impl Order {
     /// is a path of the filter language that has one value, `timestamp` for the time the handle was made, or the bare
     /// name of a number or string, which no handle needs to have (SRCH-QRY-012).
     pub fn parse(text: &str) -> Result<Self, FilterError> {
+        Self::parse_under(text, &Rules::default())
+    }
+
+    /// Reads an order under other rules.
+    pub fn parse_under(text: &str, rules: &Rules) -> Result<Self, FilterError> {
         let mut cursor = Cursor::new(text)?;
         let (word, start) = cursor.word("the attribute to order by")?;
-        let by = match field(&mut cursor, word, start)? {
+        let by = match field(&mut cursor, word, start, rules)? {
             Some(field) => By::Field(single(field, &cursor, word, start)?),
             None if word.eq_ignore_ascii_case("timestamp") => By::Field(Field::PostedTime),
-            None => By::Name(word.to_owned()),
+            None => By::Name(compared(word, rules)),
         };
         let descending = cursor.at_keyword("desc");
         if descending || cursor.at_keyword("asc") {

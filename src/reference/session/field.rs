@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Write as _};
 use std::ops::RangeInclusive;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -183,6 +184,22 @@ impl<'p> At<'p> {
     }
 
     /// Names under the rules of session names (SES-MSYS-012).
+    /// A time with an offset (RFC 3339), and in no other form of ISO 8601.
+    pub(super) fn time(&self, value: &Value) -> Result<Timestamp, Refusal> {
+        let text = self.text(value)?;
+        let is_at = |place: usize, marks: &str| text.get(place..=place).is_some_and(|found| marks.contains(found));
+        let has_date = is_at(4, "-") && is_at(7, "-") && is_at(10, "Tt") && is_at(13, ":") && is_at(16, ":");
+        let offset = text
+            .len()
+            .checked_sub(6)
+            .and_then(|start| text.get(start..))
+            .unwrap_or_default();
+        let has_offset = text.ends_with(['Z', 'z'])
+            || offset.starts_with(['+', '-']) && offset.get(3..4) == Some(":") && text.len() > 19;
+        let time = text.parse().ok().filter(|_| has_date && has_offset);
+        time.ok_or_else(|| self.wrong(value, "a time such as 2030-01-31T20:00:00Z"))
+    }
+
     pub(super) fn names(&self, value: &Value) -> Result<Vec<String>, Refusal> {
         let fits = |name: &&str| {
             let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);

@@ -173,6 +173,10 @@ impl SystemProperties {
             "searchHandleVisibility" => {
                 self.search_handle_visibility = given.map(|value| at.text(value).map(str::to_owned)).transpose()?;
             }
+            "scheduledTime" => {
+                let time = given.map(|value| at.time(value)).transpose()?;
+                self.scheduled_time = time.filter(|_| rules.scheduled_time_is_kept.kept());
+            }
             _ => return Err(at.unknown(SYSTEM_FIELDS)),
         }
         Ok(())

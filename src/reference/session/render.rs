@@ -235,6 +235,9 @@ impl Serialize for SystemView<'_> {
         if let Some(visibility) = &system.search_handle_visibility {
             map.serialize_entry("searchHandleVisibility", visibility)?;
         }
+        if let Some(time) = system.scheduled_time {
+            map.serialize_entry("scheduledTime", &time_text(time))?;
+        }
         map.end()
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::field::At;
 use super::model::{Capability, Constants, Members, Role, RoleType, RoleTypes, RoleView, Session, Setting};
 use super::refusal::{Refusal, RefusalKind};
-use crate::rules::Rules;
+use crate::rules::{Rules, TemplateRoleTypes};
 
 impl Session {
     /// How many members have a role of a role type, if there is one of these names.
@@ -41,6 +41,11 @@ pub(super) fn create(
     }
     let at = At::ROOT.then("roleTypes");
     for (name, value) in asked.into_iter().flatten() {
+        if types.contains_key(name) && rules.template_role_types == TemplateRoleTypes::Merged {
+            let asked = Map::from_iter([(name.clone(), value.clone())]);
+            change(&mut types, &asked, true, &Members::default())?;
+            continue;
+        }
         let at = at.then(name);
         let asked = RoleType::read(name, value, constants, rules, &at)?;
         match types.get(name) {

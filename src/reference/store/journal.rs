@@ -161,7 +161,7 @@ impl Kept {
             self.sessions.remove(&key);
             self.formers.insert(key, (at, Former { correlation_id }));
         } else if let Some(stored) = line.get("handle") {
-            let handle = Handle::from_stored(stored).ok_or("`handle` is no handle")?;
+            let handle = Handle::from_stored(stored, rules).ok_or("`handle` is no handle")?;
             self.handles.insert(handle.id, (self.made, handle));
             self.made += 1;
         } else {

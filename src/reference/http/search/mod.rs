@@ -13,11 +13,12 @@ use super::call::Call;
 use super::handles::Include;
 use crate::failure::Failure;
 use crate::handle::Handle;
-use crate::rules::{EmptyFilter, Rules};
+use crate::handle::read_xuid;
+use crate::rules::{AskedOwners, EmptyFilter, Rules, SearchEverywhere};
 use crate::search::{Filter, Order, Query, RoleFacts, SearchHandle, SessionFacts, Sessions};
 use crate::session::Template;
 use crate::session::{Capability, Grant, Session, Visibility};
-use crate::session_ref::SessionKey;
+use crate::session_ref::{SessionKey, folded};
 
 impl Call<'_> {
     /// Makes the session of a search handle one that is found. What is not there yet is judged by its template
@@ -90,23 +91,28 @@ impl Call<'_> {
             Some(Value::String(text)) => Ok(Some(text.as_str())),
             Some(_) => Err(malformed(format!("`{name}` is no string"))),
         };
-        let needed = |name: &str| text(name)?.ok_or_else(|| malformed(format!("`{name}` is missing")));
-        let (scid, template_name) = (needed("scid")?, needed("templateName")?);
         let rules = self.rules();
+        let places = self.searched(text("scid")?, text("templateName")?)?;
         let given = text("filter")?.filter(|text| !text.is_empty() || rules.empty_filter == EmptyFilter::Refused);
         let filter = match given.map(|text| Filter::parse_under(text, rules)).transpose() {
             Err(_) if !rules.malformed_filter_is_refused.kept() => None,
             filter => filter.map_err(|error| malformed(format!("`filter`, {error}")))?,
         };
         let order = text("orderBy")?.filter(|_| rules.search_is_ordered.kept());
-        let order = order.map(Order::parse).transpose();
+        let order = order.map(|text| Order::parse_under(text, rules)).transpose();
         let order = order.map_err(|error| malformed(format!("`orderBy`, {error}")))?;
         let among = self.sessions_of_people(body.get("sessionMembers"))?;
         let among = among.filter(|_| rules.search_asks_for_people.kept());
-        self.edge.provisions.template(scid, template_name, self.caller)?;
+        let owners = self.asked_owners(body.get("sessionOwners"))?;
+        let among = match (among, owners) {
+            (Some(mut among), Some(owned)) => {
+                among.retain(|key| owned.contains(key));
+                Some(among)
+            }
+            (among, owned) => among.or(owned),
+        };
         let query = Query {
-            scid,
-            template_name,
+            places: &places,
             filter: filter.as_ref(),
             order: order.as_ref(),
             among: among.as_deref(),
@@ -121,6 +127,56 @@ impl Call<'_> {
         });
         let results: Vec<_> = results.collect();
         Ok(answer::results(&results, self.rules()))
+    }
+
+    /// The service configs and templates that are searched: without scid all that the caller has access to.
+    fn searched<'a>(
+        &'a self,
+        scid: Option<&'a str>,
+        template_name: Option<&'a str>,
+    ) -> Result<Vec<(&'a str, &'a str)>, Failure> {
+        let provisions = &self.edge.provisions;
+        let missing = |name: &str| Failure::Malformed(format!("`{name}` is missing."));
+        if let Some(scid) = scid {
+            let template_name = template_name.ok_or_else(|| missing("templateName"))?;
+            provisions.template(scid, template_name, self.caller)?;
+            return Ok(vec![(scid, template_name)]);
+        }
+        if self.rules().search_everywhere == SearchEverywhere::Refused {
+            return Err(missing("scid"));
+        }
+        let configs = provisions.service_configs(self.caller);
+        let places = configs.flat_map(|config| {
+            let templates = config.templates().into_iter().map(|template| template.name.as_str());
+            let wanted =
+                templates.filter(move |name| template_name.is_none_or(|wanted| folded(wanted) == folded(name)));
+            wanted.map(|name| (config.scid.as_str(), name))
+        });
+        Ok(places.collect())
+    }
+
+    /// The sessions that one of the users owns whom `sessionOwners` names, a xuid or a list of them; `None`: there is
+    /// no constraint.
+    fn asked_owners(&self, given: Option<&Value>) -> Result<Option<Vec<SessionKey>>, Failure> {
+        let rules = self.rules();
+        let given = given.filter(|given| !given.is_null() && rules.asked_owners == AskedOwners::Narrows);
+        let Some(given) = given else { return Ok(None) };
+        let one = std::slice::from_ref(given);
+        let xuids = given.as_array().map_or(one, Vec::as_slice).iter();
+        let xuids: Option<Vec<u64>> = xuids.map(|xuid| read_xuid(xuid, rules)).collect();
+        let xuids =
+            xuids.ok_or_else(|| Failure::Malformed("`sessionOwners` is no list of decimal strings.".to_owned()))?;
+        let mut owned = Vec::new();
+        for xuid in xuids {
+            for key in self.edge.store.all_sessions_of(xuid) {
+                let owns = |session: &Session| session.member(xuid).is_some_and(|member| member.is_owner);
+                let found = self.edge.store.read(&key, self.moment(), |live| owns(live.session()));
+                if found == Some(true) {
+                    owned.push(key);
+                }
+            }
+        }
+        Ok(Some(owned))
     }
 
     /// The sessions of a social group (SRCH-QRY-006); `None`: there is no constraint.
@@ -153,6 +209,7 @@ impl<'c> Sessions for Call<'c> {
             let is_hidden = session.visibility() == Visibility::Private && session.may_read(&access).is_err();
             (is_current && !is_hidden).then(|| Found {
                 session: session.clone(),
+                title: self.edge.provisions.title(&session.at().scid),
                 rules: &self.edge.provisions.rules,
             })
         });
@@ -168,10 +225,11 @@ impl<'c> Sessions for Call<'c> {
 #[derive(Debug)]
 pub(super) struct Found<'r> {
     session: Session,
+    title: Option<u32>,
     rules: &'r Rules,
 }
 
-/// No session of this contract says how many members it aims at, when it is scheduled or how it is registered.
+/// No session of this contract says how many members it aims at or how it is registered.
 impl SessionFacts for Found<'_> {
     fn members_count(&self) -> u64 {
         if self.rules.filters_count_members.kept() {
@@ -219,7 +277,11 @@ impl SessionFacts for Found<'_> {
     }
 
     fn scheduled_time(&self) -> Option<Timestamp> {
-        None
+        self.session.scheduled_time()
+    }
+
+    fn title_id(&self) -> Option<u64> {
+        self.title.map(u64::from)
     }
 
     fn registration_state(&self) -> Option<&str> {

@@ -12,7 +12,7 @@ fn stage() -> Stage {
     let mut hidden = capable(&json!({ "searchable": true }));
     hidden["constants"]["system"]["visibility"] = json!("private");
     Stage::with(&json!({
-        "serviceConfigs": { (SCID): { "templates": {
+        "serviceConfigs": { (SCID): { "titles": ["5"], "templates": {
             "plain": plain, "owned": capable(&owned), "hidden": hidden, "open": capable(&json!({})),
         } } },
         "social": { "follows": { "alice": ["bob"] }, "blocks": { "alice": ["carol"] } },
@@ -218,6 +218,21 @@ async fn a_search_asks_for_attributes_sessions_and_people_in_an_order() {
             json!({ "sessionMembers": { "people": { "moniker": "people", "monikerXuid": "101" } } }),
             vec!["two"],
         ),
+        (
+            json!({ "sessionMembers": { "people": { "moniker": "Friends", "monikerXuid": "101" } } }),
+            vec!["two"],
+        ),
+        (json!({ "sessionOwners": "101" }), vec![]),
+        (
+            json!({ "scid": null, "orderBy": "Rank asc" }),
+            vec!["three", "one", "two"],
+        ),
+        (
+            json!({ "scid": null, "templateName": null, "filter": "tolower(session / templateName) eq 'plain'" }),
+            vec!["one", "two", "three"],
+        ),
+        (json!({ "filter": "session/titleId eq 5" }), vec!["one", "two", "three"]),
+        (json!({ "filter": "session/titleId eq 6" }), vec![]),
     ] {
         assert_eq!(
             names(&search(&stage, "alice", "plain", &more).await),
@@ -239,8 +254,8 @@ async fn a_search_asks_for_attributes_sessions_and_people_in_an_order() {
         json!({ "filter": "numbers/rank near 5" }),
         json!({ "filter": 5 }),
         json!({ "orderBy": "" }),
-        json!({ "scid": null }),
         json!({ "templateName": null }),
+        json!({ "sessionOwners": ["nobody"] }),
         json!({ "sessionMembers": {} }),
         json!({ "sessionMembers": { "people": { "moniker": "", "monikerXuid": "101" } } }),
     ];

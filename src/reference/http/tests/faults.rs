@@ -55,6 +55,8 @@ pub(crate) const SHOWN: &[&str] = &[
     "SRCH-QRY-007",
     "SRCH-QRY-009",
     "SRCH-QRY-014",
+    "SRCH-QRY-016",
+    "SES-PSYS-019",
     "SRCH-FLT-004",
     "SRCH-FLT-005",
     "SRCH-FLT-006",
@@ -65,6 +67,7 @@ pub(crate) const SHOWN: &[&str] = &[
     "SRCH-FLT-023",
     "SRCH-FLT-024",
     "SRCH-FLT-026",
+    "SRCH-FLT-031",
     "QRY-001",
     "QRY-003",
     "QRY-004",
@@ -286,7 +289,8 @@ async fn handles(s: &mut Scribe) {
 async fn searches(s: &mut Scribe) {
     for (name, who) in [("two", "alice"), ("three", "bob")] {
         let mut body = active();
-        body["properties"] = json!({ "system": { "keywords": [name] } });
+        body["properties"] = json!({ "system": { "keywords": [name], "description": { "text": name },
+            "scheduledTime": "2035-01-31T20:00:00Z" } });
         body["members"]["me"]["roles"] = json!({ "class": "tank" });
         s.put(who, "plain", name, &body).await;
     }
@@ -323,6 +327,7 @@ async fn searches(s: &mut Scribe) {
         json!({ "filter": "numbers/level ge 2" }),
         json!({ "filter": "session/memberXuids/any(d:d eq '101')" }),
         json!({ "filter": "session/membersCount eq 1" }),
+        json!({ "filter": "session/titleId eq 5" }),
         json!({ "filter": "session/roles/class/tank/count eq 1" }),
         json!({ "filter": "session/roles/class/tank/target eq 2" }),
         json!({ "filter": "session/keywords/any(d:tolower(d) eq 'two')" }),
@@ -333,6 +338,8 @@ async fn searches(s: &mut Scribe) {
         }
         s.say("carol", "POST /handles/query", &body).await;
     }
+    let plain = json!({ "type": "search", "scid": SCID, "templateName": "plain" });
+    s.say("carol", "POST /handles/query?include=relatedInfo", &plain).await;
     let owned = json!({ "type": "search", "scid": SCID, "templateName": "owned" });
     s.say("carol", "POST /handles/query?include=relatedInfo", &owned).await;
     s.say("alice", &format!("DELETE {handle}"), &Value::Null).await;

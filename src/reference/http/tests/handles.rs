@@ -108,6 +108,25 @@ async fn a_user_has_one_activity_which_ends_when_it_leaves() {
 }
 
 #[tokio::test]
+async fn activities_and_invites_show_the_configured_game_types() {
+    let types = json!({ "console": { "titleId": "5" } });
+    let stage = Stage::with(
+        &json!({ "serviceConfigs": { (SCID): { "gameTypes": types, "templates": {
+        "open": { "constants": { "system": { "inactiveRemovalTimeout": null } } } } } } }),
+    );
+    stage.put("alice", &session("open", "one"), &active()).await;
+    let posted = stage.post("alice", "/handles", &activity("open", "one")).await;
+    assert_eq!(posted.json()["gameTypes"], types);
+    let mut invite = activity("open", "one");
+    invite["type"] = json!("invite");
+    invite["invitedXuid"] = json!("102");
+    assert_eq!(
+        stage.post("alice", "/handles", &invite).await.json()["gameTypes"],
+        types
+    );
+}
+
+#[tokio::test]
 async fn a_handle_does_not_create_its_session() {
     let stage = Stage::new();
     let posted = stage.post("alice", "/handles", &activity("open", "none")).await;
@@ -123,7 +142,7 @@ async fn a_handle_does_not_create_its_session() {
             active().to_string(),
         )
         .await;
-    assert_eq!((held.status, held.text.as_str()), (412, ""));
+    held.assert_text(404);
     assert_eq!(stage.put("alice", &at, &active()).await.status, 201);
     stage
         .post("server", "/handles", &activity("open", "none"))

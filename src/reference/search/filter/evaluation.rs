@@ -45,6 +45,7 @@ impl<'s> Subject<'s> {
             Field::Number(name) => Value::Number(*attributes.numbers().get(name)?),
             Field::Scid => Value::Text(&self.handle.session().scid),
             Field::TemplateName => Value::Text(&self.handle.session().template_name),
+            Field::TitleId => number(self.session?.title_id()?),
             Field::PostedTime => Value::Time(self.handle.created()),
             Field::ScheduledTime => Value::Time(self.session?.scheduled_time()?),
             Field::RegistrationState => Value::Text(self.session?.registration_state()?),

@@ -15,6 +15,7 @@ pub(in super::super) enum Field {
     Number(String),
     Scid,
     TemplateName,
+    TitleId,
     PostedTime,
     ScheduledTime,
     RegistrationState,
@@ -74,6 +75,7 @@ impl Field {
             Self::PostedTime | Self::ScheduledTime => Kind::Time,
             Self::MemberXuids | Self::OwnerXuids => Kind::Xuid,
             Self::Number(_)
+            | Self::TitleId
             | Self::MembersCount
             | Self::MaxMembersCount
             | Self::TargetMembersCount
@@ -103,6 +105,7 @@ impl Field {
             | Self::TemplateName
             | Self::PostedTime => false,
             Self::ScheduledTime
+            | Self::TitleId
             | Self::RegistrationState
             | Self::MembersCount
             | Self::MaxMembersCount

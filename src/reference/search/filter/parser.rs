@@ -11,7 +11,7 @@
 //! element     = "(" predicate ")" | ( variable | "tolower" "(" variable ")" ) operator literal
 //! ```
 
-use super::super::super::rules::Rules;
+use super::super::super::rules::{NamedTag, Rules};
 use super::condition::{Branch, Condition, Operator, Test};
 use super::cursor::Cursor;
 use super::error::FilterError;
@@ -117,13 +117,18 @@ impl<'t> Parser<'t> {
             };
             let start = self.cursor.start();
             self.cursor.advance()?;
-            let field = single(known(&mut self.cursor, word, start)?, &self.cursor, word, start)?;
+            let field = single(
+                known(&mut self.cursor, word, start, self.rules)?,
+                &self.cursor,
+                word,
+                start,
+            )?;
             self.check_lowering(field.kind(), start)?;
             self.cursor.expect(Token::Close, "`)`")?;
             let test = self.test(&field, true)?;
             return Ok(Condition::One { field, test });
         }
-        let field = known(&mut self.cursor, word, start)?;
+        let field = known(&mut self.cursor, word, start, self.rules)?;
         if field.is_collection() {
             return self.any(field, depth);
         }
@@ -134,6 +139,10 @@ impl<'t> Parser<'t> {
     /// What follows a collection (SRCH-FLT-003, SRCH-FLT-004).
     fn any(&mut self, field: Field, depth: usize) -> Result<Condition, FilterError> {
         self.cursor.expect(Token::Slash, "`/any(`")?;
+        let is_named = field == Field::Tags && self.rules.named_tag == NamedTag::AnyTag;
+        if is_named && !self.cursor.at_keyword("any") {
+            return self.named_tag(field);
+        }
         if !self.cursor.at_keyword("any") {
             return Err(self.cursor.unexpected("`any(`"));
         }
@@ -161,6 +170,23 @@ impl<'t> Parser<'t> {
             Some(_) => return Err(self.cursor.unexpected("`eq`, `ne`, `and`, `or` or the end")),
         };
         Ok(Condition::Any { field, tests, wanted })
+    }
+
+    /// `tags/{name} eq '{tag}'`, a form of the client library's documentation: some tag is equal, in any case (X-57).
+    fn named_tag(&mut self, field: Field) -> Result<Condition, FilterError> {
+        let (name, start) = self.cursor.word("`any(`")?;
+        if self.cursor.token() == Token::Open {
+            return Err(self.cursor.error_at(start, Token::Word(name).shown(), "`any(`"));
+        }
+        let mut test = self.test(&field, false)?;
+        if let Literal::Text(text) = &mut test.literal {
+            *text = text.to_lowercase();
+        }
+        Ok(Condition::Any {
+            field,
+            tests: vec![test],
+            wanted: true,
+        })
     }
 
     fn predicate(

@@ -1,5 +1,7 @@
 //! Reading the paths of a filter: the documentation's table.
 
+use super::super::super::rules::Rules;
+use super::super::attributes::compared;
 use super::cursor::Cursor;
 use super::error::FilterError;
 use super::field::{Field, Measure};
@@ -8,7 +10,7 @@ use super::lexer::Token;
 const ATTRIBUTE: &str =
     "an attribute: tags, strings/{name}, numbers/{name}, achievementIds, language or session/{property}";
 
-const PROPERTY: &str = "a property of the session: memberXuids, ownerXuids, keywords, scid, templateName, scheduledTime, \
+const PROPERTY: &str = "a property of the session: memberXuids, ownerXuids, keywords, scid, templateName, titleId, scheduledTime, \
                         postedTime, registrationState, membersCount, maxMembersCount, maxMembersCountRemaining, \
                         targetMembersCount, targetMembersCountRemaining, needs or roles/{type}/{role}/{measure}";
 
@@ -17,16 +19,17 @@ pub(in super::super) fn field(
     cursor: &mut Cursor<'_>,
     first: &str,
     start: usize,
+    rules: &Rules,
 ) -> Result<Option<Field>, FilterError> {
     Ok(Some(match first.to_ascii_lowercase().as_str() {
         "tags" => Field::Tags,
         "achievementids" => Field::AchievementIds,
         "language" => Field::Language,
-        "strings" | "string" => Field::String(name(cursor, "the name of a string")?),
-        "numbers" | "number" => Field::Number(name(cursor, "the name of a number")?),
+        "strings" | "string" => Field::String(compared(&name(cursor, "the name of a string")?, rules)),
+        "numbers" | "number" => Field::Number(compared(&name(cursor, "the name of a number")?, rules)),
         "memberxuids" => Field::MemberXuids,
         "ownerxuids" => Field::OwnerXuids,
-        "session" => property(cursor)?,
+        "session" => property(cursor, rules)?,
         _ if cursor.token() == Token::Open => {
             let expected = "`tolower`, the only function"; // SRCH-FLT-002
             return Err(cursor.error_at(start, format!("the function `{first}`"), expected));
@@ -36,8 +39,8 @@ pub(in super::super) fn field(
 }
 
 /// As [`field`], but some path must start like this.
-pub(super) fn known(cursor: &mut Cursor<'_>, first: &str, start: usize) -> Result<Field, FilterError> {
-    let field = field(cursor, first, start)?;
+pub(super) fn known(cursor: &mut Cursor<'_>, first: &str, start: usize, rules: &Rules) -> Result<Field, FilterError> {
+    let field = field(cursor, first, start, rules)?;
     field.ok_or_else(|| cursor.error_at(start, Token::Word(first).shown(), ATTRIBUTE))
 }
 
@@ -45,7 +48,7 @@ pub(super) fn attribute_expected(cursor: &Cursor<'_>) -> FilterError {
     cursor.unexpected(ATTRIBUTE)
 }
 
-fn property(cursor: &mut Cursor<'_>) -> Result<Field, FilterError> {
+fn property(cursor: &mut Cursor<'_>, rules: &Rules) -> Result<Field, FilterError> {
     cursor.expect(Token::Slash, "`/` and a property of the session")?;
     let (word, start) = cursor.word(PROPERTY)?;
     Ok(match word.to_ascii_lowercase().as_str() {
@@ -54,6 +57,7 @@ fn property(cursor: &mut Cursor<'_>) -> Result<Field, FilterError> {
         "keywords" => Field::Keywords,
         "scid" => Field::Scid,
         "templatename" => Field::TemplateName,
+        "titleid" if rules.titles_are_asked_for.kept() => Field::TitleId,
         "scheduledtime" => Field::ScheduledTime,
         "postedtime" => Field::PostedTime,
         "registrationstate" => Field::RegistrationState,

@@ -50,10 +50,8 @@ struct Place {
 /// What a query for search handles asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'q> {
-    /// The service config (SRCH-QRY-008).
-    pub scid: &'q str,
-    /// The template (SRCH-QRY-008).
-    pub template_name: &'q str,
+    /// The service configs and templates whose handles are found (SRCH-QRY-008).
+    pub places: &'q [(&'q str, &'q str)],
     /// Which handles; without a filter all.
     pub filter: Option<&'q Filter>,
     /// In which order; without one in the order they were made (SRCH-QRY-004).
@@ -105,15 +103,18 @@ impl SearchIndex {
     pub fn query(&self, query: &Query<'_>, sessions: &impl Sessions) -> Vec<Arc<SearchHandle>> {
         let everything = [Branch::default()];
         let branches = query.filter.map_or(everything.as_slice(), Filter::branches);
-        let mut hits: Vec<Hit> = branches
+        let places: Vec<Place> = query.places.iter().map(|(scid, name)| Place::new(scid, name)).collect();
+        let parts = places
             .iter()
-            .flat_map(|branch| match query.order {
-                None => self.oldest(query, branch, sessions),
-                Some(order) => self.sorted(query, branch, order, sessions),
+            .flat_map(|place| branches.iter().map(move |branch| (place, branch)));
+        let mut hits: Vec<Hit> = parts
+            .flat_map(|(place, branch)| match query.order {
+                None => self.oldest(query, place, branch, sessions),
+                Some(order) => self.sorted(query, place, branch, order, sessions),
             })
             .collect();
         // The first results of a union are among the first results of its parts.
-        if branches.len() > 1 {
+        if branches.len() * places.len() > 1 {
             sort(&mut hits, query.order);
         }
         // Not only a union may find a session twice: its handle may be replaced between two pages (SRCH-HDL-005).
@@ -124,13 +125,13 @@ impl SearchIndex {
     }
 
     /// The first handles that meet a branch, in the order they were made.
-    fn oldest(&self, query: &Query<'_>, branch: &Branch, sessions: &impl Sessions) -> Vec<Hit> {
+    fn oldest(&self, query: &Query<'_>, place: &Place, branch: &Branch, sessions: &impl Sessions) -> Vec<Hit> {
         let listed = query.listed(branch, sessions);
         let mut hits = Vec::new();
         let mut after = None;
         let mut size = FIRST_PAGE;
         loop {
-            let page = self.page(query, branch, listed.as_deref(), after, size);
+            let page = self.page(query, place, branch, listed.as_deref(), after, size);
             for (slot, handle) in page.handles {
                 if query.is_met(branch, &handle, sessions) {
                     hits.push(Hit {
@@ -152,9 +153,16 @@ impl SearchIndex {
     }
 
     /// The first handles that meet a branch, in an order of their own.
-    fn sorted(&self, query: &Query<'_>, branch: &Branch, order: &Order, sessions: &impl Sessions) -> Vec<Hit> {
+    fn sorted(
+        &self,
+        query: &Query<'_>,
+        place: &Place,
+        branch: &Branch,
+        order: &Order,
+        sessions: &impl Sessions,
+    ) -> Vec<Hit> {
         let listed = query.listed(branch, sessions);
-        let page = self.page(query, branch, listed.as_deref(), None, usize::MAX);
+        let page = self.page(query, place, branch, listed.as_deref(), None, usize::MAX);
         let handles = page.handles.into_iter();
         let hit = |slot, handle: Arc<SearchHandle>, session: Option<&dyn SessionFacts>| {
             let key = order.key(query.subject(&handle, session));
@@ -183,6 +191,7 @@ impl SearchIndex {
     fn page(
         &self,
         query: &Query<'_>,
+        place: &Place,
         branch: &Branch,
         listed: Option<&[SessionKey]>,
         after: Option<Slot>,
@@ -190,10 +199,9 @@ impl SearchIndex {
     ) -> Page {
         let shelves = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(sessions) = listed {
-            return shelves.of_sessions(query, branch, sessions);
+            return shelves.of_sessions(query, place, branch, sessions);
         }
-        let place = shelves.by_place.get(&Place::new(query.scid, query.template_name));
-        place.map_or_else(Page::default, |shelf| {
+        shelves.by_place.get(place).map_or_else(Page::default, |shelf| {
             shelf.page(branch, query.any_not_equal, query.order.is_none(), after, size)
         })
     }
@@ -216,18 +224,17 @@ impl Shelves {
         replaced
     }
 
-    fn of_sessions(&self, query: &Query<'_>, branch: &Branch, sessions: &[SessionKey]) -> Page {
-        let wanted = Place::new(query.scid, query.template_name);
+    fn of_sessions(&self, query: &Query<'_>, wanted: &Place, branch: &Branch, sessions: &[SessionKey]) -> Page {
         let slots = sessions
             .iter()
             .filter_map(|key| self.by_id.get(self.by_session.get(key)?));
         let mut slots: Vec<Slot> = slots
-            .filter(|(place, _)| *place == wanted)
+            .filter(|(place, _)| place == wanted)
             .map(|(_, slot)| *slot)
             .collect();
         slots.sort_unstable();
         slots.dedup();
-        let found = self.by_place.get(&wanted);
+        let found = self.by_place.get(wanted);
         let handles = slots.into_iter().filter_map(|slot| Some((slot, found?.get(slot)?)));
         let handles = handles.filter(|(_, handle)| query.subject(handle, None).meets(&branch.of_handle));
         Page {

@@ -358,8 +358,7 @@ fn no_text_is_too_odd_to_be_read_or_refused() {
             Ok(filter) => {
                 accepted += 1;
                 let query = Query {
-                    scid: SCID,
-                    template_name: TEMPLATE,
+                    places: &[(SCID, TEMPLATE)],
                     filter: Some(&filter),
                     order: None,
                     among: None,

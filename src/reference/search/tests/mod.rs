@@ -81,6 +81,10 @@ impl SessionFacts for Told {
         self.session["scheduled"].as_str().map(|time| time.parse().unwrap())
     }
 
+    fn title_id(&self) -> Option<u64> {
+        self.session["title"].as_u64()
+    }
+
     fn registration_state(&self) -> Option<&str> {
         self.session["registration"].as_str()
     }
@@ -149,8 +153,7 @@ impl World {
         let filter = filter.map(|text| Filter::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")));
         let order = order.map(|text| Order::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")));
         let query = Query {
-            scid: SCID,
-            template_name: TEMPLATE,
+            places: &[(SCID, TEMPLATE)],
             filter: filter.as_ref(),
             order: order.as_ref(),
             among: None,

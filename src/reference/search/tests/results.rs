@@ -9,13 +9,21 @@ fn tags_and_strings_are_found_in_lower_case_only() {
         json!({}),
     ]);
     assert_eq!(world.find("tags/any(d:tolower(d) eq 'prorank')"), [0]);
-    assert_eq!(world.find("tolower(strings/Map) eq 'urbancity'"), [0]);
+    //
+    for filter in [
+        "tolower(strings/Map) eq 'urbancity'",
+        "tolower(strings/map) eq 'urbancity'",
+        "Tags/tagType eq 'ProRank'",
+        "tags/x eq 'prorank'",
+    ] {
+        assert_eq!(world.find(filter), [0], "{filter}");
+    }
     for filter in [
         "tags/any(d:tolower(d) eq 'ProRank')",
         "tags/any(d:d eq 'ProRank')",
         "tolower(strings/Map) eq 'UrbanCity'",
         "strings/Map eq 'UrbanCity'",
-        "tolower(strings/map) eq 'urbancity'",
+        "tags/prorank eq 'other'",
     ] {
         assert!(world.find(filter).is_empty(), "{filter}");
     }
@@ -208,8 +216,7 @@ fn other_templates_and_service_configs_are_not_found() {
     let world = world(&[json!({})]);
     let asked = |scid: &str, template_name: &str| {
         let query = Query {
-            scid,
-            template_name,
+            places: &[(scid, template_name)],
             filter: None,
             order: None,
             among: None,
@@ -295,8 +302,7 @@ fn only_the_listed_sessions_are_found_and_no_other_is_looked_at() {
         session(1000).key(),
     ];
     let query = Query {
-        scid: SCID,
-        template_name: TEMPLATE,
+        places: &[(SCID, TEMPLATE)],
         filter: None,
         order: None,
         among: Some(&among),
@@ -314,7 +320,7 @@ fn only_the_listed_sessions_are_found_and_no_other_is_looked_at() {
             .index
             .query(
                 &Query {
-                    template_name: "other",
+                    places: &[(SCID, "other")],
                     ..query
                 },
                 &world

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::admission::Restriction;
@@ -24,6 +25,7 @@ pub(in crate::session) const SYSTEM_FIELDS: &[&str] = &[
     "owners",
     "description",
     "searchHandleVisibility",
+    "scheduledTime",
 ];
 
 /// The properties of a session; `custom` is shared by all states that have the same.
@@ -49,6 +51,8 @@ pub(in crate::session) struct SystemProperties {
     pub(in crate::session) owners: Vec<u32>,
     pub(in crate::session) description: Option<Value>,
     pub(in crate::session) search_handle_visibility: Option<String>,
+    /// When the game is to start, for people who look for a group.
+    pub(in crate::session) scheduled_time: Option<Timestamp>,
     /// Only while it is being written: what a stored session says of it has been acted upon (INIT-017).
     pub(in crate::session) initialization_succeeded: Option<bool>,
 }

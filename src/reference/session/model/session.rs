@@ -212,6 +212,21 @@ impl Session {
         self.properties.system.keywords.as_deref().unwrap_or_default()
     }
 
+    /// When it is scheduled to start.
+    pub(crate) fn scheduled_time(&self) -> Option<Timestamp> {
+        self.properties.system.scheduled_time
+    }
+
+    /// What it says about itself: `text` and `locale`.
+    pub(crate) fn description(&self) -> Option<&Value> {
+        self.properties.system.description.as_ref()
+    }
+
+    /// Who is to find it by search, as its members say.
+    pub(crate) fn search_handle_visibility(&self) -> Option<&str> {
+        self.properties.system.search_handle_visibility.as_deref()
+    }
+
     /// `properties.custom`.
     pub(crate) fn custom_properties(&self) -> &Value {
         &self.properties.custom
