@@ -427,7 +427,7 @@ rules! {
             Merged = "merged": "Yes: it may repeat them, and change what is mutable.",
             Conflict = "conflict": "Only as they are, otherwise 409.",
         }
-        search_everywhere: SearchEverywhere = "X-60", "May a search leave out scid?" {
+        search_everywhere: SearchEverywhere = "X-64", "May a search leave out scid?" {
             Everywhere = "everywhere": "Yes, it covers all service configs that the caller has access to.",
             Refused = "refused": "No, 400.",
         }

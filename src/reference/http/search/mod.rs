@@ -129,7 +129,7 @@ impl Call<'_> {
         Ok(answer::results(&results, self.rules()))
     }
 
-    /// The service configs and templates that are searched: without scid all that the caller has access to.
+    /// The service configs and templates that are searched: without scid all that the caller has access to.
     fn searched<'a>(
         &'a self,
         scid: Option<&'a str>,
