@@ -4,9 +4,8 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::book::page::{Page, http, verdict};
-use crate::book::start::chapter_of;
 use crate::book::{Add, Book};
-use crate::contract::case::{Case, Script, Step, Variant};
+use crate::contract::case::{Case, Script, Step, Variant, chapter_of};
 use crate::contract::facts;
 use crate::report::Standing;
 use crate::report::html::clean;

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::book::page::Page;
 use crate::book::{Add, Book};
+use crate::contract::case::chapter_of;
 use crate::contract::clause::{Clause, EVIDENCE, LEVELS};
 use crate::contract::version::ContractVersion;
 use crate::replay::verdict::Verdict;
@@ -117,11 +118,6 @@ pub(super) fn is_broken(standing: Standing) -> bool {
 
 fn count<'c>(clauses: impl IntoIterator<Item = &'c Clause>, wanted: impl Fn(&Clause) -> bool) -> usize {
     clauses.into_iter().filter(|clause| wanted(clause)).count()
-}
-
-/// The chapter that a case stands in.
-pub(super) fn chapter_of(case: &str) -> &str {
-    case.rsplit_once('/').map_or("", |(chapter, _)| chapter)
 }
 
 /// How the clauses of a chapter are known, as a bar; what it shows is also said.

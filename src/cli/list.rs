@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::exit::Exit;
 use crate::cli::{SuiteSource, print, style_error};
+use crate::contract::case::chapter_of;
 use crate::contract::pattern;
 use crate::run::selection;
 
@@ -56,7 +57,7 @@ impl List {
                         .iter()
                         .filter(|clause| clause.chapter == chapter.name)
                         .count();
-                    let is_here = |id: &str| id.split('/').next() == Some(&chapter.name);
+                    let is_here = |id: &str| chapter_of(id) == chapter.name;
                     let count: usize = suite
                         .cases()
                         .iter()

@@ -195,7 +195,7 @@ impl Suite {
         let (id, text) = (files::case_id(name)?, files.text(name)?);
         let root = json::parse(name, text).map_err(|problem| problems.push(problem)).ok()?;
         let found = Problems::new(name);
-        let chapter = id.split('/').next().and_then(|name| self.chapter(name));
+        let chapter = self.chapter(case::chapter_of(id));
         let read = case::read(id, text, &root, chapter.map_or(&[], |chapter| &chapter.needs), &found);
         problems.extend(found.into_vec());
         let (case, scripts) = read?;

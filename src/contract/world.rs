@@ -119,7 +119,7 @@ impl Use {
 }
 
 fn fits_path(pattern: &str, target: &str) -> bool {
-    let path = target.split('?').next().unwrap_or_default();
+    let path = target.split_once('?').map_or(target, |(path, _)| path);
     let mut segments = path.split('/');
     for wanted in pattern.split('/') {
         let Some(segment) = segments.next() else { return false };

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::contract::case::chapter_of;
 use crate::contract::clause::{Evidence, Level, Weight};
 use crate::replay::assertion::Assertion;
 use crate::replay::label::StepLabel;
@@ -486,7 +487,7 @@ impl Scope {
 impl Case {
     /// The chapter it stands in.
     pub fn chapter(&self) -> &str {
-        self.id.split('/').next().unwrap_or_default()
+        chapter_of(&self.id)
     }
 
     /// The findings that make it fail.

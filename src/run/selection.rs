@@ -1,6 +1,6 @@
 //! Which cases a run is about.
 
-use crate::contract::case::{Case, Variant};
+use crate::contract::case::{Case, Variant, chapter_of};
 use crate::contract::json::expected_one_of;
 use crate::contract::{Suite, pattern};
 use crate::replay::Selected;
@@ -103,8 +103,7 @@ fn chooses(suite: &Suite, selector: &str, case: &Case, variant: &Variant) -> boo
     if selector.contains('*') {
         return pattern::matches(selector, &variant.id) || pattern::matches(selector, &case.id);
     }
-    let chapter = case.id.split('/').next();
-    if variant.id == selector || case.id == selector || chapter == Some(selector) {
+    if variant.id == selector || case.id == selector || chapter_of(&case.id) == selector {
         return true;
     }
     let id = selector.to_uppercase();

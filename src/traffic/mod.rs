@@ -67,6 +67,11 @@ pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str
     Some(&found.1)
 }
 
+/// A path without its query.
+fn without_query(path: &str) -> &str {
+    path.split_once('?').map_or(path, |(path, _)| path)
+}
+
 /// The part of a URL's path and query that the contract knows; `None` if the request is not about MPSD.
 ///
 /// An emulator may live below a path of its own, which is left out.
@@ -76,8 +81,7 @@ pub fn contract_path<'a>(
     path: &'a str,
     headers: &[(String, String)],
 ) -> Option<&'a str> {
-    let (bare, _) = path.split_once('?').unwrap_or((path, ""));
-    let lower = bare.to_ascii_lowercase();
+    let lower = without_query(path).to_ascii_lowercase();
     let says_so = header(headers, "x-xbl-contract-version").is_some();
     if let Some(start) = lower.find("/serviceconfigs/") {
         let inner = path.get(start..)?;

@@ -126,19 +126,46 @@ fn check(item: Item<'_>) {
             }
             item.members(|key, member| {
                 match MatcherRule::named(key) {
-                    Some(MatcherRule::Equals | MatcherRule::Instant) => return Some(()),
-                    Some(MatcherRule::Matches) => check_regex(member),
+                    Some(rule) => check_argument(rule, member),
                     None if key.starts_with('$') => member.wrong_key(
                         format!("unknown rule `{key}`"),
                         expected_one_of(key, MatcherRule::NAMES),
                     ),
-                    _ => {}
+                    None => check(member),
                 }
-                check(member);
                 Some(())
             });
         }
         _ => {}
+    }
+}
+
+/// Reports an argument that its rule cannot take, and that would never match; a variable may stand for most of them.
+fn check_argument(rule: MatcherRule, item: Item<'_>) {
+    let is_variable = item.value().as_str().is_some_and(variable::has_variable);
+    match rule {
+        MatcherRule::Equals => {}
+        MatcherRule::Not | MatcherRule::Contains | MatcherRule::Lacks | MatcherRule::Every | MatcherRule::Count => {
+            check(item);
+        }
+        MatcherRule::Matches => check_regex(item),
+        _ if is_variable => {}
+        MatcherRule::Absent | MatcherRule::Present => _ = item.boolean(),
+        MatcherRule::AnyOf | MatcherRule::AllOf | MatcherRule::Unordered | MatcherRule::Keys => {
+            _ = item.elements(|element| {
+                check(element);
+                Some(())
+            });
+        }
+        MatcherRule::Type => _ = item.one_of(&TYPES),
+        MatcherRule::IgnoreCase => _ = item.string(),
+        MatcherRule::Above | MatcherRule::Below | MatcherRule::AtLeast | MatcherRule::AtMost => {
+            if !item.value().is_number() {
+                item.wrong("expected a number", "a number, or a variable, goes here");
+            }
+        }
+        MatcherRule::Instant if item.value() == &Value::Bool(true) => {}
+        MatcherRule::Instant => _ = item.object(&["from", "plus", "tolerance", "notBefore", "notAfter", "digits"]),
     }
 }
 
@@ -276,18 +303,20 @@ impl Rule {
     }
 }
 
+const TYPES: [(&str, Type); 7] = [
+    ("object", Type::Object),
+    ("array", Type::Array),
+    ("string", Type::String),
+    ("number", Type::Number),
+    ("integer", Type::Integer),
+    ("boolean", Type::Boolean),
+    ("null", Type::Null),
+];
+
 impl Type {
     fn named(name: &str) -> Self {
-        match name {
-            "integer" => Self::Integer,
-            "number" => Self::Number,
-            "string" => Self::String,
-            "boolean" => Self::Boolean,
-            "array" => Self::Array,
-            "object" => Self::Object,
-            "null" => Self::Null,
-            _ => Self::Unknown,
-        }
+        let known = TYPES.iter().find(|(known, _)| *known == name);
+        known.map_or(Self::Unknown, |(_, kind)| *kind)
     }
 
     fn is_of<'a>(self, value: impl Tree<'a>) -> bool {

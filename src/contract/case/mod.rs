@@ -20,7 +20,7 @@ pub mod words;
 
 pub(super) use expectation::{CONTENTS, read_expectation};
 pub use expectation::{Content, Expectation, Source};
-pub use model::{Case, DRAFTS, Script, Scripts, SessionSpec, Variant, is_draft};
+pub use model::{Case, DRAFTS, Script, Scripts, SessionSpec, Variant, chapter_of, is_draft};
 pub(super) use read::read;
 pub use status::StatusSet;
 pub(super) use status::read_status;

@@ -56,7 +56,12 @@ impl Case {
 
 /// Whether this is the id of a draft.
 pub fn is_draft(id: &str) -> bool {
-    id.split('/').next() == Some(DRAFTS)
+    chapter_of(id) == DRAFTS
+}
+
+/// The chapter of a case, from its id or that of a variant.
+pub fn chapter_of(id: &str) -> &str {
+    id.split_once('/').map_or(id, |(chapter, _)| chapter)
 }
 
 /// One way of running a case.

@@ -345,8 +345,14 @@ fn read_requests(item: Item<'_>) -> Option<Vec<Request>> {
         fields.get(StepKey::Base64),
     ) {
         (None, None, None) => Body::None,
-        (Some(json), None, None) => Body::Json(json.value().clone()),
-        (None, Some(text), None) => Body::Text(text.value().clone()),
+        (Some(json), None, None) => {
+            variable::check_generators(json);
+            Body::Json(json.value().clone())
+        }
+        (None, Some(text), None) => {
+            variable::check_generators(text);
+            Body::Text(text.value().clone())
+        }
         (None, None, Some(item)) => match base64::engine::general_purpose::STANDARD.decode(item.string()?) {
             Ok(bytes) => Body::Bytes(bytes),
             Err(error) => {

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::contract::case::words::Generator;
-use crate::contract::json::Word as _;
+use crate::contract::json::{Item, Word as _};
 
 /// A piece of a text that may hold variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +171,8 @@ pub fn mentions(value: &Value, is_wanted: &dyn Fn(&str) -> bool) -> bool {
     }
 }
 
-fn has_variable(text: &str) -> bool {
+/// Whether a text names a variable.
+pub(super) fn has_variable(text: &str) -> bool {
     text.contains('{') && pieces(text).any(|piece| !matches!(piece, Piece::Text(_)))
 }
 
@@ -290,6 +291,34 @@ fn size(value: &Value) -> usize {
 fn generator(map: &Map<String, Value>) -> Option<(Generator, &Map<String, Value>)> {
     let (name, arguments) = map.iter().next().filter(|_| map.len() == 1)?;
     Some((Generator::named(name)?, arguments.as_object()?))
+}
+
+/// Reports generators that miss an argument.
+pub(super) fn check_generators(item: Item<'_>) {
+    let inside = |item: Item<'_>| {
+        check_generators(item);
+        Some(())
+    };
+    match item.value() {
+        Value::Array(_) => _ = item.elements(inside),
+        Value::Object(map) => match generator(map) {
+            Some((generator, _)) => {
+                let keys = match generator {
+                    Generator::Repeat => ["text", "times"],
+                    Generator::List => ["of", "times"],
+                };
+                item.members(|_, arguments| {
+                    let fields = arguments.object(&keys)?;
+                    keys.map(|key| fields.require(key))
+                        .into_iter()
+                        .all(|found| found.is_some())
+                        .then_some(())
+                });
+            }
+            None => _ = item.members(|_, item| inside(item)),
+        },
+        _ => {}
+    }
 }
 
 /// Whether there is a generator in a body.

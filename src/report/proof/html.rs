@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::contract::case::chapter_of;
 use crate::report::html::{POLICY, clean};
 use crate::report::proof::{Catch, Proof, Proven, Verdicted, variations};
 
@@ -42,7 +43,7 @@ fn all(fault: &Proven) -> impl Iterator<Item = &Catch> {
 }
 
 fn chapter(catch: &Catch) -> &str {
-    catch.case.split('/').next().unwrap_or_default()
+    chapter_of(&catch.case)
 }
 
 fn head(proof: &Proof) -> Markup {

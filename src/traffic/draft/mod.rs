@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use crate::contract::Suite;
 use crate::target::Target;
-use crate::traffic::Passed;
 use crate::traffic::redaction::Redaction;
+use crate::traffic::{Passed, without_query};
 
 /// A draft of a case.
 #[derive(Clone, Debug)]
@@ -116,8 +116,7 @@ pub(super) type Address = (String, String, String);
 
 /// The session that a path is about, as it is spelt, and what follows.
 pub(super) fn session_of(path: &str) -> Option<([&str; 3], &str)> {
-    let (bare, _) = path.split_once('?').unwrap_or((path, ""));
-    let mut parts = bare.splitn(8, '/').skip(1);
+    let mut parts = without_query(path).splitn(8, '/').skip(1);
     let mut literal = |expected: &str| parts.next().filter(|found| found.eq_ignore_ascii_case(expected));
     literal("serviceconfigs")?;
     let scid = parts.next()?;

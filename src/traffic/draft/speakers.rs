@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::contract::Suite;
 use crate::contract::world::{Identity, World};
 use crate::target::Target;
-use crate::traffic::Passed;
 use crate::traffic::draft::{address, json, session_of};
+use crate::traffic::{Passed, without_query};
 
 /// The cast of a capture.
 #[derive(Debug, Default)]
@@ -317,7 +317,7 @@ fn clues<'p>(passed: &'p [Passed], tokens: &[&'p str]) -> HashMap<&'p str, Clues
             certain(owner);
         }
         let path = one.request.path.to_ascii_lowercase();
-        let own = if path.split('?').next().is_some_and(|path| path.ends_with("/members/me")) {
+        let own = if without_query(&path).ends_with("/members/me") {
             answer.pointer("/constants/system/xuid")
         } else {
             answer.pointer("/members/me/constants/system/xuid")

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::contract::json::document::Document;
 use crate::contract::schemas::{Body, VolatileKind};
-use crate::traffic::Passed;
 use crate::traffic::draft::names::{guids, is_guid};
 use crate::traffic::draft::steps::{Event, Given, Writer, walk};
 use crate::traffic::draft::{frames, json as parse, strings};
+use crate::traffic::{Passed, without_query};
 
 impl Writer<'_> {
     /// Values that one answer gives and a later request needs, and GUIDs that clients make up.
@@ -160,7 +160,7 @@ impl Writer<'_> {
 
     /// What an answer gives: its entity tag, and the identifiers of its body.
     pub(super) fn give(&self, one: &Passed, at: usize, seen: &mut HashMap<String, Given>) {
-        let path = one.request.path.split('?').next().unwrap_or_default().to_lowercase();
+        let path = without_query(&one.request.path).to_lowercase();
         let given = |source: String, label: &str| Given {
             at,
             source,

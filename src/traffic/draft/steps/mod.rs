@@ -16,11 +16,11 @@ use crate::contract::json::document::Document;
 use crate::contract::schemas::{Body, Operation};
 use crate::contract::version::ContractVersion;
 use crate::target::Target;
-use crate::traffic::Passed;
 use crate::traffic::draft::names::Names;
 use crate::traffic::draft::speakers::Cast;
 use crate::traffic::draft::suggestions::{self, Suggestions};
 use crate::traffic::draft::{Address, address, expectation, frames, json as parse, referred, session_of};
+use crate::traffic::{Passed, without_query};
 
 use self::state::{State, ended};
 
@@ -485,7 +485,7 @@ impl<'a> Writer<'a> {
         if id.starts_with("template") {
             return None;
         }
-        let path = one.request.path.split('?').next().unwrap_or_default().to_lowercase();
+        let path = without_query(&one.request.path).to_lowercase();
         let key = if document.pointer("/members/me").is_some() {
             format!("{path} {}", self.speaker(index))
         } else {

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::traffic::Passed;
 use crate::traffic::draft::{address, json as parse, session_of};
+use crate::traffic::{Passed, without_query};
 
 /// What an exchange tells of the order in which things took effect.
 pub(super) struct State {
@@ -25,7 +25,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn of(one: &Passed) -> Option<Self> {
         let (method, status) = (one.request.method.as_str(), one.response.status);
-        let path = one.request.path.split('?').next().unwrap_or_default();
+        let path = without_query(&one.request.path);
         let key = match session_of(path) {
             Some((parts, _)) => {
                 let (scid, template, name) = address(parts);
