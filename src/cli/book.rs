@@ -13,6 +13,7 @@ use crate::book;
 use crate::cli::compare::read_report;
 use crate::cli::exit::Exit;
 use crate::cli::{SuiteSource, fault, style_error};
+use crate::contract::disk;
 
 /// Says that a folder is a book, and which files are its own.
 const MARKER: &str = ".mpsd-book";
@@ -80,7 +81,7 @@ impl Book {
     fn write(&self, files: &BTreeMap<String, String>, former: &[String]) -> anyhow::Result<()> {
         let write = |path: PathBuf, text: &str| {
             let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
-            let written = folder.and_then(|()| fs::write(&path, text));
+            let written = folder.and_then(|()| disk::replace(&path, text));
             written.with_context(|| format!("cannot write `{}`", path.display()))
         };
         for name in former.iter().filter(|name| !files.contains_key(*name)) {

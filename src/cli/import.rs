@@ -13,6 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::load_target;
 use crate::cli::{SuiteSource, fault, style_error, write_file};
 use crate::contract::case::DRAFTS;
+use crate::contract::disk;
 use crate::run::embedded;
 use crate::traffic::draft::{self, Draft};
 use crate::traffic::har::{self, Capture};
@@ -61,7 +62,10 @@ impl Import {
             return Ok(Exit::NothingExecuted);
         }
         let stem = self.har.file_stem().unwrap_or_default().to_string_lossy();
-        let name = slug(self.name.as_deref().unwrap_or(&stem));
+        let mut name = slug(self.name.as_deref().unwrap_or(&stem));
+        if is_reserved(&name) {
+            name.push_str("-seen");
+        }
         let advance = target.as_ref().and_then(|target| target.advance_header.clone());
         let options = draft::Options {
             name: &name,
@@ -91,7 +95,7 @@ impl Import {
                 opened.map_err(|error| fault(&error))?,
             ))
         };
-        let folder = self.har.parent().unwrap_or(Path::new(""));
+        let folder = disk::folder_of(&self.har);
         let attached = |name: &str| {
             // A name, and no path to elsewhere.
             let is_plain = Path::new(name).file_name().is_some_and(|plain| plain == name);
@@ -236,6 +240,12 @@ fn flat(value: &Value) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// Whether a file of this name is no case: a chapter has other files, and Windows has devices.
+fn is_reserved(name: &str) -> bool {
+    let is_port = |prefix| name.strip_prefix(prefix).is_some_and(|rest: &str| rest.len() == 1);
+    matches!(name, "clauses" | "templates" | "con" | "prn" | "aux" | "nul") || is_port("com") || is_port("lpt")
 }
 
 /// Reads the drafts of a folder, by the names that their files would have in a suite.

@@ -24,6 +24,7 @@ pub(super) struct Merge {
 impl Merge {
     /// Carries out the command; it ends as the run of the whole would have.
     pub(super) fn execute(self) -> Result<Exit, Exit> {
+        self.reports.check_paths()?;
         let read = |path: &PathBuf| Ok((path.display().to_string(), read_report(path)?));
         let parts = self.parts.iter().map(read).collect::<Result<Vec<_>, Exit>>()?;
         let missing = missing_shards(&parts);

@@ -26,10 +26,12 @@ use anstream::{eprintln, println};
 use clap::{Parser, Subcommand};
 use exit::Exit;
 
+use crate::contract::disk;
 use crate::contract::files::Files;
 use crate::contract::json::problem::Problem;
 use crate::contract::{Suite, plain};
 use crate::run::error::{RunError, SuiteError};
+use crate::wire::files;
 
 /// The executable contract of the Multiplayer Session Directory (MPSD).
 ///
@@ -113,6 +115,7 @@ impl SuiteSource {
 
 /// Parses the arguments and carries out the command.
 pub fn main() -> ExitCode {
+    files::raise_limit();
     let arguments = Arguments::parse();
     let exit = match arguments.command {
         None => run::Run::all(arguments.run).execute(),
@@ -181,7 +184,7 @@ fn style_error(text: &str) -> String {
 /// Reads a file that the user named.
 fn read_file(path: &Path) -> Result<String, Exit> {
     use anyhow::Context as _;
-    std::fs::read_to_string(path)
+    disk::read_text(path)
         .with_context(|| format!("cannot read `{}`", path.display()))
         .map_err(|e| fault(&e))
 }
@@ -189,14 +192,14 @@ fn read_file(path: &Path) -> Result<String, Exit> {
 /// Reads a target file and fetches its tokens.
 fn load_target(path: &Path) -> Result<crate::target::Target, Exit> {
     let text = read_file(path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    crate::target::file::read(&path.to_string_lossy(), &text, folder).map_err(|problems| tell(&problems, &text))
+    crate::target::file::read(&path.to_string_lossy(), &text, disk::folder_of(path))
+        .map_err(|problems| tell(&problems, &text))
 }
 
-/// Writes a file that the user named.
+/// Writes a file that the user named; one that is there is replaced when the new one is whole.
 fn write_file(path: &Path, text: &str) -> Result<(), Exit> {
     use anyhow::Context as _;
-    std::fs::write(path, text)
+    disk::replace(path, text)
         .with_context(|| format!("cannot write `{}`", path.display()))
         .map_err(|e| fault(&e))
 }

@@ -45,6 +45,7 @@ static HELP: LazyLock<String> = LazyLock::new(|| reports::help(&FORMATS, "proof"
 impl Prove {
     /// Carries out the command.
     pub(super) fn execute(self) -> Result<Exit, Exit> {
+        reports::check_paths(&self.reports)?;
         let suite = Arc::new(self.suite.load()?);
         let (faults, idle) = select(&faults::all(), &self.selectors);
         let (variations, idle_too) = sparing::select(sparing::candidates(&suite), &self.selectors);

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::cli::exit::Exit;
 use crate::cli::{style_error, write_file};
+use crate::contract::disk;
 use crate::replay::verdict::Verdict;
 use crate::report::{FORMATS, Format, Report, github};
 use crate::wire::secrets::Secrets;
@@ -64,14 +65,31 @@ pub(super) fn parse<T>(formats: &'static [Format<T>], text: &str) -> Result<Want
     }
     let path = PathBuf::from(path);
     // Before the run, which may take an hour, and not after it.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+    let folder = disk::folder_of(&path);
+    if !folder.is_dir() {
         return Err(format!("there is no folder `{}` to write it into", folder.display()));
     }
     if path.is_dir() {
         return Err(format!("`{}` is a folder; expected a file", path.display()));
     }
     Ok(Wanted { format, path })
+}
+
+/// Refuses two reports that are to be written to one file.
+pub(super) fn check_paths<T>(wanted: &[Wanted<T>]) -> Result<(), Exit> {
+    for (place, one) in wanted.iter().enumerate() {
+        let is_same =
+            |other: &&Wanted<T>| other.path.is_file() == one.path.is_file() && disk::is_same(&one.path, &other.path);
+        if let Some(other) = wanted.iter().take(place).find(is_same) {
+            let path = one.path.display();
+            return Err(crate::cli::fault(&anyhow::anyhow!(
+                "two reports, {} and {}, would be written to `{path}`; give each a path of its own",
+                other.format.name,
+                one.format.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Writes each report that is wanted.
@@ -90,6 +108,11 @@ pub(super) fn write<T>(wanted: &[Wanted<T>], report: &T, secrets: Option<&Secret
 }
 
 impl Reports {
+    /// Refuses two reports that are to be written to one file.
+    pub(super) fn check_paths(&self) -> Result<(), Exit> {
+        check_paths(&self.reports)
+    }
+
     /// Writes every report, and annotations where GitHub Actions runs the command.
     pub(super) fn write(&self, report: &Report, secrets: Option<&Secrets>) -> Result<(), Exit> {
         write(&self.reports, report, secrets)?;

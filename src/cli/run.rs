@@ -44,8 +44,8 @@ pub(super) struct Run {
 /// How to run.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The target's description; the embedded reference when absent.
-    #[arg(long, value_name = "FILE", env = "MPSD_TARGET")]
+    /// The target's description; without it the one that `MPSD_TARGET` names, or the embedded reference.
+    #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
     #[command(flatten)]
     reports: Reports,
@@ -102,6 +102,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
     limit.ok_or_else(|| "expected seconds, from 0.01 to 86400".to_owned())
 }
 
+impl Options {
+    /// The description that is named on the command line or in the environment. A variable that is set to nothing is not set:
+    /// CI systems do so for those that they do not know.
+    fn target(&self) -> Option<PathBuf> {
+        let named = || std::env::var_os("MPSD_TARGET").filter(|path| !path.is_empty());
+        self.target.clone().or_else(|| named().map(PathBuf::from))
+    }
+}
+
 impl Run {
     /// A run of the whole suite.
     pub(super) fn all(options: Options) -> Self {
@@ -114,6 +123,7 @@ impl Run {
     /// Carries out the command.
     pub(super) fn execute(self) -> Result<Exit, Exit> {
         let options = &self.options;
+        options.reports.check_paths()?;
         let suite = Arc::new(options.suite.load()?);
         let selection = self.select(&suite)?;
         let deviations = match &options.deviations {
@@ -121,7 +131,7 @@ impl Run {
             None => Vec::new(),
         };
         let runtime = runtime()?;
-        let target = options.target.as_ref().map(|path| load_target(path)).transpose()?;
+        let target = options.target().map(|path| load_target(&path)).transpose()?;
         let is_embedded = target.is_none();
         let conversations = self.conversations(&suite, is_embedded)?;
         let replay_options = replay::Options {

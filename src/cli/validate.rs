@@ -1,5 +1,6 @@
 //! `validate`: any JSON document against one of the suite's schemas.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use anstream::{eprintln, println};
@@ -7,9 +8,10 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::exit::Exit;
-use crate::cli::{SuiteSource, read_file, style_error};
-use crate::contract::json::expected_one_of;
+use crate::cli::{SuiteSource, fault, read_file, style_error, tell};
+use crate::contract::disk;
 use crate::contract::json::problem::{line_column, locate};
+use crate::contract::json::{self, expected_one_of};
 use crate::contract::schemas::Severity;
 use crate::contract::version::ContractVersion;
 
@@ -43,20 +45,18 @@ impl Validate {
         for path in &self.files {
             let name = path.to_string_lossy();
             let text = if name == "-" {
-                std::io::read_to_string(std::io::stdin()).map_err(|error| crate::cli::fault(&error.into()))?
+                let mut bytes = Vec::new();
+                let read = std::io::stdin()
+                    .read_to_end(&mut bytes)
+                    .and_then(|_| disk::decode(bytes));
+                read.map_err(|error| fault(&anyhow::Error::new(error).context("cannot read standard input")))?
             } else {
                 read_file(path)?
             };
-            let value: Value = match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+            let value = match json::parse(&name, &text) {
                 Ok(value) => value,
-                Err(error) => {
-                    eprintln!(
-                        "{}: {name}:{}:{}: not JSON: {error}",
-                        style_error("error"),
-                        error.line(),
-                        error.column()
-                    );
-                    exit = exit.max(Exit::Fault);
+                Err(problem) => {
+                    exit = exit.max(tell(&[problem], &text));
                     continue;
                 }
             };

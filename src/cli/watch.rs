@@ -59,19 +59,16 @@ pub(super) struct Watch {
 impl Watch {
     /// Carries out the command.
     pub(super) fn execute(self) -> Result<Exit, Exit> {
+        self.reports.check_paths()?;
         let suite = self.suite.load()?;
         let target = match (&self.target, &self.to) {
             (Some(path), _) => load_target(path)?,
             (None, url) => Target::at(url.as_deref().unwrap_or_default().trim_end_matches('/')),
         };
-        let har = match &self.har {
-            Some(path) => Some(Writer::create(path).map_err(|error| unwritable(path, error))?),
-            None => None,
-        };
-        runtime()?.block_on(self.watch(&suite, &target, har))
+        runtime()?.block_on(self.watch(&suite, &target))
     }
 
-    async fn watch(&self, suite: &Suite, target: &Target, mut har: Option<Writer>) -> Result<Exit, Exit> {
+    async fn watch(&self, suite: &Suite, target: &Target) -> Result<Exit, Exit> {
         use anyhow::Context as _;
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let made = Proxy::new(target, now, stopped).with_context(|| format!("cannot watch `{}`", target.base_url));
@@ -81,6 +78,10 @@ impl Watch {
             .with_context(|| format!("cannot listen on {}", self.listen))
             .map_err(|error| fault(&error))?;
         let address = listener.local_addr().map_or(self.listen, |address| address);
+        let mut har = match &self.har {
+            Some(path) => Some(Writer::create(path).map_err(|error| unwritable(path, error))?),
+            None => None,
+        };
         // Before anybody learns that it is there.
         let mut signals = Signals::new();
         eprintln!("watching {} on http://{address}; stop with Ctrl-C", target.base_url);
@@ -124,7 +125,7 @@ impl Watch {
             }
         }
         let _ = running.await;
-        self.sum_up(suite, target, watcher, &outlet, har.as_ref(), start)
+        self.sum_up(suite, target, watcher, &outlet, har, start)
     }
 
     fn sum_up(
@@ -133,7 +134,7 @@ impl Watch {
         target: &Target,
         watcher: Watcher<'_>,
         outlet: &Outlet,
-        har: Option<&Writer>,
+        har: Option<Writer>,
         start: Instant,
     ) -> Result<Exit, Exit> {
         let counts = watcher.counts();
@@ -163,7 +164,9 @@ impl Watch {
             let _ = write!(text, " ({})", failed.join(", "));
         }
         if let (Some(writer), Some(path)) = (har, &self.har) {
-            let (count, path) = (writer.count(), path.display());
+            let count = writer.count();
+            writer.finish().map_err(|error| unwritable(path, error))?;
+            let path = path.display();
             let _ = write!(
                 text,
                 "\n{count} exchanges in {path}; `mpsd-conformance import {path}` makes drafts of cases"

@@ -8,6 +8,8 @@ use std::{fs, io};
 
 use thiserror::Error;
 
+use crate::contract::disk;
+
 /// Name and text of every file under `cases/` and `schemas/`, and of what is no snapshot under `snapshots/`, as they were
 /// at build time.
 static TEXTS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/texts.rs"));
@@ -118,7 +120,7 @@ impl Files {
                 if path.extension().is_some_and(|extension| extension == "snap") {
                     self.snapshots.insert(name, Snapshot::File(path));
                 } else {
-                    let text = fs::read_to_string(&path).map_err(at(&path))?;
+                    let text = disk::read_text(&path).map_err(at(&path))?;
                     self.texts.insert(name, Text(Kept::Read(text.into())));
                 }
             }
@@ -179,7 +181,7 @@ impl Files {
     /// The text of a recorded conversation, with its head, by the case's id; `None` when there is none that can be read.
     pub fn snapshot(&self, case: &str) -> Option<String> {
         match self.snapshots.get(&format!("snapshots/{case}.snap"))? {
-            Snapshot::File(path) => fs::read_to_string(path).ok(),
+            Snapshot::File(path) => disk::read_text(path).ok(),
             Snapshot::Packed(packed) => {
                 let text = lz4_flex::block::decompress_size_prepended(packed).ok()?;
                 String::from_utf8(text).ok()

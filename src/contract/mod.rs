@@ -2,6 +2,7 @@
 
 pub mod case;
 pub mod clause;
+pub mod disk;
 pub mod facts;
 pub mod files;
 pub mod fingerprint;

@@ -25,8 +25,48 @@ impl fmt::Display for Plain<'_> {
 
 /// Whether a character moves the cursor, begins an escape sequence or turns the direction of what follows.
 pub fn is_steering(c: char) -> bool {
-    let is_direction = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || is_direction
+    let is_direction =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_line = matches!(c, '\u{2028}' | '\u{2029}');
+    // They are no characters, and XML has no place for some of them.
+    let is_none = matches!(c, '\u{feff}' | '\u{fdd0}'..='\u{fdef}' | '\u{fffe}' | '\u{ffff}');
+    c.is_control() || is_direction || is_line || is_none
+}
+
+/// Shows a text in its lines, with all else that is no visible character as `\u{..}`: for files that others show.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let is_hidden = |c: char| is_steering(c) && !matches!(c, '\n' | '\t');
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_hidden(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// JSON with an escape for each character that would steer whoever shows it; it says the same.
+pub fn in_json(json: String) -> String {
+    // Such characters are in strings alone, and those of ASCII are escaped there already; what is left are ends of lines.
+    let is_hidden = |c: char| is_steering(c) && !c.is_ascii_control() || c == '\u{7f}';
+    if !json.contains(is_hidden) {
+        return json;
+    }
+    let mut shown = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_hidden(c) {
+            // All of them are of one unit. Writing to a string cannot fail.
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// The same number of bytes in the same lines, so that places in the text stay what they are.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::contract::Suite;
 use crate::contract::clause::{Clause, Level, Weight};
-use crate::contract::json::document::Document;
+use crate::contract::json::document::{Document, Unread};
 use crate::contract::json::tree::Tree as _;
 use crate::contract::schemas::{self, Judgement, Severity};
 use crate::contract::version::ContractVersion;
@@ -65,7 +65,11 @@ pub(super) fn hold(
     let kind = response.header("content-type").unwrap_or_default();
     let is_json = declares_json(kind, response.status)
         .unwrap_or_else(|| matches!(response.body.trim_ascii_start().first(), Some(b'{' | b'[')));
-    let json = is_json.then(|| read(&mut response.body, before)).flatten();
+    let (json, unread) = match (is_json && !response.body.is_empty()).then(|| read(&mut response.body, before)) {
+        None => (None, None),
+        Some(Ok(json)) => (Some(json), None),
+        Some(Err(unread)) => (None, Some(unread)),
+    };
     let schemas = suite.schemas();
     let operation = schemas.operation(&request.method, &request.path);
     let text = if json.is_none() {
@@ -78,8 +82,11 @@ pub(super) fn hold(
         Some(json) => schemas::Body::Json(json),
         None => schemas::Body::Text(&text),
     };
+    // What this program does not read says nothing of the target.
+    let is_beyond = matches!(unread, Some(Unread::Limit(_)));
+    let is_judged = request.method != "HEAD" && !is_beyond;
     let judgement = operation.map(|operation| schemas.judge(&operation, response.status, version, body));
-    let Judgement { schema, violations, .. } = judgement.filter(|_| request.method != "HEAD").unwrap_or_default();
+    let Judgement { schema, violations, .. } = judgement.filter(|_| is_judged).unwrap_or_default();
     drop(text);
     if let (Some(schema), Some(json)) = (&schema, &json) {
         schemas.note_names(schema, version, json);
@@ -91,6 +98,7 @@ pub(super) fn hold(
             request,
             response,
             json,
+            unread,
             schema,
             request_schema: operation.and_then(|operation| operation.request_schema().map(str::to_owned)),
         },
@@ -118,23 +126,47 @@ pub(super) fn hold(
             None if clauses.is_empty() => (weight, clauses),
             None => (weight.min(weigh(suite, &clauses)), clauses),
         };
-        let json = held.exchange.json.as_ref();
+        let (json, unread) = (held.exchange.json.as_ref(), held.exchange.unread.as_ref());
         held.findings.push(Finding {
             weight,
             clauses,
             is_setup: false,
             exchange: place,
             assertion: Assertion::Schema(violation.pointer.clone()),
-            expected: violation.message,
+            expected: match unread {
+                Some(unread) => format!("{} ({unread})", violation.message),
+                None => violation.message,
+            },
             actual: json.map_or_else(
-                || "no JSON".to_owned(),
+                || unread.map_or("no JSON".to_owned(), |unread| format!("no JSON: {unread}")),
                 |json| matching::show(json.value().pointer(&violation.pointer)),
             ),
             pointer: String::new(),
         });
     }
-    held.judge_invariants(suite, variables, place);
+    if let Some(name) = held.exchange.json.as_ref().and_then(|json| json.repeated_name()) {
+        let finding = repeated(suite, place, name);
+        held.findings.push(finding);
+    }
+    if !is_beyond {
+        held.judge_invariants(suite, variables, place);
+    }
     held
+}
+
+/// A remark on a body in which an object has several members of one name: readers may take any of them.
+fn repeated(suite: &Suite, place: usize, name: &str) -> Finding {
+    let clauses = suite.clause("HDR-009").map(|clause| clause.id.clone());
+    Finding {
+        weight: Weight::Remark,
+        clauses: clauses.into_iter().collect(),
+        is_setup: false,
+        exchange: place,
+        assertion: Assertion::Content,
+        expected: "each name once in an object (RFC 8259 4)".to_owned(),
+        actual: format!("several members named `{name}`, of which the last is taken"),
+        pointer: String::new(),
+    }
 }
 
 /// Whether a media type is that of JSON; `None` where the body has to be looked at: a session under a wrong name is still one,
@@ -152,14 +184,14 @@ fn declares_json(kind: &str, status: u16) -> Option<bool> {
 const RECENT: usize = 3;
 
 /// The JSON of a body, which may be that of an answer before; what is the same is kept once.
-fn read(body: &mut Bytes, before: &[Exchange]) -> Option<Arc<Document>> {
+fn read(body: &mut Bytes, before: &[Exchange]) -> Result<Arc<Document>, Unread> {
     let recent = before.iter().rev().take(RECENT);
     let mut known = recent.filter_map(|exchange| Some((exchange.json.as_ref()?, &exchange.response.body)));
     let same = known.find(|(_, known)| *known == body);
     match same {
         Some((document, known)) => {
             *body = known.clone();
-            Some(Arc::clone(document))
+            Ok(Arc::clone(document))
         }
         None => Document::share(body),
     }

@@ -94,7 +94,7 @@ pub(super) fn judge(
         fail(
             Assertion::Content,
             name(expected).to_owned(),
-            name(kind).to_owned(),
+            found(exchange, kind),
             "content",
         );
     }
@@ -128,7 +128,7 @@ pub(super) fn judge(
             None => fail(
                 Assertion::Roster(None),
                 name(Content::Json).to_owned(),
-                name(kind).to_owned(),
+                found(exchange, kind),
                 "roster",
             ),
             Some(document) => {
@@ -257,6 +257,14 @@ fn is_same(old: Place<'_>, new: Place<'_>) -> bool {
             is_same
         }
         _ => equal(&old.to_value(), new),
+    }
+}
+
+/// The kind of body that a response has, and why it is not JSON where it should be.
+fn found(exchange: &Exchange, kind: Content) -> String {
+    match &exchange.unread {
+        Some(unread) => format!("{} ({unread})", name(kind)),
+        None => name(kind).to_owned(),
     }
 }
 

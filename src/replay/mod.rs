@@ -22,8 +22,9 @@ use crate::contract::Suite;
 use crate::contract::case::{Case, Script, Variant};
 use crate::target::Target;
 use crate::wire::error::WireError;
+use crate::wire::files;
 use crate::wire::transport::Transport;
-use verdict::Outcome;
+use verdict::{Outcome, Verdict};
 
 /// A suite that is ready to be put to a target.
 #[derive(Debug)]
@@ -138,7 +139,7 @@ impl Replay {
     /// How many conversations may go on at once.
     pub(crate) fn jobs(&self) -> usize {
         let in_flight = self.target.limits.whole.in_flight.unwrap_or(self.options.jobs);
-        in_flight.min(self.options.jobs).max(1)
+        in_flight.min(self.options.jobs).min(files::conversations()).max(1)
     }
 
     /// The way to the target.
@@ -178,7 +179,15 @@ impl Replay {
         Some(match self.fit(case, variant, script) {
             Ok(script) => {
                 let _claims = self.claim(&script.claims).await;
-                conversation::replay(self, case, variant, &script).await
+                let (outcome, is_sent_twice) = conversation::replay(self, case, variant, &script).await;
+                if is_sent_twice && outcome.verdict != Verdict::Pass {
+                    // The target may have carried out a request twice, which is not its fault. Now no connection is kept.
+                    let (mut again, _) = conversation::replay(self, case, variant, &script).await;
+                    again.leftovers.extend(outcome.leftovers);
+                    again
+                } else {
+                    outcome
+                }
             }
             Err(reason) => conversation::not_applicable(self, case, variant, script, reason),
         })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::clause::Weight;
-use crate::contract::json::document::Document;
+use crate::contract::json::document::{Document, Unread};
 use crate::contract::version::ContractVersion;
 use crate::replay::assertion::Assertion;
 use crate::replay::label::StepLabel;
@@ -126,6 +126,8 @@ pub struct Exchange {
     pub response: WireResponse,
     /// The body, if it is JSON.
     pub json: Option<Arc<Document>>,
+    /// Why the body was not read, where it should be JSON.
+    pub unread: Option<Unread>,
     /// The schema that the body was validated against.
     pub schema: Option<String>,
     /// The schema of the request's body.

@@ -183,6 +183,7 @@ fn clause_id(suite: &Suite, id: &str) -> String {
 fn exchange(exchange: &verdict::Exchange) -> Exchange {
     let (request, response) = (&exchange.request, &exchange.response);
     let body = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let raw = |bytes: &[u8]| std::str::from_utf8(bytes).is_err().then(|| bytes.to_vec());
     Exchange {
         step: exchange.label,
         speaker: exchange.speaker.clone(),
@@ -190,11 +191,13 @@ fn exchange(exchange: &verdict::Exchange) -> Exchange {
             line: format!("{} {}", request.method, request.path),
             headers: request.headers.clone(),
             body: request.body.as_ref().map(|bytes| body(bytes)),
+            raw: request.body.as_ref().and_then(|bytes| raw(bytes)),
         },
         response: Message {
             line: response.status.to_string(),
             headers: response.headers.clone(),
             body: (!response.body.is_empty()).then(|| body(&response.body)),
+            raw: raw(&response.body),
         },
     }
 }

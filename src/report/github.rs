@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::contract::plain;
 use crate::replay::verdict::Verdict;
 use crate::report::model::Report;
 
@@ -62,7 +63,10 @@ pub fn render(report: &Report) -> String {
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    plain::visible(text)
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
+use crate::contract::plain;
 use crate::replay::verdict::Verdict;
 use crate::report::model::{BODY, Case, Cause, Exchange, Report};
 
@@ -63,7 +64,8 @@ pub(super) fn render(report: &Report) -> anyhow::Result<String> {
         }
         xml.add_test_suite(suite);
     }
-    Ok(xml.to_string()?)
+    // XML has no way to write some characters, and those who show it would be steered by others.
+    Ok(plain::visible(&xml.to_string()?).into_owned())
 }
 
 /// What became of a case, and how many broke alike.

@@ -245,6 +245,9 @@ pub struct Message {
     /// The body as text; in JSON it is cut where it is long.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "serialize_body")]
     pub body: Option<String>,
+    /// The body's bytes where they are no text.
+    #[serde(skip)]
+    pub raw: Option<Vec<u8>>,
 }
 
 /// What is known of a clause.
@@ -547,6 +550,11 @@ impl Message {
         let mut headers = self.headers.iter();
         let found = headers.find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// The body as it is on the wire; a report that was read back has only its text.
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        self.raw.as_deref().or(self.body.as_deref().map(str::as_bytes))
     }
 
     /// The body as text, cut where it is longer than so many bytes.

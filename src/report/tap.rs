@@ -97,9 +97,7 @@ fn quoted(text: &str) -> String {
             '"' | '\\' => quoted.extend(['\\', letter]),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
-            letter
-                if plain::is_steering(letter) || matches!(letter, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}') =>
-            {
+            letter if plain::is_steering(letter) => {
                 let mut units = [0; 2];
                 for unit in letter.encode_utf16(&mut units) {
                     // Writing to a string cannot fail.

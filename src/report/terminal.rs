@@ -251,7 +251,7 @@ fn write_failure(out: &mut String, report: &Report, suite: &Suite, case: &Case) 
         writeln!(out, "  {FAINT}{warnings} of its findings are warnings{FAINT:#}")?;
     }
     if let Some(exchange) = decisive.and_then(|finding| case.exchange(finding)) {
-        let line = curl::line(&report.target, exchange, None);
+        let line = curl::line(&report.target, exchange, Some(BODY));
         writeln!(out, "  {FAINT}{}{FAINT:#}", Plain(&line))?;
     }
     writeln!(out)

@@ -580,7 +580,11 @@ impl Replay {
     /// Why there is no answer, and what to do.
     async fn unreachable(&self, error: &WireError) -> Note {
         let address = self.transport().client().connector().address();
-        let is_other = !matches!(error, WireError::Connect(_)) && self.target().proxy.is_none();
+        let is_other = matches!(
+            error,
+            WireError::Tls(_) | WireError::Timeout(_) | WireError::Closed(_) | WireError::Broken(_)
+        ) && self.target().proxy.is_none();
+        let is_no_http = matches!(error, WireError::Broken(reason) if reason.contains("`HTTP/1.1`"));
         // A port that speaks the other of the two is the commonest reason.
         let other = tokio::time::timeout(SNIFF, connection::speaks(address, !address.is_tls));
         let advice = match error {
@@ -593,14 +597,23 @@ impl Replay {
             }
             WireError::Connect(_) => "is the service running, and are host, port and scheme of `baseUrl` right?",
             WireError::Timeout(_) => "the connection stands and nothing comes back: is it the right port?",
-            WireError::Closed(_) | WireError::Broken(_) => {
+            WireError::Closed(_) | WireError::Broken(_) if is_no_http => {
                 "the answer is not HTTP: do the port and the scheme (http or https) of `baseUrl` fit?"
             }
+            WireError::Closed(_) | WireError::Broken(_) => "does `curl -v` with the same URL show a whole response?",
+            WireError::Machine(_) => "this says nothing of the target",
+            WireError::Limit(_) => "the target may be right; this program cannot test it",
             WireError::Unsendable(_) => "is `baseUrl` a URL, and do all tokens fit on one line?",
             WireError::Throttled(_) => "wait, and declare `limits` that the service allows",
             WireError::Tls(_) | WireError::Token(_) => "",
         };
-        let found = format!("{} cannot be reached: {error}", self.target().base_url);
+        let base_url = &self.target().base_url;
+        let found = match error {
+            WireError::Limit(_) => format!("the response of {base_url} cannot be read: {error}"),
+            WireError::Broken(_) if !is_no_http => format!("{base_url} has no readable response: {error}"),
+            WireError::Machine(_) => format!("{base_url} was not asked: {error}"),
+            _ => format!("{base_url} cannot be reached: {error}"),
+        };
         Note::new(Gravity::Fatal, found, advice)
     }
 

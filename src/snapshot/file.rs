@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::contract::disk;
+
 const FENCE: &str = "---\n";
 /// Where `insta` is called, as it notes in each file.
 const SOURCE: &str = "tests/conformance.rs";
@@ -57,13 +59,13 @@ pub fn write(path: &Path, case: &str, title: &str, text: &str) -> Result<(), Sna
     );
     let file = format!("{FENCE}{head}{FENCE}{}\n", text.trim_end());
     let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
-    let written = folder.and_then(|()| fs::write(path, file));
+    let written = folder.and_then(|()| disk::replace(path, &file));
     written.map_err(|source| SnapshotError::new(path, "cannot be written", Some(source)))
 }
 
 /// Reads the text of a snapshot file, without its head.
 pub fn read(path: &Path) -> Result<String, SnapshotError> {
-    let file = fs::read_to_string(path);
+    let file = disk::read_text(path);
     let file = file.map_err(|source| SnapshotError::new(path, "cannot be read", Some(source)))?;
     let no_head = "has no head: expected a line `---`, where the text comes from, and a line `---`";
     parse(&file).ok_or_else(|| SnapshotError::new(path, no_head, None))

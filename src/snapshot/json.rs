@@ -19,7 +19,9 @@ const BEGINNING: usize = 64;
 /// Reads a body that loses nothing when it is read: JSON without a repeated key. The keys of every object are in order, so
 /// that values are met in an order that no service decides. `note` may say what the contract has of it; no more is shown.
 pub(super) fn parse(body: &[u8], note: impl FnOnce(&Document)) -> Option<Value> {
-    let document = Document::parse(body)?;
+    let document = Document::parse(body)
+        .ok()
+        .filter(|document| document.repeated_name().is_none())?;
     note(&document);
     Some(sorted(document.root()))
 }

@@ -7,6 +7,7 @@ use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 
+use crate::contract::disk;
 use crate::contract::json::problem::{Place, Problem};
 use crate::contract::json::{Item, Problems, parse};
 use crate::target::endpoint::{Address, Header, Proxy, Tls};
@@ -15,12 +16,11 @@ use crate::target::token::{Source, Token};
 use crate::target::{Identity, Secret, Target};
 
 /// Headers that the suite or the connection sets itself.
-const OWN_HEADERS: [&str; 8] = [
+const OWN_HEADERS: [&str; 7] = [
     "authorization",
     "connection",
     "content-length",
     "content-type",
-    "host",
     "transfer-encoding",
     "upgrade",
     "x-xbl-contract-version",
@@ -163,7 +163,7 @@ fn read_tls(item: Item<'_>, folder: &Path, address: Option<&Address>) -> Option<
 
 fn read_certificates(item: Item<'_>, folder: &Path) -> Option<Vec<CertificateDer<'static>>> {
     let path = folder.join(item.string()?);
-    let certificates = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates = pem(&path).and_then(|pem| CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>());
     let message = match certificates {
         Ok(certificates) if !certificates.is_empty() => return Some(certificates),
         Ok(_) => format!("`{}` has no certificate", path.display()),
@@ -178,7 +178,7 @@ fn read_certificates(item: Item<'_>, folder: &Path) -> Option<Vec<CertificateDer
 
 fn read_key(item: Item<'_>, folder: &Path) -> Option<PrivateKeyDer<'static>> {
     let path = folder.join(item.string()?);
-    let key = PrivateKeyDer::from_pem_file(&path);
+    let key = pem(&path).and_then(|pem| PrivateKeyDer::from_pem_slice(&pem));
     if let Err(error) = &key {
         item.wrong(
             unreadable(&path, error),
@@ -186,6 +186,11 @@ fn read_key(item: Item<'_>, folder: &Path) -> Option<PrivateKeyDer<'static>> {
         );
     }
     key.ok()
+}
+
+/// A file in PEM, whatever an editor added.
+fn pem(path: &Path) -> Result<Vec<u8>, PemError> {
+    disk::read_text(path).map(String::into_bytes).map_err(PemError::Io)
 }
 
 fn unreadable(path: &Path, error: &PemError) -> String {

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
-use std::{env, fmt, fs, thread};
+use std::{env, fmt, thread};
 
 use serde_json::Value;
+
+use crate::contract::disk;
 
 /// How long a command may take to print a token.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
@@ -69,7 +71,7 @@ impl Source {
 }
 
 fn from_file(path: &Path, key: Option<&str>) -> Result<Fetched, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    let text = disk::read_text(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
     let Some(key) = key else {
         return Ok(Fetched {
             value: text,
@@ -128,7 +130,7 @@ fn from_command(command: &[String], folder: &Path) -> Result<Fetched, String> {
         .join()
         .ok()
         .and_then(Result::ok)
-        .and_then(|bytes| String::from_utf8(bytes).ok());
+        .and_then(|bytes| disk::decode(bytes).ok());
     let text = text.ok_or_else(|| format!("`{program}` did not print text"))?;
     if !text.trim_start().starts_with('{') {
         return Ok(Fetched {
@@ -266,6 +268,8 @@ fn due(life: Duration) -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn file(text: &str) -> (tempfile::TempDir, Source) {

@@ -20,7 +20,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -31,6 +31,7 @@ use tokio::time::Instant;
 
 use crate::target::Target;
 use crate::traffic::{Message, Passed};
+use crate::wire::client;
 use crate::wire::connection::{self, Connector};
 use crate::wire::error::WireError;
 use crate::wire::message::{WireRequest, WireResponse};
@@ -88,6 +89,8 @@ struct Shared {
     client: legacy::Client<Connector, Tee<Incoming>>,
     base: String,
     host: String,
+    /// What the description has requests name as their host, instead of the one of the URL.
+    named_host: Option<HeaderValue>,
     copies: mpsc::UnboundedSender<Seen>,
     kept: Arc<AtomicUsize>,
     missed: Arc<AtomicUsize>,
@@ -158,10 +161,13 @@ impl Proxy {
     ) -> Result<(Self, Outlet), WireError> {
         let connector = Connector::new(target)?;
         let host = connector.address().host.clone();
+        let mut headers = target.headers.iter();
+        let named_host = headers.find(|header| header.name.eq_ignore_ascii_case("host"));
+        let named_host = named_host.and_then(|header| HeaderValue::from_str(&header.value).ok());
         let base = target.base_url.trim_end_matches('/').to_owned();
-        let client = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(4))
+        // No connection is kept: a body that passes cannot be sent again when the target closes one under it.
+        let client = client::tolerant(&mut legacy::Client::builder(TokioExecutor::new()))
+            .pool_max_idle_per_host(0)
             .http1_preserve_header_case(true)
             .build(connector);
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -175,6 +181,7 @@ impl Proxy {
             client,
             base,
             host,
+            named_host,
             copies: sender,
             kept,
             missed,
@@ -229,6 +236,7 @@ async fn serve(
     builder
         .http1()
         .preserve_header_case(true)
+        .max_headers(client::MAX_HEADERS)
         .auto_date_header(false)
         .half_close(true);
     builder.http2().auto_date_header(false);
@@ -265,6 +273,9 @@ async fn pass(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<B
     let (mut parts, body) = request.into_parts();
     strip(&mut parts.headers);
     parts.headers.remove(header::HOST);
+    if let Some(host) = &shared.named_host {
+        parts.headers.insert(header::HOST, host.clone());
+    }
     parts.version = Version::HTTP_11;
     if let Some(protocol) = &upgrade {
         parts
@@ -312,7 +323,7 @@ async fn pass(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<B
     copy.passed.response = WireResponse {
         status: response.status().as_u16(),
         headers: texts(response.headers()),
-        body: Bytes::new(),
+        ..WireResponse::default()
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(client_side) = client_side
@@ -349,7 +360,7 @@ fn unanswered(error: &legacy::Error, host: &str) -> WireError {
         }
         match cause.source() {
             Some(source) => cause = source,
-            None => return WireError::Broken(cause.to_string()),
+            None => return WireError::Broken(client::explain(error)),
         }
     }
 }

@@ -149,6 +149,7 @@ impl<'a> Watcher<'a> {
             status,
             headers: redaction.headers(&passed.response.headers),
             body: redaction.body(&body).into(),
+            ..WireResponse::default()
         };
         let sent = match copy.request_gap {
             None => self.judge_request(&kind, operation.request_schema(), version, copy, accepted),
@@ -218,6 +219,10 @@ impl<'a> Watcher<'a> {
             pointer: String::new(),
         };
         let json = Document::parse(text.as_bytes()).map(Arc::new);
+        let (json, unread) = match json {
+            Ok(json) => (Some(json), None),
+            Err(unread) => (None, Some(unread)),
+        };
         let findings: Vec<Finding> = match &json {
             None => vec![wrong(Assertion::Frame, vec!["RTA-002".to_owned()], "JSON".to_owned())],
             Some(frame) => {
@@ -250,6 +255,7 @@ impl<'a> Watcher<'a> {
                     ..WireResponse::default()
                 },
                 json: json.filter(|_| !message.is_sent),
+                unread: unread.filter(|_| !message.is_sent),
                 schema: None,
                 request_schema: None,
             },

@@ -1,6 +1,11 @@
 //! The client: sends a request byte for byte, and reads the whole response.
+//!
+//! It is `hyper`'s own client, which sends what it is given: another one would resolve `..` in paths, escape quotes, follow
+//! redirects or read proxies from the environment. `docs/transport.md` lists what a service may do on a connection, and what
+//! becomes of it here.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,12 +14,11 @@ use http::{Method, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use reqwest::Url;
-use rustls::ClientConfig;
 
 use crate::target::Target;
-use crate::wire::connection::{self, Connector};
+use crate::wire::connection::{self, Answered, Connector};
 use crate::wire::error::WireError;
+use crate::wire::files;
 use crate::wire::message::{MAX_BODY, WireRequest, WireResponse, texts};
 
 /// One pool of connections to one target; clones share it.
@@ -24,10 +28,12 @@ pub struct Client {
     /// Headers of every request that does not have them otherwise.
     headers: Arc<HeaderMap>,
     connector: Connector,
-    /// For all that it leaves as it is; nothing goes to a proxy through it, for it cannot say what a proxy refuses.
-    pool: Option<reqwest::Client>,
-    /// For paths that `Url` would tidy, and through a proxy.
-    verbatim: legacy::Client<Connector, Full<Bytes>>,
+    /// Keeps connections for the next request.
+    keeping: legacy::Client<Connector, Full<Bytes>>,
+    /// Makes a connection for each request.
+    fresh: legacy::Client<Connector, Full<Bytes>>,
+    /// Whether the target closed a kept connection under a request: from then on each request has a connection of its own.
+    closes_idle: Arc<AtomicBool>,
     timeout: Duration,
 }
 
@@ -36,6 +42,10 @@ pub struct Client {
 const IDLE: Duration = Duration::from_secs(4);
 /// The most connections that are kept.
 const MAX_IDLE: usize = 256;
+/// The most headers of a response that are read.
+pub(crate) const MAX_HEADERS: usize = 1000;
+/// The longest head of a response that is read, in bytes.
+pub(crate) const MAX_HEAD: usize = 1 << 20;
 
 impl Client {
     /// A client for a target, with a time limit for each exchange; nothing is sent yet.
@@ -53,21 +63,20 @@ impl Client {
             let value = HeaderValue::from_bytes(authorization.as_bytes()).map_err(|error| unsendable(&error))?;
             headers.insert(PROXY_AUTHORIZATION, value);
         }
-        let pool = match target.proxy {
-            Some(_) => None,
-            None => Some(pool(connector.tls())?),
+        let build = |kept: usize| {
+            tolerant(&mut legacy::Client::builder(TokioExecutor::new()))
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(kept)
+                .build(connector.clone())
         };
-        let verbatim = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .build(connector.clone());
         Ok(Self {
             base_url: target.base_url.as_str().into(),
             headers: Arc::new(headers),
+            keeping: build(MAX_IDLE.min(files::conversations())),
+            fresh: build(0),
+            closes_idle: Arc::default(),
             connector,
-            pool,
-            verbatim,
             timeout,
         })
     }
@@ -89,12 +98,21 @@ impl Client {
 
     /// Sends a request and reads the whole answer.
     ///
-    /// A service may close a connection at any time between two requests (RFC 9112 9.5): a request that meets one which is
-    /// just being closed is sent once more.
+    /// A service may close a connection at any time between two requests (RFC 9112 9.5). A request that meets a kept connection
+    /// which is just being closed is sent once more, on a new one, and [`WireResponse::was_sent_twice`] says so: the service may
+    /// have seen the first one.
     pub async fn send(&self, request: &WireRequest) -> Result<WireResponse, WireError> {
         let exchange = async {
-            match self.exchange(request).await {
-                Err(WireError::Closed(_)) => self.exchange(request).await,
+            if self.closes_idle.load(Ordering::Relaxed) {
+                return self.exchange(&self.fresh, request).await;
+            }
+            match self.exchange(&self.keeping, request).await {
+                Err(WireError::Closed(_)) => {
+                    self.closes_idle.store(true, Ordering::Relaxed);
+                    let mut response = self.exchange(&self.fresh, request).await?;
+                    response.was_sent_twice = true;
+                    Ok(response)
+                }
                 result => result,
             }
         };
@@ -104,9 +122,15 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, request: &WireRequest) -> Result<WireResponse, WireError> {
+    async fn exchange(
+        &self,
+        client: &legacy::Client<Connector, Full<Bytes>>,
+        request: &WireRequest,
+    ) -> Result<WireResponse, WireError> {
         let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
-        let text = format!("{}{}", self.base_url, request.path);
+        let url: Uri = format!("{}{}", self.base_url, request.path)
+            .parse()
+            .map_err(|error| unsendable(&error))?;
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| unsendable(&error))?;
         let mut headers = HeaderMap::with_capacity(request.headers.len() + self.headers.len() + 1);
         for (name, value) in &request.headers {
@@ -121,55 +145,17 @@ impl Client {
         if request.body.is_none() && matches!(request.method.as_str(), "PUT" | "POST" | "PATCH") {
             headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }
-        let body = request.body.clone();
-        // `Url` resolves dots and escapes quotes: what it would change goes out through a client that changes nothing.
-        match (&self.pool, Url::parse(&text)) {
-            (Some(pool), Ok(url)) if url.as_str() == text => self.send_pooled(pool, method, url, headers, body).await,
-            _ => {
-                let url: Uri = text.parse().map_err(|error| unsendable(&error))?;
-                self.send_verbatim(method, url, headers, body).await
-            }
+        let mut message = http::Request::new(Full::new(request.body.clone().unwrap_or_default()));
+        (*message.method_mut(), *message.uri_mut(), *message.headers_mut()) = (method, url, headers);
+        let response = client.request(message).await.map_err(|error| self.failed(&error))?;
+        if let Some(answered) = response.extensions().get::<Answered>() {
+            answered.note();
         }
-    }
-
-    async fn send_pooled(
-        &self,
-        pool: &reqwest::Client,
-        method: Method,
-        url: Url,
-        headers: HeaderMap,
-        body: Option<Bytes>,
-    ) -> Result<WireResponse, WireError> {
-        let mut request = reqwest::Request::new(method, url);
-        *request.headers_mut() = headers;
-        *request.body_mut() = body.map(reqwest::Body::from);
-        let failed = |error: reqwest::Error| self.failed(&error, error.is_connect());
-        let mut response = pool.execute(request).await.map_err(failed)?;
-        let (status, headers) = (response.status().as_u16(), texts(response.headers()));
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            body.extend_from_slice(&chunk);
-            check_size(body.len())?;
-        }
-        WireResponse::read(status, headers, body)
-    }
-
-    async fn send_verbatim(
-        &self,
-        method: Method,
-        url: Uri,
-        headers: HeaderMap,
-        body: Option<Bytes>,
-    ) -> Result<WireResponse, WireError> {
-        let mut request = http::Request::new(Full::new(body.unwrap_or_default()));
-        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, url, headers);
-        let response = self.verbatim.request(request).await;
-        let response = response.map_err(|error| self.failed(&error, error.is_connect()))?;
         let (status, headers) = (response.status().as_u16(), texts(response.headers()));
         let mut incoming = response.into_body();
         let mut body = Vec::new();
         while let Some(frame) = incoming.frame().await {
-            let frame = frame.map_err(|error| WireError::Broken(innermost(&error)))?;
+            let frame = frame.map_err(|error| unreadable(&error))?;
             body.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref()));
             check_size(body.len())?;
         }
@@ -177,8 +163,8 @@ impl Client {
     }
 
     /// Why a request has no answer: what the connector said, or what broke on the way.
-    fn failed(&self, error: &(dyn std::error::Error + 'static), is_connect: bool) -> WireError {
-        let mut cause = Some(error);
+    fn failed(&self, error: &legacy::Error) -> WireError {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
         let mut is_closed = false;
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<WireError>() {
@@ -187,16 +173,50 @@ impl Client {
             if let Some(error) = connection::tls_cause(error) {
                 return WireError::Tls(connection::explain_tls(error, &self.connector.address().host));
             }
+            if let Some(http) = error.downcast_ref::<hyper::Error>()
+                && http.is_parse_too_large()
+            {
+                return unreadable(http);
+            }
             is_closed |= is_end(error);
             cause = error.source();
         }
-        if is_connect {
-            WireError::Connect(innermost(error))
-        } else if is_closed {
-            WireError::Closed(innermost(error))
-        } else {
-            WireError::Broken(innermost(error))
+        // Only a connection that carried an answer before may be closed between two requests.
+        let mut extras = http::Extensions::new();
+        if let Some(connected) = error.connect_info() {
+            connected.get_extras(&mut extras);
         }
+        let is_kept = extras.get::<Answered>().is_some_and(Answered::is_noted);
+        if error.is_connect() {
+            WireError::Connect(innermost(error))
+        } else if is_closed && is_kept {
+            WireError::Closed("the connection, which was kept for it, was closed".to_owned())
+        } else {
+            WireError::Broken(explain(error))
+        }
+    }
+}
+
+/// Sets a client to read all that a service may send, and what RFC 9112 has a client read although no service may send it.
+pub(crate) fn tolerant(builder: &mut legacy::Builder) -> &mut legacy::Builder {
+    builder
+        .http1_max_headers(MAX_HEADERS)
+        .http1_max_buf_size(MAX_HEAD)
+        // A line that goes on in the next one is read as one line (5.2).
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        // White space before the colon is taken off (5.1).
+        .http1_allow_spaces_after_header_name_in_responses(true)
+}
+
+/// Why a response cannot be read.
+pub(crate) fn unreadable(error: &hyper::Error) -> WireError {
+    if error.is_parse_too_large() {
+        let kib = MAX_HEAD >> 10;
+        WireError::Limit(format!(
+            "the head of the response has more than {MAX_HEADERS} headers or {kib} KiB"
+        ))
+    } else {
+        WireError::Broken(explain(error))
     }
 }
 
@@ -212,39 +232,55 @@ fn is_end(error: &(dyn std::error::Error + 'static)) -> bool {
         )
 }
 
-/// The client for what needs no care: pooled, direct, and unwilling to follow anybody anywhere.
-fn pool(tls: Option<&ClientConfig>) -> Result<reqwest::Client, WireError> {
-    // Another part of the process may have installed a provider first; any will do.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder();
-    // Reading the system's certificates takes longer than anything else before the first request.
-    let builder = match tls {
-        Some(config) => builder.tls_backend_preconfigured(config.clone()),
-        None => builder.tls_certs_only([]),
-    };
-    builder
-        .http1_only()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .tcp_nodelay(true)
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(MAX_IDLE)
-        .build()
-        .map_err(|error| WireError::Unsendable(error.to_string()))
-}
-
 fn check_size(length: usize) -> Result<(), WireError> {
     if length <= MAX_BODY {
         return Ok(());
     }
-    Err(WireError::Broken(format!(
-        "the answer is longer than {} MiB, and more was not read",
+    Err(WireError::Limit(format!(
+        "the body is longer than {} MiB",
         MAX_BODY >> 20
     )))
 }
 
+/// What broke on the way, in the words of the standard rather than the library's.
+pub(crate) fn explain(error: &(dyn std::error::Error + 'static)) -> String {
+    let text = innermost(error);
+    let known = [
+        (
+            "invalid HTTP header parsed",
+            "a line of the response's head is not a header (RFC 9112 5)",
+        ),
+        (
+            "invalid content-length parsed",
+            "the response's `Content-Length` is not one number (RFC 9112 6.3)",
+        ),
+        (
+            "invalid transfer-encoding parsed",
+            "the response's `Transfer-Encoding` does not end in `chunked` (RFC 9112 6.3)",
+        ),
+        (
+            "unexpected transfer-encoding parsed",
+            "the response has a `Transfer-Encoding` that its version does not allow (RFC 9112 6.1)",
+        ),
+        (
+            "invalid HTTP version parsed",
+            "the response does not begin with `HTTP/1.1` (RFC 9112 4)",
+        ),
+        (
+            "invalid HTTP status-code parsed",
+            "the response's status is not three digits (RFC 9112 4)",
+        ),
+        (
+            "connection closed before message completed",
+            "the connection was closed before the response was whole",
+        ),
+    ];
+    let found = known.iter().find(|(library, _)| *library == text);
+    found.map_or(text, |(_, words)| (*words).to_owned())
+}
+
 /// The cause that says most; the outer ones repeat the URL.
-fn innermost(error: &dyn std::error::Error) -> String {
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -4,14 +4,16 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use hyper::Uri;
 use hyper::rt::ReadBufCursor;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CertificateError, ClientConfig};
+use rustls::{AlertDescription, CertificateError};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -64,11 +66,6 @@ impl Connector {
     /// Where it connects to.
     pub(crate) fn address(&self) -> &Address {
         &self.0.address
-    }
-
-    /// How TLS is spoken; `None` where it is not.
-    pub(crate) fn tls(&self) -> Option<&ClientConfig> {
-        self.0.tls.as_ref().map(|(connector, _)| &**connector.config())
     }
 
     /// What each request must say to the proxy, where it is the proxy that reads it.
@@ -128,8 +125,14 @@ pub(crate) async fn speaks(address: &Address, is_tls: bool) -> bool {
         }
 }
 
+/// How long a connection waits for this machine to have room for it again, and how often it looks.
+const ROOM: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(20));
+
 async fn reach(address: &Address, who: &str) -> Result<TcpStream, WireError> {
     let broken = |error: io::Error| {
+        if let Some(what) = shortage(&error) {
+            return WireError::Machine(format!("{what}: {error}"));
+        }
         let place = if who == "it" {
             String::new()
         } else {
@@ -137,11 +140,32 @@ async fn reach(address: &Address, who: &str) -> Result<TcpStream, WireError> {
         };
         WireError::Connect(format!("{place}{error}"))
     };
-    let stream = TcpStream::connect((address.host.as_str(), address.port))
-        .await
-        .map_err(broken)?;
+    let (limit, pause) = ROOM;
+    let start = Instant::now();
+    let stream = loop {
+        match TcpStream::connect((address.host.as_str(), address.port)).await {
+            // Other conversations end, and leave room.
+            Err(error) if shortage(&error).is_some() && start.elapsed() < limit => tokio::time::sleep(pause).await,
+            result => break result.map_err(broken)?,
+        }
+    };
     stream.set_nodelay(true).map_err(broken)?;
     Ok(stream)
+}
+
+/// What this machine has too few of, if that is why there is no connection.
+pub(crate) fn shortage(error: &io::Error) -> Option<&'static str> {
+    const FILES: &str =
+        "too many files are open (`ulimit -n` raises the limit, `--jobs` with a smaller number needs fewer)";
+    const PORTS: &str = "no local port is free (`--jobs` with a smaller number needs fewer)";
+    // `io::ErrorKind` has no name for most of them.
+    match (error.kind(), error.raw_os_error()?) {
+        (io::ErrorKind::AddrNotAvailable, _) => Some(PORTS),
+        // EMFILE and ENFILE, and WSAEMFILE.
+        (_, 23 | 24) if cfg!(unix) => Some(FILES),
+        (_, 10_024) if cfg!(windows) => Some(FILES),
+        _ => None,
+    }
 }
 
 async fn tunnel(proxy: &Proxy, address: &Address) -> Result<TcpStream, WireError> {
@@ -225,6 +249,18 @@ pub(crate) fn explain_tls(cause: &rustls::Error, host: &str) -> String {
         rustls::Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
             "its certificate is not valid yet, or this machine's clock is wrong".to_owned()
         }
+        rustls::Error::InvalidCertificate(CertificateError::Other(error)) => match error.to_string().as_str() {
+            "CaUsedAsEndEntity" => "its certificate is one of an authority (`CA:TRUE`): name the same certificate in \
+                 `tls.authorities`, or, for a service on this machine, set `tls.selfSigned`".to_owned(),
+            "UnsupportedCertVersion" => "its certificate is not of X.509 version 3, and no other can be checked: make it again, as \
+                 `openssl req -x509` does, or, for a service on this machine, set `tls.selfSigned`".to_owned(),
+            other => format!("its certificate is not accepted ({other})"),
+        },
+        rustls::Error::InvalidCertificate(CertificateError::BadEncoding) => "its certificate cannot be read".to_owned(),
+        rustls::Error::InvalidCertificate(CertificateError::Revoked) => "its certificate was revoked".to_owned(),
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
+            "the signature of its certificate, or of its handshake, is wrong".to_owned()
+        }
         rustls::Error::InvalidCertificate(error) => format!("its certificate is not accepted: {error}"),
         rustls::Error::AlertReceived(
             alert @ (AlertDescription::CertificateRequired
@@ -283,12 +319,30 @@ impl AsyncWrite for Stream {
     }
 }
 
+/// Whether a connection has carried an answer; clones are of the same connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answered(Arc<AtomicBool>);
+
+impl Answered {
+    /// Notes that an answer came.
+    pub(crate) fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an answer came.
+    pub(crate) fn is_noted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A connection as the pool of the HTTP client takes it.
 pub(crate) struct Pooled(TokioIo<Stream>);
 
 impl Connection for Pooled {
     fn connected(&self) -> Connected {
-        Connected::new().proxy(matches!(self.0.inner(), Stream::Plain(_, true)))
+        Connected::new()
+            .proxy(matches!(self.0.inner(), Stream::Plain(_, true)))
+            .extra(Answered::default())
     }
 }
 

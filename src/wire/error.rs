@@ -22,12 +22,18 @@ pub enum WireError {
     /// The time limit passed.
     #[error("no answer within {} s", .0.as_secs_f32())]
     Timeout(Duration),
-    /// The connection ended before any answer came.
+    /// A kept connection was closed under the request; another connection may do.
     #[error("{0}")]
     Closed(String),
     /// The connection broke, or the answer is not HTTP.
     #[error("{0}")]
     Broken(String),
+    /// The response is longer than this program reads, which says nothing of the target.
+    #[error("{0}, and this program reads no more")]
+    Limit(String),
+    /// This machine does not give what a connection takes, which says nothing of the target.
+    #[error("this machine: {0}")]
+    Machine(String),
     /// The request cannot be put on the wire.
     #[error("cannot send: {0}")]
     Unsendable(String),

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, SET_COOKIE};
-use serde_json::Value;
 
+use crate::contract::json::document::Document;
 use crate::wire::coding;
 use crate::wire::error::WireError;
 use crate::wire::secrets::{Redactor, Secrets};
@@ -35,6 +35,8 @@ pub struct WireResponse {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
+    /// Whether the request went out twice, and the service may have seen it twice.
+    pub was_sent_twice: bool,
 }
 
 impl WireResponse {
@@ -54,6 +56,7 @@ impl WireResponse {
             status,
             headers,
             body: body.into(),
+            was_sent_twice: false,
         })
     }
 
@@ -86,12 +89,14 @@ impl WireResponse {
 pub(crate) fn redact_text(text: &str, redactor: &Redactor<'_>) -> Option<String> {
     let redacted = redactor.redact(text);
     // Any letter may be escaped in JSON; what it says then is only seen in what it stands for.
-    if text.as_bytes().contains(&b'\\')
-        && text.contains("\\u")
-        && let Ok(json) = serde_json::from_str::<Value>(redacted.as_deref().unwrap_or(text))
-        && let Some(redacted) = redactor.redact(&json.to_string())
+    let shown = redacted.as_deref().unwrap_or(text);
+    if shown.as_bytes().contains(&b'\\')
+        && shown.contains("\\u")
+        && let Ok(document) = Document::parse(shown.as_bytes())
+        && document.escaped_texts().any(|text| redactor.redact(text).is_some())
     {
-        return Some(redacted);
+        let json = document.value().to_string();
+        return Some(redactor.redact(&json).unwrap_or(json));
     }
     redacted
 }

@@ -9,7 +9,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http::HeaderValue;
 use http::header::{SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
 use http_body_util::{BodyExt as _, Empty};
-use hyper::client::conn::http1::handshake;
+use hyper::client::conn::http1::Builder;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -20,7 +20,8 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use crate::wire::client::Client;
+use crate::contract::json::document::Document;
+use crate::wire::client::{self, Client, MAX_HEAD, MAX_HEADERS};
 use crate::wire::error::WireError;
 use crate::wire::message::{WireResponse, redact_text, texts};
 use crate::wire::secrets::Secrets;
@@ -101,9 +102,11 @@ impl Socket {
         let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
         let stream = client.connector().connect_through().await?;
         let address = client.connector().address();
-        let mut request = http::Request::builder()
-            .uri(format!("{}{path}", address.prefix))
-            .header("Host", &address.authority)
+        let mut request = http::Request::builder().uri(format!("{}{path}", address.prefix));
+        if !client.headers().contains_key(http::header::HOST) {
+            request = request.header("Host", &address.authority);
+        }
+        request = request
             .header("Connection", "Upgrade")
             .header("Upgrade", "websocket")
             .header("Sec-WebSocket-Version", "13");
@@ -128,8 +131,14 @@ impl Socket {
             .body(Empty::<Bytes>::new())
             .map_err(|error| unsendable(&error))?;
         let offered = request.headers().get(SEC_WEBSOCKET_PROTOCOL).cloned();
-        let broken = |error: hyper::Error| WireError::Broken(error.to_string());
-        let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let broken = |error: hyper::Error| client::unreadable(&error);
+        let mut builder = Builder::new();
+        builder
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_HEAD)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true);
+        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(broken)?;
         tokio::spawn(async move { drop(connection.with_upgrades().await) });
         let mut response = sender.send_request(request).await.map_err(broken)?;
         let (status, headers) = (response.status().as_u16(), texts(response.headers()));
@@ -152,7 +161,10 @@ impl Socket {
                 let frame = match frames.next().await {
                     Some(Ok(Message::Text(text))) => {
                         let text = redact_text(&text, &secrets.redactor()).unwrap_or_else(|| text.to_string());
-                        serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text))
+                        match Document::parse(text.as_bytes()) {
+                            Ok(document) => document.value().clone(),
+                            Err(_) => Value::from(text),
+                        }
                     }
                     Some(Ok(Message::Binary(bytes))) => json!({ "binary": bytes.len() }),
                     Some(Ok(Message::Close(close))) => {
@@ -265,9 +277,17 @@ fn check(answer: &WireResponse, key: &str, offered: Option<&HeaderValue>) -> Res
     if answer.header("sec-websocket-accept") != Some(&derive_accept_key(key.as_bytes())) {
         return Err("`Sec-WebSocket-Accept` does not belong to the key of the handshake");
     }
+    // None is ever offered.
+    if answer
+        .header("sec-websocket-extensions")
+        .is_some_and(|list| !list.trim().is_empty())
+    {
+        return Err("an extension is chosen, though none is offered");
+    }
     let offered = offered.and_then(|offered| offered.to_str().ok());
     match (offered, answer.header("sec-websocket-protocol")) {
         (Some(_), None) => Err("no sub-protocol is chosen, though one is offered"),
+        (_, Some(chosen)) if chosen.contains(',') => Err("more than one sub-protocol is chosen"),
         (None, Some(_)) => Err("a sub-protocol is chosen, though none is offered"),
         (Some(offered), Some(chosen)) if !offered.split(',').any(|one| one.trim() == chosen) => {
             Err("the sub-protocol that is chosen is none of those offered")

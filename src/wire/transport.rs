@@ -268,7 +268,11 @@ impl Transport {
 
     /// Counts a failure; after too many the run is over.
     async fn note_miss(&self, error: &WireError) {
-        if matches!(error, WireError::Unsendable(_) | WireError::Token(_)) {
+        // These say nothing of the target.
+        if matches!(
+            error,
+            WireError::Unsendable(_) | WireError::Token(_) | WireError::Machine(_) | WireError::Limit(_)
+        ) {
             return;
         }
         let misses = self.health.misses.fetch_add(1, Ordering::Relaxed) + 1;

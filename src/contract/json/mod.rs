@@ -5,7 +5,7 @@ pub mod problem;
 pub mod tree;
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
 
@@ -15,27 +15,75 @@ use serde_json::{Map, Value};
 
 use crate::contract::json::problem::{Place, Problem};
 
-/// Parses a file's text; a key that appears twice in one object is a mistake.
+/// Parses a file's text. A key that appears twice in one object is a mistake, and so is a number that would be sent, or compared, as
+/// another one.
 pub fn parse(file: &str, text: &str) -> Result<Value, Problem> {
+    let problem = |place, message: &str, expected: &str| Problem {
+        file: file.to_owned(),
+        place: Place::Bytes(place),
+        message: message.to_owned(),
+        expected: expected.to_owned(),
+    };
+    if text.trim().is_empty() {
+        return Err(problem(0..text.len(), "the file is empty", "expected JSON"));
+    }
     let mut input = serde_json::Deserializer::from_str(text);
-    Strict
+    let has_doubles = Cell::new(false);
+    let parsed = Strict(&has_doubles)
         .deserialize(&mut input)
-        .and_then(|value| input.end().map(|()| value))
-        .map_err(|error| {
-            let offset = offset(text, error.line(), error.column());
-            let message = error.to_string();
-            let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-            let (place, expected) = match message.strip_prefix("duplicate key ") {
-                Some(_) => (last_string(text, offset), "this key is in the object already"),
-                None => (offset.saturating_sub(1)..offset.max(1), "not JSON from here on"),
-            };
-            Problem {
-                file: file.to_owned(),
-                place: Place::Bytes(place),
-                message,
-                expected: expected.to_owned(),
+        .and_then(|value| input.end().map(|()| value));
+    if parsed.is_ok()
+        && has_doubles.get()
+        && let Some(place) = numbers(text).find(|place| !document::is_kept(text.get(place.clone()).unwrap_or_default()))
+    {
+        let message = "a number with more digits than can be kept";
+        let expected = "at most 64 bits, or 15 digits; a request may have it in `text`, and a matcher as a string";
+        return Err(problem(place, message, expected));
+    }
+    parsed.map_err(|error| {
+        let offset = offset(text, error.line(), error.column());
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+        let (place, expected) = match message.strip_prefix("duplicate key ") {
+            Some(_) => (last_string(text, offset), "this key is in the object already"),
+            None => (offset.saturating_sub(1)..offset.max(1), "not JSON from here on"),
+        };
+        Problem {
+            file: file.to_owned(),
+            place: Place::Bytes(place),
+            message,
+            expected: expected.to_owned(),
+        }
+    })
+}
+
+/// The places of the numbers in a text that is JSON.
+fn numbers(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while let Some(byte) = bytes.get(at) {
+            match byte {
+                b'"' => {
+                    at += 1;
+                    while let Some(byte) = bytes.get(at).filter(|byte| **byte != b'"') {
+                        at += if *byte == b'\\' { 2 } else { 1 };
+                    }
+                }
+                b'-' | b'0'..=b'9' => {
+                    let start = at;
+                    let is_part = |byte: &u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+                    while bytes.get(at).is_some_and(is_part) {
+                        at += 1;
+                    }
+                    return Some(start..at);
+                }
+                _ => {}
             }
-        })
+            at += 1;
+        }
+        None
+    })
 }
 
 /// The byte offset of `serde_json`'s line and column, both counted from 1, columns in bytes.
@@ -56,9 +104,11 @@ fn last_string(text: &str, end: usize) -> Range<usize> {
     open..(close + 1).min(text.len())
 }
 
-struct Strict;
+/// Refuses a key that is there already, and notes whether there was a double.
+#[derive(Clone, Copy)]
+struct Strict<'n>(&'n Cell<bool>);
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -66,7 +116,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,6 +140,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        self.0.set(true);
         Ok(value.into())
     }
 
@@ -103,7 +154,7 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut input: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = input.next_element_seed(Self)? {
+        while let Some(value) = input.next_element_seed(self)? {
             values.push(value);
         }
         Ok(Value::Array(values))
@@ -116,7 +167,7 @@ impl<'de> Visitor<'de> for Strict {
                 Entry::Occupied(known) => {
                     return Err(de::Error::custom(format!("duplicate key `{}`", known.key())));
                 }
-                Entry::Vacant(free) => _ = free.insert(input.next_value_seed(Self)?),
+                Entry::Vacant(free) => _ = free.insert(input.next_value_seed(self)?),
             }
         }
         Ok(Value::Object(map))

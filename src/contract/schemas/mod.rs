@@ -4,6 +4,7 @@
 //! fault of the suite. Schemas are resolved among themselves and never fetched.
 
 mod field;
+mod format;
 mod operation;
 mod shape;
 mod violation;
@@ -15,7 +16,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use jsonschema::json::{Json, Node as _};
-use jsonschema::{Draft, Keyword, Registry, ValidationError, Validator};
+use jsonschema::{Draft, Keyword, Registry, Retrieve, ValidationError, ValidationOptions, Validator};
 use serde_json::{Map, Value};
 
 pub use field::Field;
@@ -365,16 +366,23 @@ impl Schemas {
             }
         }
         let registry = registry.prepare().map_err(|error| error.to_string())?;
-        jsonschema::options_for::<Documents>()
-            .with_draft(Draft::Draft202012)
+        options()
             .with_registry(&registry)
             .offline()
-            .should_validate_formats(true)
-            .should_ignore_unknown_formats(false)
             .with_keyword(vocabulary::ENUM, spelling)
             .build(&document.value)
             .map_err(|error| format!("{error}, at {}", error.schema_path()))
     }
+}
+
+/// Options that assert formats, and refuse unknown ones.
+fn options<'a>() -> ValidationOptions<'a, Arc<dyn Retrieve>, Documents> {
+    jsonschema::options_for::<Documents>()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(false)
+        .with_format("date", format::is_date)
+        .with_format("date-time", format::is_date_time)
 }
 
 /// `a session`, `a session or a text`: what an answer may consist of.

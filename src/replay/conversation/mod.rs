@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::contract::case::{Action, Case, Expectation, Script, Step, Variant};
 use crate::contract::clause::Weight;
+use crate::contract::json::document::Unread;
 use crate::replay::assertion::Assertion;
 use crate::replay::judge::{self, Failure};
 use crate::replay::label::{Part, StepLabel};
@@ -47,8 +48,8 @@ pub(super) fn not_applicable(
     conversation.into_outcome(Verdict::NotApplicable, Some(reason), Instant::now(), Vec::new())
 }
 
-/// Replays one variant of a case.
-pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, script: &Script) -> Outcome {
+/// Replays one variant of a case; also whether the target may have seen a request twice, so that only a pass means something.
+pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, script: &Script) -> (Outcome, bool) {
     let start = Instant::now();
     let mut conversation = Conversation::new(replay, case, variant, script);
     let limit = limit(replay, script);
@@ -92,7 +93,11 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, scri
     } else {
         conversation.clean_up().await
     };
-    conversation.into_outcome(verdict, reason, start, leftovers)
+    let is_sent_twice = conversation.is_sent_twice;
+    (
+        conversation.into_outcome(verdict, reason, start, leftovers),
+        is_sent_twice,
+    )
 }
 
 struct Conversation<'a> {
@@ -117,6 +122,8 @@ struct Conversation<'a> {
     turn: Option<OwnedSemaphorePermit>,
     /// Answers that were successes and documents of the contract.
     documents: usize,
+    /// Whether a request went out again after its connection was closed.
+    is_sent_twice: bool,
 }
 
 impl<'a> Conversation<'a> {
@@ -137,6 +144,7 @@ impl<'a> Conversation<'a> {
             advance: 0,
             turn: None,
             documents: 0,
+            is_sent_twice: false,
         }
     }
 
@@ -321,8 +329,16 @@ impl<'a> Conversation<'a> {
         Ok(!self.findings.iter().skip(known).any(is_noise))
     }
 
-    fn record(&mut self, label: StepLabel, speaker: &str, request: WireRequest, response: WireResponse) {
+    /// Keeps an exchange, and what the contract says of it; an error where this program does not read the response.
+    fn record(
+        &mut self,
+        label: StepLabel,
+        speaker: &str,
+        request: WireRequest,
+        response: WireResponse,
+    ) -> Result<(), Stop> {
         let place = (label, speaker, self.exchanges.len());
+        self.is_sent_twice |= response.was_sent_twice;
         let suite = &self.replay.suite;
         let held = contract::hold(
             suite,
@@ -337,6 +353,10 @@ impl<'a> Conversation<'a> {
         if let Some(document) = &held.exchange.json {
             self.variables.show(document);
         }
+        let beyond = match &held.exchange.unread {
+            Some(Unread::Limit(reason)) => Some(reason.clone()),
+            _ => None,
+        };
         self.exchanges.push(held.exchange);
         self.findings.extend(held.findings);
         for place in held.covered {
@@ -349,6 +369,7 @@ impl<'a> Conversation<'a> {
         }
         self.readings.extend(held.readings);
         self.assertions += held.assertions;
+        beyond.map_or(Ok(()), |reason| Err(Stop::Inconclusive(reason)))
     }
 
     fn add(&mut self, step: &Step, expectation: Option<&Expectation>, exchange: usize, failure: Failure) {

@@ -41,7 +41,7 @@ impl<'a> Conversation<'a> {
         let response = transport.deliver(&request.speaker, &mut wire, self.patience()).await?;
         // Whatever else has come is read first: answers are judged faster one after the other than each between two reads.
         tokio::task::yield_now().await;
-        self.record(label, &request.speaker, wire, response);
+        self.record(label, &request.speaker, wire, response)?;
         Ok(self.exchanges.len() - 1)
     }
 
@@ -65,7 +65,7 @@ impl<'a> Conversation<'a> {
         let responses = join_all(deliveries).await;
         for (index, ((request, wire), response)) in requests.iter().zip(wires).zip(responses).enumerate() {
             let response = response?;
-            self.record(label.with(Part::Copy(index + 1)), &request.speaker, wire, response);
+            self.record(label.with(Part::Copy(index + 1)), &request.speaker, wire, response)?;
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ impl<'a> Conversation<'a> {
         let (socket, response) = transport
             .open(&request.speaker, &mut wire, offer, self.patience())
             .await?;
-        self.record(label, &request.speaker, wire, response);
+        self.record(label, &request.speaker, wire, response)?;
         match socket {
             Opened::Open(socket) => {
                 self.sockets.insert(name, socket);
@@ -199,6 +199,7 @@ impl<'a> Conversation<'a> {
             },
             schema: received.is_some().then(|| FRAME_SCHEMA.to_owned()),
             json,
+            unread: None,
             request_schema: None,
         });
         self.sockets.insert(name, socket);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::contract::plain;
 use crate::replay::verdict::Verdict;
 use crate::report::curl;
 use crate::report::model::{BODY, Case, Cause, Clause, Exchange, Finding, Message, Report, Standing, Summary};
@@ -141,7 +142,7 @@ fn cause_details(report: &Report, cause: &Cause<'_>, statements: &BTreeMap<&str,
     let first = cause.example;
     let finding = first.decisive(report.strict);
     let exchange = finding.and_then(|finding| first.exchange(finding));
-    let curl = exchange.map(|exchange| curl::line(&report.target, exchange, Some(BODY)));
+    let curl = exchange.map(|exchange| curl::line(&report.target, exchange, None));
     let broken = cause.cases().filter_map(|case| case.decisive(report.strict));
     let mut clauses: Vec<&str> = Vec::new();
     for clause in broken.flat_map(|finding| &finding.clauses) {
@@ -441,10 +442,5 @@ fn pretty(body: &str) -> Cow<'_, str> {
 
 /// A text without the control characters that HTML does not allow.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    let is_bad = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
-    if text.contains(is_bad) {
-        Cow::Owned(text.replace(is_bad, "\u{fffd}"))
-    } else {
-        Cow::Borrowed(text)
-    }
+    plain::visible(text)
 }

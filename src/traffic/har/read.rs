@@ -13,6 +13,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_path_to_error::{Segment, Track};
 use thiserror::Error;
 
@@ -62,6 +63,8 @@ pub enum Skipped {
     Cached,
     /// The same entry is there already.
     Repeated,
+    /// It is not what HAR 1.2 has for an entry.
+    Odd,
 }
 
 impl fmt::Display for Skipped {
@@ -76,6 +79,7 @@ impl fmt::Display for Skipped {
             Self::Redirect => "a redirect",
             Self::Cached => "from a browser's cache",
             Self::Repeated => "there twice",
+            Self::Odd => "not as HAR 1.2 has them",
         })
     }
 }
@@ -145,9 +149,25 @@ pub fn read(
     let mut capture = Capture::default();
     let mut kept = 0;
     let mut known = HashSet::new();
-    let mut keep = |entry: Entry| -> Result<(), String> {
+    let mut keep = |entry: Value| -> Result<(), String> {
         let place = capture.entries;
         capture.entries += 1;
+        let is_foreign = is_foreign(schemas, &entry);
+        let entry: Entry = match serde_path_to_error::deserialize(entry) {
+            Ok(entry) => entry,
+            // One that is odd is no reason to leave out the others.
+            Err(error) => {
+                let reason = if is_foreign { Skipped::Foreign } else { Skipped::Odd };
+                if reason == Skipped::Odd {
+                    let told = explain(error.inner(), error.path());
+                    capture
+                        .remarks
+                        .push((place, format!("left out: {}: {}", told.pointer, told.message)));
+                }
+                *capture.skipped.entry(reason).or_default() += 1;
+                return Ok(());
+            }
+        };
         let mut reader = Reader {
             place,
             schemas,
@@ -185,6 +205,14 @@ pub fn read(
     }
     capture.passed.sort_by_key(|passed| passed.started);
     Ok(capture)
+}
+
+/// Whether an entry names a URL that is not of the contract, or none.
+fn is_foreign(schemas: &Schemas, entry: &Value) -> bool {
+    let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str);
+    let method = text("/request/method").unwrap_or("GET");
+    let path = text("/request/url").and_then(split);
+    path.is_none_or(|(_, whole)| contract_path(schemas, method, whole, &[]).is_none())
 }
 
 fn explain(error: &serde_json::Error, path: &serde_path_to_error::Path) -> HarError {
@@ -227,7 +255,7 @@ fn explain(error: &serde_json::Error, path: &serde_path_to_error::Path) -> HarEr
 }
 
 /// What is done with each entry.
-type Keep<'k> = dyn FnMut(Entry) -> Result<(), String> + 'k;
+type Keep<'k> = dyn FnMut(Value) -> Result<(), String> + 'k;
 
 /// The root of the file, of which only `log.entries` matters.
 struct Root<'k, 's>(&'s mut Keep<'k>);
@@ -318,7 +346,7 @@ impl<'de> Visitor<'de> for Entries<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        while let Some(entry) = entries.next_element::<Entry>()? {
+        while let Some(entry) = entries.next_element::<Value>()? {
             (self.0)(entry).map_err(de::Error::custom)?;
         }
         Ok(())
@@ -481,6 +509,7 @@ impl Reader<'_> {
                 status,
                 headers,
                 body: answer,
+                ..WireResponse::default()
             },
             messages: messages.into_iter().filter_map(SocketMessage::read).collect(),
         };

@@ -1,6 +1,5 @@
 //! Writing a HAR, entry by entry: the file is whole after each of them.
 
-use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::contract::disk::Replacement;
 use crate::traffic::proxy::Copy;
 use crate::traffic::redaction::Redaction;
 use crate::traffic::{Message, Passed, header};
@@ -21,22 +21,24 @@ const TAIL: &str = "\n]}}\n";
 /// A HAR that is being written.
 #[derive(Debug)]
 pub struct Writer {
-    file: File,
+    replacement: Replacement,
     /// Where the next entry goes.
     end: u64,
     count: usize,
 }
 
 impl Writer {
-    /// Begins a file; one that is there is written over.
+    /// Begins a file beside the one that it replaces, which stays as it is until [`Self::finish`].
     pub fn create(path: &Path) -> io::Result<Self> {
-        let mut file = File::create(path)?;
+        let mut replacement = Replacement::begin(path)?;
+        let mut file = replacement.file();
         let creator = json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") });
         let head = format!("{{\"log\":{{\"version\":\"1.2\",\"creator\":{creator},\"entries\":[");
         file.write_all(head.as_bytes())?;
         file.write_all(TAIL.as_bytes())?;
+        drop(file);
         Ok(Self {
-            file,
+            replacement,
             end: head.len() as u64,
             count: 0,
         })
@@ -47,11 +49,18 @@ impl Writer {
         let entry = entry(copy, redaction);
         let separator = if self.count == 0 { "\n" } else { ",\n" };
         let text = format!("{separator}{entry}");
-        self.file.seek(SeekFrom::Start(self.end))?;
-        self.file.write_all(format!("{text}{TAIL}").as_bytes())?;
+        let mut file = self.replacement.file();
+        file.seek(SeekFrom::Start(self.end))?;
+        file.write_all(format!("{text}{TAIL}").as_bytes())?;
+        drop(file);
         self.end += text.len() as u64;
         self.count += 1;
         Ok(())
+    }
+
+    /// Puts the file into its place.
+    pub fn finish(self) -> io::Result<()> {
+        self.replacement.commit()
     }
 
     /// How many entries it has.

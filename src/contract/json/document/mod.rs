@@ -6,6 +6,7 @@
 
 mod parts;
 mod place;
+mod reader;
 mod validator;
 
 use std::collections::HashSet;
@@ -17,16 +18,20 @@ use bytes::Bytes;
 use serde_json::Value;
 
 pub use place::{Elements, Inside, Members, Place};
+pub(super) use reader::is_kept;
+pub use reader::{MAX_DEPTH, Unread};
 pub use validator::Documents;
 
-use crate::contract::json::document::parts::{Kind, Parts, Size};
+use crate::contract::json::document::parts::{Kind, Parts};
 use crate::contract::json::tree::Tree;
 
-/// A JSON body; no object in it names a member twice.
+/// A JSON body. Of several members of an object that have one name, it has the last.
 #[derive(Clone)]
 pub struct Document {
     text: String,
     parts: Parts,
+    /// A name that several members of one object of the text have.
+    repeated: Option<Box<str>>,
     value: OnceLock<Value>,
     /// The schema that it was found to follow, without a remark.
     follows: OnceLock<String>,
@@ -43,41 +48,67 @@ pub trait Names: Send + Sync {
 }
 
 impl Document {
-    /// Reads a body; `None` if it is no JSON, names a member twice, or has more than 4 GiB.
-    pub fn parse(body: &[u8]) -> Option<Self> {
-        Self::read(std::str::from_utf8(body).ok()?.to_owned()).ok()
+    /// Reads a body, of which a copy is made.
+    pub fn parse(body: &[u8]) -> Result<Self, Unread> {
+        match std::str::from_utf8(body) {
+            Ok(text) => Self::read(text.to_owned()).map_err(|(_, unread)| unread),
+            Err(error) => Err(reader::not_utf8(body, error)),
+        }
     }
 
     /// As [`Self::parse`], without a copy: the document and the body share their bytes from now on.
-    pub fn share(body: &mut Bytes) -> Option<Arc<Self>> {
+    pub fn share(body: &mut Bytes) -> Result<Arc<Self>, Unread> {
         let bytes = Vec::from(mem::take(body));
-        let read = String::from_utf8(bytes).map_err(FromUtf8Error::into_bytes);
-        match read.and_then(|text| Self::read(text).map_err(String::into_bytes)) {
+        let read = String::from_utf8(bytes).map_err(|error: FromUtf8Error| {
+            let reason = error.utf8_error();
+            let bytes = error.into_bytes();
+            let unread = reader::not_utf8(&bytes, reason);
+            (bytes, unread)
+        });
+        match read.and_then(|text| Self::read(text).map_err(|(text, unread)| (text.into_bytes(), unread))) {
             Ok(document) => {
                 let document = Arc::new(document);
                 *body = Bytes::from_owner(Body(Arc::clone(&document)));
-                Some(document)
+                Ok(document)
             }
-            Err(bytes) => {
+            Err((bytes, unread)) => {
                 *body = bytes.into();
-                None
+                Err(unread)
             }
         }
     }
 
     /// Reads a text, which is given back if it is no document.
-    fn read(text: String) -> Result<Self, String> {
-        match Parts::read(&text).filter(|_| Size::try_from(text.len()).is_ok()) {
-            Some(parts) => {
-                let document = Self::new(text, parts);
-                if document.has_unique_keys() {
-                    Ok(document)
-                } else {
-                    Err(document.text)
+    fn read(text: String) -> Result<Self, (String, Unread)> {
+        match reader::read(&text) {
+            Ok(parts) => {
+                let mut document = Self::new(text, parts);
+                if !document.has_unique_keys() {
+                    document.forget_repeated();
                 }
+                Ok(document)
             }
-            None => Err(text),
+            Err(unread) => Err((text, unread)),
         }
+    }
+
+    /// A name that several members of one object of the text have; the document has the last of them.
+    pub fn repeated_name(&self) -> Option<&str> {
+        self.repeated.as_deref()
+    }
+
+    /// The strings of the text in which something was escaped, as what they stand for.
+    pub fn escaped_texts(&self) -> impl Iterator<Item = &str> {
+        self.parts.unescaped.iter().map(String::as_str)
+    }
+
+    /// Keeps the last of several members that have one name, as nearly all readers do.
+    fn forget_repeated(&mut self) {
+        let mut parts = Vec::with_capacity(self.parts.all.len());
+        let mut repeated = None;
+        self.root().copy_last(&mut parts, &mut repeated);
+        self.repeated = repeated.map(Box::from);
+        self.parts.all = parts;
     }
 
     /// A body that is no JSON, as matchers see it: a string.
@@ -90,6 +121,7 @@ impl Document {
         Self {
             text,
             parts,
+            repeated: None,
             value: OnceLock::new(),
             follows: OnceLock::new(),
             names: OnceLock::new(),
@@ -156,8 +188,8 @@ impl fmt::Debug for Document {
 
 impl From<&Value> for Document {
     fn from(value: &Value) -> Self {
-        // What a value says is JSON, and names no member twice.
-        Self::parse(value.to_string().as_bytes()).unwrap_or_else(|| Self::of_text(value.to_string()))
+        // What a value says is JSON; it may be nested deeper than is read.
+        Self::parse(value.to_string().as_bytes()).unwrap_or_else(|_| Self::of_text(value.to_string()))
     }
 }
 
@@ -170,36 +202,43 @@ mod tests {
     #[test]
     fn a_body_is_read_as_any_reader_would() {
         let text = r#"{"a":[1,-2,1.5,"x\u00e9\n",true,null,{"b":18446744073709551615}], "c":{}, "d":[]}"#;
-        let read = Document::parse(text.as_bytes()).map(|document| document.value().clone());
-        assert_eq!(read, serde_json::from_str(text).ok());
+        let read = Document::parse(text.as_bytes()).unwrap().value().clone();
+        assert_eq!(read, serde_json::from_str::<Value>(text).unwrap());
     }
 
     #[test]
     fn a_body_stays_what_it_was_when_its_document_shares_it() {
-        let texts: [&[u8]; 4] = [b"{\"a\":1}", b"{\"a\":1,\"a\":1}", b"no JSON", b"\xff"];
+        let texts: [&[u8]; 4] = [b"{\"a\":1}", b"{\"a\":1 \"b\":1}", b"no JSON", b"\xff"];
         for (index, text) in texts.into_iter().enumerate() {
             let mut body = Bytes::from(text.to_vec());
             let document = Document::share(&mut body);
             assert_eq!(body, text);
-            assert_eq!(document.is_some(), index == 0);
+            assert_eq!(document.is_ok(), index == 0);
             drop(document);
             assert_eq!(body, text);
         }
     }
 
     #[test]
-    fn a_member_that_is_named_twice_is_no_json() {
-        assert!(Document::parse(br#"{"a":{"b":1,"b":1}}"#).is_none());
-        assert!(Document::parse(br#"{"a":1,"\u0061":1}"#).is_none());
-        let many: Vec<String> = (0..40).map(|index| format!("\"k{}\":1", index % 39)).collect();
-        assert!(Document::parse(format!("{{{}}}", many.join(",")).as_bytes()).is_none());
-        assert!(Document::parse(format!("{{{}}}", many[..39].join(",")).as_bytes()).is_some());
+    fn of_members_with_one_name_the_last_one_counts() {
+        let read = |text: &str| Document::parse(text.as_bytes()).unwrap();
+        let document = read(r#"{"a":{"b":1,"c":[{"d":1,"d":2}],"b":{"e":3}},"f":4}"#);
+        assert_eq!(document.repeated_name(), Some("d"));
+        assert_eq!(
+            *document.value(),
+            json!({"a": {"c": [{"d": 2}], "b": {"e": 3}}, "f": 4})
+        );
+        assert_eq!(document.root().at("/f").map(Tree::to_value), Some(json!(4)));
+        assert_eq!(*read(r#"{"a":1,"\u0061":2}"#).value(), json!({"a": 2}));
+        let many: Vec<String> = (0..40).map(|index| format!("\"k{}\":{index}", index % 39)).collect();
+        assert_eq!(read(&format!("{{{}}}", many.join(","))).value()["k0"], 39);
+        assert_eq!(read(&format!("{{{}}}", many[..39].join(","))).repeated_name(), None);
     }
 
     #[test]
     fn what_follows_the_value_is_no_json() {
-        assert!(Document::parse(b"{} {}").is_none());
-        assert!(Document::parse(b"").is_none());
+        assert!(Document::parse(b"{} {}").is_err());
+        assert!(Document::parse(b"").is_err());
     }
 
     #[test]

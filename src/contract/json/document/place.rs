@@ -1,11 +1,12 @@
 //! Places in a document, and the ways between them.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::{Map, Number, Value};
 
 use crate::contract::json::document::Document;
-use crate::contract::json::document::parts::{Kind, Part, Size};
+use crate::contract::json::document::parts::{Kind, Part, Size, size};
 use crate::contract::json::tree::Tree;
 
 /// One value of a document.
@@ -48,6 +49,50 @@ impl<'a> Place<'a> {
             _ => None,
         };
         found == Some(text)
+    }
+
+    /// Adds a copy of it to `parts`, with the last of several members of one name, which is noted.
+    pub(super) fn copy_last(self, parts: &mut Vec<Part>, repeated: &mut Option<&'a str>) {
+        let at = parts.len();
+        parts.push(Part {
+            kind: self.kind(),
+            end: 0,
+        });
+        if let Some(array) = self.array() {
+            array.elements().for_each(|element| element.copy_last(parts, repeated));
+        } else if let Some(object) = self.object() {
+            let mut walk = object.walk();
+            let mut members = Vec::with_capacity(object.count as usize);
+            while walk.left > 0 {
+                walk.left -= 1;
+                members.push((walk.step(), walk.step()));
+            }
+            let mut seen = HashSet::new();
+            let mut last: Vec<_> = members
+                .into_iter()
+                .rev()
+                .filter(|(key, _)| {
+                    let name = key.text().unwrap_or_default();
+                    let is_new = seen.insert(name);
+                    if !is_new {
+                        *repeated = Some(name);
+                    }
+                    is_new
+                })
+                .collect();
+            last.reverse();
+            if let Some(part) = parts.get_mut(at) {
+                part.kind = Kind::Object(size(last.len()));
+            }
+            for (key, value) in last {
+                key.copy_last(parts, repeated);
+                value.copy_last(parts, repeated);
+            }
+        }
+        let end = size(parts.len());
+        if let Some(part) = parts.get_mut(at) {
+            part.end = end;
+        }
     }
 
     pub(super) fn array(self) -> Option<Inside<'a>> {
