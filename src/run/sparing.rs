@@ -13,7 +13,7 @@ use regex::Regex;
 
 use crate::contract::clause::Weight;
 use crate::contract::{Suite, pattern};
-use crate::replay::verdict::{Outcome, Verdict};
+use crate::replay::verdict::{Finding, Outcome, Verdict};
 use crate::replay::{self, Replay, Selected, Strictness};
 use crate::report::proof::{Spared, Strike};
 use crate::run::embedded;
@@ -246,9 +246,22 @@ impl Sparing {
         self.all.iter().filter(is_about).take(SAMPLE).copied().collect()
     }
 
+    /// What a service with these variations need not keep.
+    fn free(&self, with: &[Candidate]) -> Free {
+        if with.iter().any(|candidate| candidate.kind == LESSER) {
+            return Free::EveryLesserClause;
+        }
+        let named = with.iter().flat_map(|candidate| candidate.source.split([',', ' ', '(', ')']));
+        let of_entries = |id: &str| self.suite.ledger_entry(id).map_or(&[][..], |entry| &entry.clauses).to_vec();
+        let ids = named.flat_map(|id| of_entries(id).into_iter().chain([id.to_owned()]));
+        let canonical = |id: String| self.suite.clause(&id).map(|clause| clause.id.clone());
+        Free::These(ids.filter_map(canonical).collect())
+    }
+
     /// Replays cases against a service with variations.
     async fn replay(&self, with: &[Candidate], cases: &[Selected], is_traced: bool) -> Result<Run, RunError> {
         let mut run = Run::default();
+        let free = self.free(with);
         for is_limited in [false, true] {
             let wants = |selected: &&Selected| {
                 let case = self.suite.cases().get(selected.case);
@@ -284,7 +297,7 @@ impl Sparing {
                     .buffer_unordered(CONVERSATIONS);
                 while let Some((selected, outcome)) = outcomes.next().await {
                     let Some(outcome) = outcome else { continue };
-                    if let Some(strike) = strike(&outcome) {
+                    if let Some(strike) = strike(&outcome, &free) {
                         run.struck.push((selected, strike));
                     }
                     if is_traced {
@@ -304,15 +317,20 @@ impl Sparing {
     }
 }
 
-/// Why an outcome is held against a variation; `None` where it is not.
-fn strike(outcome: &Outcome) -> Option<Strike> {
-    let worst = outcome
-        .findings
-        .iter()
-        .find(|finding| finding.weight == Weight::Failure);
+/// Why an outcome is held against a variation; `None` where it is not. A warning is, unless it is about what is free.
+fn strike(outcome: &Outcome, free: &Free) -> Option<Strike> {
+    let is_struck = |finding: &&Finding| match finding.weight {
+        Weight::Failure => true,
+        Weight::Warning => match free {
+            Free::These(ids) => !finding.clauses.iter().any(|id| ids.contains(id)),
+            Free::EveryLesserClause => false,
+        },
+        Weight::Remark => false,
+    };
+    let worst = outcome.findings.iter().filter(is_struck).max_by_key(|finding| finding.weight);
     let (clause, found) = match (outcome.verdict, worst) {
-        (Verdict::Pass | Verdict::NotApplicable, _) => return None,
-        (Verdict::Fail, Some(finding)) => (
+        (Verdict::NotApplicable, _) | (Verdict::Pass, None) => return None,
+        (Verdict::Pass | Verdict::Fail, Some(finding)) => (
             finding.clauses.first().cloned().unwrap_or_default(),
             format!("{}: {}", finding.assertion, finding.text()),
         ),
@@ -324,6 +342,14 @@ fn strike(outcome: &Outcome) -> Option<Strike> {
         clause,
         found,
     })
+}
+
+/// What variations leave free.
+enum Free {
+    /// The clauses that their sources name.
+    These(BTreeSet<String>),
+    /// Whatever is SHOULD, MAY or inferred: a fault that breaks such a clause breaks others of the kind with it.
+    EveryLesserClause,
 }
 
 /// What a service did in a case, apart from what is new each time.
@@ -352,7 +378,13 @@ fn bundles(candidates: Vec<Candidate>) -> Vec<Vec<Candidate>> {
         let is_free = |(taken, bundle): &&mut (BTreeSet<String>, Vec<Candidate>)| {
             bundle.len() < TOGETHER && candidate.apart.iter().all(|kind| !taken.contains(kind))
         };
-        let place = match bundles.iter_mut().find(is_free) {
+        // Faults of lesser clauses hide warnings: they join the last runs, so that the first ones are strict.
+        let found = if candidate.kind == LESSER {
+            bundles.iter_mut().rev().find(is_free)
+        } else {
+            bundles.iter_mut().find(is_free)
+        };
+        let place = match found {
             Some(place) => place,
             None => {
                 bundles.push((BTreeSet::new(), Vec::new()));
