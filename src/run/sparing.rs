@@ -251,8 +251,15 @@ impl Sparing {
         if with.iter().any(|candidate| candidate.kind == LESSER) {
             return Free::EveryLesserClause;
         }
-        let named = with.iter().flat_map(|candidate| candidate.source.split([',', ' ', '(', ')']));
-        let of_entries = |id: &str| self.suite.ledger_entry(id).map_or(&[][..], |entry| &entry.clauses).to_vec();
+        let named = with
+            .iter()
+            .flat_map(|candidate| candidate.source.split([',', ' ', '(', ')']));
+        let of_entries = |id: &str| {
+            self.suite
+                .ledger_entry(id)
+                .map_or(&[][..], |entry| &entry.clauses)
+                .to_vec()
+        };
         let ids = named.flat_map(|id| of_entries(id).into_iter().chain([id.to_owned()]));
         let canonical = |id: String| self.suite.clause(&id).map(|clause| clause.id.clone());
         Free::These(ids.filter_map(canonical).collect())
@@ -327,7 +334,11 @@ fn strike(outcome: &Outcome, free: &Free) -> Option<Strike> {
         },
         Weight::Remark => false,
     };
-    let worst = outcome.findings.iter().filter(is_struck).max_by_key(|finding| finding.weight);
+    let worst = outcome
+        .findings
+        .iter()
+        .filter(is_struck)
+        .max_by_key(|finding| finding.weight);
     let (clause, found) = match (outcome.verdict, worst) {
         (Verdict::NotApplicable, _) | (Verdict::Pass, None) => return None,
         (Verdict::Pass | Verdict::Fail, Some(finding)) => (

@@ -45,11 +45,19 @@ pub(super) fn changes_custom(stored: &Value, sent: &Value, rules: &Rules) -> boo
 }
 
 fn merge_keys(stored: &mut Map<String, Value>, sent: &Map<String, Value>, rules: &Rules) -> bool {
-    let mut changed = false;
-    for (key, sent) in sent {
-        changed |= if sent.is_null() && rules.null_deletes.kept() {
-            stored.shift_remove(key).is_some()
-        } else if let Some(stored) = stored.get_mut(key) {
+    merge_into(stored, sent, rules.null_deletes.kept(), rules)
+}
+
+fn merge_into(stored: &mut Map<String, Value>, sent: &Map<String, Value>, null_deletes: bool, rules: &Rules) -> bool {
+    let deletes = |sent: &Value| null_deletes && sent.is_null();
+    let before = stored.len();
+    // In one pass: to take keys out one by one, and keep the order of the others, costs the square of their number.
+    if sent.values().any(deletes) {
+        stored.retain(|key, _| !sent.get(key).is_some_and(deletes));
+    }
+    let mut changed = stored.len() < before;
+    for (key, sent) in sent.iter().filter(|(_, sent)| !deletes(sent)) {
+        changed |= if let Some(stored) = stored.get_mut(key) {
             merge_nested(stored, sent, rules)
         } else {
             stored.insert(key.clone(), sent.clone());
@@ -61,18 +69,7 @@ fn merge_keys(stored: &mut Map<String, Value>, sent: &Map<String, Value>, rules:
 
 fn merge_nested(stored: &mut Value, sent: &Value, rules: &Rules) -> bool {
     if let (Value::Object(stored), Value::Object(sent), CustomMerge::Deep) = (&mut *stored, sent, rules.custom_merge) {
-        let mut changed = false;
-        for (key, sent) in sent {
-            changed |= if sent.is_null() && rules.nested_null == NestedNull::Deletes {
-                stored.shift_remove(key).is_some()
-            } else if let Some(stored) = stored.get_mut(key) {
-                merge_nested(stored, sent, rules)
-            } else {
-                stored.insert(key.clone(), sent.clone());
-                true
-            };
-        }
-        return changed;
+        return merge_into(stored, sent, rules.nested_null == NestedNull::Deletes, rules);
     }
     if same(stored, sent) {
         return false;
