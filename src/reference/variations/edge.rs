@@ -41,7 +41,7 @@ impl fmt::Debug for Edge {
 const SEGMENTS_OF_A_SESSION: usize = 7;
 
 /// How many pieces a response comes in, at most, before the rest of it: each costs a system call.
-const PIECES: usize = 500;
+const PIECES: usize = 100;
 
 /// What a response answers.
 struct Asked {

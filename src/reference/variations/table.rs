@@ -108,12 +108,13 @@ fn microseconds(text: &str) -> String {
 }
 
 fn no_trailing_zeros(text: &str) -> String {
+    let text = milliseconds(text);
     match text.trim_end_matches('Z').split_once('.') {
         Some((second, fraction)) => match fraction.trim_end_matches('0') {
             "" => format!("{second}Z"),
             fraction => format!("{second}.{fraction}Z"),
         },
-        None => text.to_owned(),
+        None => text,
     }
 }
 
@@ -200,7 +201,7 @@ const CONTENT: &[Row] = &[
     row("cache-tight", "Cache-Control has no blanks.", "RFC 9110 5.6.1", "cache", &[Act::Value("cache-control", tight)]),
     row("cache-split", "Cache-Control comes once for each directive.", "RFC 9110 5.3", "cache", &[Act::Split("cache-control")]),
     row("cache-pragma", "What is not to be kept says so for old caches as well.", "RFC 9111 5.4", "cache", &[Act::Add("Pragma", "no-cache")]),
-    row("cache-absent", "Nothing is said of caches.", "LIVE-005 (SHOULD)", "cache", &[Act::Without("cache-control")]),
+    row("cache-absent", "Nothing is said of caches.", "LIVE-005 (SHOULD), HDR-023 (SHOULD)", "cache", &[Act::Without("cache-control")]),
     row("etag-number", "Entity tags begin with a number and a dot.", "COND-019, RFC 9110 8.8.3", "etag", &[Act::Tags("\"17.", "\"")]),
     row("etag-letters", "Entity tags have every kind of letter that they may have.", "COND-019, RFC 9110 8.8.3", "etag", &[Act::Tags("\"a/b,c;{d}=~!", ":x y\"")]),
     row("etag-long", "Entity tags are long.", "COND-019, RFC 9110 8.8.3", "etag", &[Act::Tags(LONG_TAG, "\"")]),
@@ -263,12 +264,12 @@ const CONTRACT: &[Row] = &[
     row("flags-shown", "Flags that are false are shown.", "X-04", "flags", &[Act::Json(Alter::FalseShown)]),
     row("active-count-absent", "The active members are not counted.", "X-39", "info", &[Act::Json(Alter::At("/membersInfo/active", Edit::Remove))]),
     row("turn-absent", "A turn that is empty is not shown.", "LIVE-009 (SHOULD)", "turn", &[Act::Json(Alter::WithoutEmptyTurn)]),
-    row("times-no-fraction", "Times have no fraction of a second.", "LIVE-010 (SHOULD)", "times", &[Act::Json(Alter::Times(no_fraction))]),
-    row("times-one-digit", "Times have one digit of the second's fraction.", "LIVE-010 (SHOULD)", "times", &[Act::Json(Alter::Times(one_digit))]),
-    row("times-milliseconds", "Times have milliseconds.", "LIVE-010 (SHOULD)", "times", &[Act::Json(Alter::Times(milliseconds))]),
-    row("times-microseconds", "Times have microseconds.", "LIVE-010 (SHOULD)", "times", &[Act::Json(Alter::Times(microseconds))]),
-    row("times-short", "Times have no zeros at the end of the fraction.", "LIVE-010 (SHOULD)", "times", &[Act::Json(Alter::Times(no_trailing_zeros))]),
-    row("times-offset", "Times have the offset +00:00.", "LIVE-010 (SHOULD), SES-RESP-004", "times", &[Act::Json(Alter::Times(zero_offset))]),
+    row("times-no-fraction", "Times have no fraction of a second.", "LIVE-010 (SHOULD), QRY-046 (SHOULD), HDL-GEN-018 (SHOULD)", "times", &[Act::Json(Alter::Times(no_fraction))]),
+    row("times-one-digit", "Times have one digit of the second's fraction.", "LIVE-010 (SHOULD), QRY-046 (SHOULD), HDL-GEN-018 (SHOULD)", "times", &[Act::Json(Alter::Times(one_digit))]),
+    row("times-milliseconds", "Times have milliseconds.", "LIVE-010 (SHOULD), QRY-046 (SHOULD), HDL-GEN-018 (SHOULD)", "times", &[Act::Json(Alter::Times(milliseconds))]),
+    row("times-microseconds", "Times have microseconds.", "LIVE-010 (SHOULD), QRY-046 (SHOULD), HDL-GEN-018 (SHOULD)", "times", &[Act::Json(Alter::Times(microseconds))]),
+    row("times-short", "Times have milliseconds, without zeros at the end.", "LIVE-010 (SHOULD), QRY-046 (SHOULD), HDL-GEN-018 (SHOULD)", "times", &[Act::Json(Alter::Times(no_trailing_zeros))]),
+    row("times-offset", "Times have the offset +00:00.", "LIVE-010 (SHOULD), QRY-046 (SHOULD), HDL-GEN-018 (SHOULD), SES-RESP-004", "times", &[Act::Json(Alter::Times(zero_offset))]),
     row("clock-start-late", "Another node stamps startTime, 4 ms later.", "SES-CREATE-013, SES-RESP-012", "clock", &[Act::Json(Alter::Later("startTime", 4))]),
     row("clock-join-late", "Another node stamps joinTime, 7 ms later.", "SES-RESP-012", "clock", &[Act::Json(Alter::Later("joinTime", 7))]),
     row("clock-join-early", "Another node stamps joinTime, 5 ms earlier.", "SES-RESP-012", "clock", &[Act::Json(Alter::Later("joinTime", -5))]),

@@ -28,7 +28,7 @@ pub(super) const TABLE: &[WireFault] = &[
     field("stage-is-evaluating", "The stage is always evaluating.", &["INIT-007", "INIT-011"], &[Change::Tell("/initializing/stage", Edit::Set("\"evaluating\""))]),
     field("stage-is-upper-case", "The stage is in capitals.", &["INIT-006", "INIT-007"], &[Change::Tell("/initializing/stage", Edit::Upper)]),
     field("stage-time-is-missing", "initializing has no stageStartTime.", &["INIT-006", "INIT-047"], &[Change::Tell("/initializing/stageStartTime", Edit::Remove)]),
-    field("stage-time-is-long-ago", "stageStartTime is that of another day.", &["INIT-047"], &[Change::Tell("/initializing/stageStartTime", Edit::Set("\"2001-01-01T00:00:00.0000000Z\""))]),
+    field("stage-time-is-long-ago", "stageStartTime is that of another day.", &["INIT-047", "INIT-006", "INIT-029", "INIT-030"], &[Change::Tell("/initializing/stageStartTime", Edit::Set("\"2001-01-01T00:00:00.0000000Z\""))]),
     field("episode-is-missing", "initializing has no episode.", &["INIT-006"], &[Change::Tell("/initializing/episode", Edit::Remove)]),
     field("episode-is-one-off", "The episode is one ahead.", &["INIT-006", "INIT-003", "INIT-004"], &[Change::Tell("/initializing/episode", Edit::Add(1))]),
     field("episode-is-text", "The episode is a string.", &["INIT-006"], &[Change::Tell("/initializing/episode", Edit::Text)]),
