@@ -289,8 +289,8 @@ impl Sparing {
             .await?;
             let options = replay::Options {
                 jobs: CONVERSATIONS,
-                exchange_limit: Duration::from_secs(20),
-                case_limit: Duration::from_mins(1),
+                exchange_limit: Duration::from_mins(1),
+                case_limit: Duration::from_mins(5),
                 frame_limit: Duration::from_secs(5),
                 strictness: Strictness::Failures,
             };
