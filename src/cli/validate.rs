@@ -64,7 +64,11 @@ impl Validate {
             let own = own.and_then(ContractVersion::of);
             let version = self.contract_version.or(own).unwrap_or(ContractVersion::CURRENT);
             let mut violations = 0;
-            for violation in schemas.validate(&self.schema, version, &value) {
+            let mut found = schemas.validate(&self.schema, version, &value);
+            if found.is_empty() {
+                found = schemas.unknown_names(&self.schema, version, &value);
+            }
+            for violation in found {
                 let place = locate(&text, &violation.pointer, false).map(|range| line_column(&text, range.start));
                 let (line, column) = place.unwrap_or((1, 1));
                 let clause = violation

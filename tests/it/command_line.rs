@@ -298,7 +298,32 @@ fn documents_are_validated() {
     );
     assert!(ended.stdout.contains("wrong: /sessionRef/name:"), "{ended:?}");
     let ended = program_fed(&["validate", "handle", "-"], "{\n  \"id\": ,\n}");
-    assert!(ended.code == 2 && ended.stderr.contains("-:2:9: not JSON"), "{ended:?}");
+    assert!(
+        ended.code == 2 && ended.stderr.contains("-:2:9") && ended.stderr.contains("not JSON"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_template_with_a_field_that_nobody_reads_is_wrong() {
+    let template = |constants: serde_json::Value| json!({ "constants": constants }).to_string();
+    let system = json!({ "maxMembersCount": 10, "memberInitialization": { "joinTimeout": 1000 } });
+    let right = template(json!({ "system": system, "custom": { "any": { "name": 1 } } }));
+    let ended = program_fed(&["validate", "template", "-"], &right);
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "-: valid template\n"));
+    let beside =
+        template(json!({ "system": { "maxMembersCount": 10 }, "memberInitialization": { "joinTimeout": 1000 } }));
+    let ended = program_fed(&["validate", "template", "-"], &beside);
+    assert!(
+        ended.code == 1 && ended.stdout.contains("/constants/memberInitialization: unknown field"),
+        "{ended:?}"
+    );
+    let misspelled = template(json!({ "system": { "maxMemberCount": 10 } }));
+    let ended = program_fed(&["validate", "template", "-"], &misspelled);
+    assert!(
+        ended.code == 1 && ended.stdout.contains("unknown field; did you mean `maxMembersCount`?"),
+        "{ended:?}"
+    );
 }
 
 #[test]

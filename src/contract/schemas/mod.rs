@@ -288,6 +288,29 @@ impl Schemas {
         }
     }
 
+    /// The fields of a valid document that its schema does not name. A reader ignores them; where the document is one that
+    /// people write (`x-written`), each is a mistake of its author.
+    pub fn unknown_names(&self, schema: &str, version: ContractVersion, value: &Value) -> Vec<Violation> {
+        let Some((name, document)) = self.find(schema, version) else {
+            return Vec::new();
+        };
+        let is_written = document.value.get(vocabulary::WRITTEN) == Some(&Value::Bool(true));
+        let mut found = Vec::new();
+        Shape::of_names(&|name| self.entry(name), name, &document.value).unknown(value, "", &mut found);
+        let violations = found.into_iter().map(|(pointer, hint)| Violation {
+            pointer,
+            severity: if is_written {
+                Severity::Violation
+            } else {
+                Severity::Remark
+            },
+            keyword: vocabulary::WRITTEN.to_owned(),
+            clause: None,
+            message: format!("unknown field; {hint}"),
+        });
+        violations.collect()
+    }
+
     /// How the schema says that a response header changes from run to run.
     pub fn volatile_header(&self, header: &str) -> Option<&VolatileKind> {
         let (name, document) = self.find(HEADERS, ContractVersion::CURRENT)?;

@@ -6,8 +6,8 @@ use regex::Regex;
 use serde_json::Value;
 
 use crate::contract::json::document::{self, Document};
-use crate::contract::json::escape;
 use crate::contract::json::tree::Tree;
+use crate::contract::json::{escape, expected_one_of};
 use crate::contract::schemas::violation::{self, Severity, Violation};
 use crate::contract::schemas::vocabulary::{self, Place};
 use crate::contract::schemas::volatile::VolatileKind;
@@ -75,6 +75,30 @@ impl Shape {
                     shape.find_unknown(item, found);
                 }
             }
+        }
+    }
+
+    /// As [`Self::find_unknown`], with a JSON Pointer to each, and what it could have been.
+    pub(super) fn unknown(&self, value: &Value, pointer: &str, found: &mut Vec<(String, String)>) {
+        match value {
+            Value::Object(members) if self.has_members() => {
+                let known: Vec<&str> = self.properties.iter().map(|(name, _)| name.as_str()).collect();
+                for (key, value) in members {
+                    let pointer = format!("{pointer}/{}", escape(key));
+                    match self.member(key) {
+                        Some(shape) => shape.unknown(value, &pointer, found),
+                        None => found.push((pointer, expected_one_of(key, &known))),
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    if let Some(shape) = self.prefix.get(index).or(self.items.as_deref()) {
+                        shape.unknown(item, &format!("{pointer}/{index}"), found);
+                    }
+                }
+            }
+            _ => {}
         }
     }
 

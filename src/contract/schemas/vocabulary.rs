@@ -15,6 +15,8 @@ pub(super) const ENUM: &str = "x-enum";
 pub(super) const VOLATILE: &str = "x-volatile";
 /// The clause that the rule comes from.
 pub(super) const CLAUSE: &str = "x-clause";
+/// People write such documents: a field that the schema does not name is a mistake, see `Schemas::unknown_names`.
+pub(super) const WRITTEN: &str = "x-written";
 const UNIT: &str = "x-unit";
 const UNITS: [&str; 4] = ["ms", "s", "kbps", "bytes"];
 
@@ -34,7 +36,7 @@ fn holds(keyword: &str) -> Option<Holds> {
         | "exclusiveMinimum" | "maxLength" | "minLength" | "pattern" | "maxItems" | "minItems" | "uniqueItems"
         | "maxContains" | "minContains" | "maxProperties" | "minProperties" | "required" | "dependentRequired"
         | "title" | "description" | "default" | "deprecated" | "readOnly" | "writeOnly" | "examples" | "format"
-        | "contentEncoding" | "contentMediaType" | ENUM | VOLATILE | CLAUSE | UNIT => Holds::Nothing,
+        | "contentEncoding" | "contentMediaType" | ENUM | VOLATILE | CLAUSE | WRITTEN | UNIT => Holds::Nothing,
         "items"
         | "contains"
         | "additionalProperties"
