@@ -154,8 +154,9 @@ mod tests {
 
     #[test]
     fn versions_are_listed_as_in_a_sentence() {
-        assert_eq!(ContractVersion::all_listed("or"), "104, 105 or 107");
-        assert_eq!(ContractVersion::V105.spelt_alike(), "104 and 105");
-        assert_eq!(ContractVersion::V107.spelt_alike(), "107");
+        let three = [ContractVersion::V104, ContractVersion::V105, ContractVersion::V107];
+        assert_eq!(listed(three.into_iter(), "or"), "104, 105 or 107");
+        assert_eq!(listed(three.into_iter().take(2), "and"), "104 and 105");
+        assert_eq!(listed(three.into_iter().take(1), "and"), "104");
     }
 }

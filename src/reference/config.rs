@@ -132,7 +132,7 @@ pub struct ServiceConfig {
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TemplateConfig {
-    /// `contractVersion`: the version that the constants are written in, 104, 105 or 107 (default 107).
+    /// `contractVersion`: the version that the constants are written in (default 107).
     pub contract_version: u16,
     /// `constants`: `{system, custom}`, both optional.
     pub constants: Value,

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::faults;
 use super::principal::Principal;
 use super::rules::Rules;
-use super::session::Template;
+use super::session::{ContractVersion, Template};
 use super::session_ref::folded;
 use super::social::Social;
 use super::variations;
@@ -157,12 +157,12 @@ fn template(name: &str, configured: &TemplateConfig, path: &str) -> Result<Templ
             "a template's name has 1 to 100 characters (SES-ADDR-006)",
         ));
     }
-    if !matches!(configured.contract_version, 104 | 105 | 107) {
-        return Err(ConfigError::new(
+    let contract_version = ContractVersion::of(configured.contract_version.into()).ok_or_else(|| {
+        ConfigError::new(
             format!("{path}.contractVersion"),
-            "expected 104, 105 or 107",
-        ));
-    }
+            format!("expected one of {}", ContractVersion::listed()),
+        )
+    })?;
     if !configured.constants.is_object() {
         return Err(ConfigError::new(format!("{path}.constants"), "expected an object"));
     }
@@ -171,7 +171,7 @@ fn template(name: &str, configured: &TemplateConfig, path: &str) -> Result<Templ
     }
     Ok(Template {
         name: name.to_owned(),
-        contract_version: configured.contract_version,
+        contract_version,
         constants: configured.constants.clone(),
         role_types: configured.role_types.clone(),
     })

@@ -65,7 +65,11 @@ impl Edge {
                 format_args!("<h2>Service config {}</h2>\n<h3>Templates</h3>\n", escaped(scid)),
             );
             for template in config.templates() {
-                let summary = format!("{}, contract version {}", template.name, template.contract_version);
+                let summary = format!(
+                    "{}, contract version {}",
+                    template.name,
+                    template.contract_version.number()
+                );
                 let mut document = json!({ "constants": template.constants });
                 if !template.role_types.is_null() {
                     document["roleTypes"] = template.role_types.clone();

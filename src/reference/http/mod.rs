@@ -298,12 +298,10 @@ fn contract_version(headers: &HeaderMap) -> Result<ContractVersion, Failure> {
     if number < 104 {
         return Err(malformed("is below 104"));
     }
-    let supported = u16::try_from(number)
-        .ok()
-        .and_then(|number| ContractVersion::try_from(number).ok());
-    supported.ok_or_else(|| {
+    ContractVersion::of(number).ok_or_else(|| {
+        let expected = ContractVersion::listed();
         Failure::UnsupportedVersion(format!(
-            "Contract version {number} is not supported; expected 104, 105 or 107."
+            "Contract version {number} is not supported; expected one of {expected}."
         ))
     })
 }

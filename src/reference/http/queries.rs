@@ -9,7 +9,7 @@ use super::super::config::decimal;
 use super::super::failure::Failure;
 use super::super::handle::read_xuid;
 use super::super::rules::{DocumentVersion, EnumCase, Friends, QueryContract, Rules, TakeNothing};
-use super::super::session::{Capability, Restriction, Session, Status, Visibility, time_text};
+use super::super::session::{Capability, ContractVersion, Restriction, Session, Status, Visibility, time_text};
 use super::super::session_ref::{SessionKey, folded};
 use super::super::store::{Part, Place};
 use super::answer::{self, Response};
@@ -141,7 +141,7 @@ impl Call<'_> {
                 let checked = rules.version_is_checked.kept();
                 let contract = u64::from(self.version.number());
                 let is_contract = |number: u64| {
-                    matches!(number, 104 | 105 | 107)
+                    ContractVersion::of(number).is_some()
                         && number <= contract
                         && rules.query_contract == QueryContract::Accepted
                 };

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::version::ContractVersion;
+use super::model::ContractVersion;
 use crate::principal::{Principal, User};
 use crate::rules::Rules;
 use crate::session_ref::SessionKey;

@@ -41,10 +41,9 @@ mod write;
 pub(crate) use self::access::{Access, Connections, Grant};
 pub(crate) use self::changes::Changes;
 pub(crate) use self::model::{
-    Capability, Former, MemberView, Restriction, Session, Status, Subscription, Template, Visibility,
+    Capability, ContractVersion, Former, MemberView, Restriction, Session, Status, Subscription, Template, Visibility,
 };
 pub(crate) use self::outcome::Outcome;
 pub(crate) use self::refusal::{Refusal, RefusalKind};
 pub(crate) use self::render::time_text;
 pub(crate) use self::timers::CONNECTION_GRACE;
-pub(crate) use self::version::ContractVersion;

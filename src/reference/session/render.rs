@@ -11,9 +11,10 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
 
 use super::access::Access;
-use super::model::{Capability, Initialization, Member, Restriction, Session, Status, Subscription, SystemProperties};
+use super::model::{
+    Capability, ContractVersion, Initialization, Member, Restriction, Session, Status, Subscription, SystemProperties,
+};
 use super::roles;
-use super::version::ContractVersion;
 use crate::json;
 use crate::rules::{ActiveCount, Rules};
 

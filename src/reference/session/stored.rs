@@ -8,12 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::field::At;
 use super::model::{
-    Constants, Initialization, InitializationFailure, Member, MemberConstants, MemberSystem, Members, Properties,
-    RoleTypes, Servers, Session, Stage, Status, SystemProperties,
+    Constants, ContractVersion, Initialization, InitializationFailure, Member, MemberConstants, MemberSystem, Members,
+    Properties, RoleTypes, Servers, Session, Stage, Status, SystemProperties,
 };
 use super::refusal::Refusal;
 use super::render::{MemberSystemView, SystemView};
-use super::version::ContractVersion;
 use super::{roles, servers};
 use crate::json;
 use crate::rules::Rules;

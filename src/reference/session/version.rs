@@ -1,67 +1,12 @@
-//! Contract versions: constants are stored in the names of 107, and converted on the way in and out.
+//! The names of constants by contract version: they are stored in those of 107, and converted on the way in and out.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
 use super::field::At;
+use super::model::ContractVersion;
 use super::refusal::Refusal;
-
-/// A version of the contract that requests may be written in; 104 and 105 have the same schema (VER-005).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum ContractVersion {
-    /// 104.
-    V104,
-    /// 105.
-    V105,
-    /// 107.
-    V107,
-}
-
-/// A contract version that the service does not speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct UnsupportedContractVersion(pub u16);
-
-impl std::fmt::Display for UnsupportedContractVersion {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "contract version {} is not supported, expected one of 104, 105, 107",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for UnsupportedContractVersion {}
-
-impl ContractVersion {
-    /// The number in the header.
-    pub(crate) const fn number(self) -> u16 {
-        match self {
-            Self::V104 => 104,
-            Self::V105 => 105,
-            Self::V107 => 107,
-        }
-    }
-
-    /// Whether the version has the names of before 107 (`timeouts`, `managedInitialization`).
-    pub(super) const fn has_old_names(self) -> bool {
-        matches!(self, Self::V104 | Self::V105)
-    }
-}
-
-impl TryFrom<u16> for ContractVersion {
-    type Error = UnsupportedContractVersion;
-
-    fn try_from(number: u16) -> Result<Self, Self::Error> {
-        match number {
-            104 => Ok(Self::V104),
-            105 => Ok(Self::V105),
-            107 => Ok(Self::V107),
-            _ => Err(UnsupportedContractVersion(number)),
-        }
-    }
-}
 
 /// The four timeouts: name inside `timeouts` of 104 and 105, name in `constants.system` of 107 (VER-011).
 pub(super) const TIMEOUTS: [(&str, &str); 4] = [

@@ -69,7 +69,8 @@ struct State {
 pub(super) struct Live {
     session: Session,
     etag: String,
-    bodies: [Option<Bytes>; 3],
+    /// By contract version.
+    bodies: Vec<(ContractVersion, Bytes)>,
     /// The indexed members, in the session's order.
     xuids: Vec<u64>,
     bound: Vec<Uuid>,
@@ -383,7 +384,7 @@ impl Live {
             || session.members().any(|member| member.connection.is_some());
         Self {
             etag: session.etag(),
-            bodies: [None, None, None],
+            bodies: Vec::new(),
             xuids: session.members().map(|member| member.xuid).collect(),
             bound: session.bound_activities().map(|(_, handle)| handle).collect(),
             due: session.next_timer(),
@@ -407,15 +408,14 @@ impl Live {
         let body = if self.session.view_is_personal() {
             self.session.to_bytes(access)
         } else {
-            let slot = match access.version {
-                ContractVersion::V104 => 0,
-                ContractVersion::V105 => 1,
-                ContractVersion::V107 => 2,
-            };
-            let body = self.bodies[slot]
-                .take()
-                .unwrap_or_else(|| self.session.to_bytes(access));
-            self.bodies[slot].insert(body).clone()
+            let known = self.bodies.iter().find(|(version, _)| *version == access.version);
+            if let Some((_, body)) = known {
+                body.clone()
+            } else {
+                let body = self.session.to_bytes(access);
+                self.bodies.push((access.version, body.clone()));
+                body
+            }
         };
         Document {
             body,

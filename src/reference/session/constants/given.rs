@@ -3,12 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::super::field::{At, decimal};
+use super::super::model::ContractVersion;
 use super::super::model::{
     Capabilities, Capability, Constants, HostRequirements, Metrics, OwnershipPolicies, Restriction, Thresholds,
     Timeout, Timeouts, Visibility,
 };
 use super::super::refusal::Refusal;
-use super::super::version::{self, ContractVersion, TIMEOUTS};
+use super::super::version::{self, TIMEOUTS};
 use super::initialization::Initialization;
 use super::network::{read_host_requirements, read_measurement_servers, read_metrics, read_peer_requirements};
 use super::policies::{read_arbitration, read_invite_protocol, read_ownership};

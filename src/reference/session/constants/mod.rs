@@ -20,10 +20,10 @@ use self::request::read_request;
 use super::access::Access;
 use super::field::{At, decimal};
 use super::merge::same;
-use super::model::{Capability, Constants, Template};
+use super::model::{Capability, Constants, ContractVersion, Template};
 use super::refusal::{Refusal, RefusalKind};
 use super::request::Bag;
-use super::version::{self, ContractVersion};
+use super::version;
 use crate::rules::{DefaultInactive, ImpliedGameplay, Rules};
 use crate::session_ref::SessionRef;
 
@@ -133,7 +133,7 @@ struct Fixed {
 impl Fixed {
     fn read(template: &Template, rules: &Rules) -> Result<Self, Refusal> {
         let place = At::ROOT.then("template");
-        let version = ContractVersion::try_from(template.contract_version).map_err(|error| place.refuse(error))?;
+        let version = template.contract_version;
         let place = place.then("constants");
         let bag = if template.constants.is_null() {
             Bag::default()

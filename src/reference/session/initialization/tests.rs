@@ -575,7 +575,7 @@ fn a_candidate_who_leaves_is_none() {
 #[test]
 fn the_old_contract_has_other_names_and_defaults() {
     let mut scene = Scene::new(json!({}));
-    scene.template.contract_version = 105;
+    scene.template.contract_version = ContractVersion::V105;
     scene.template.constants = json!({ "system": { "managedInitialization": {} } });
     scene.version = ContractVersion::V105;
     assert_eq!(
@@ -591,7 +591,7 @@ fn the_old_contract_has_other_names_and_defaults() {
     assert_eq!(scene.session().next_timer(), in_seconds(&scene, 5));
 
     let mut scene = Scene::new(json!({}));
-    scene.template.contract_version = 104;
+    scene.template.contract_version = ContractVersion::V104;
     scene.template.constants =
         json!({ "system": { "managedInitialization": { "autoEvaluate": true, "membersNeededToStart": 1 } } });
     scene.put(&user(1), initialize_with(&[])).unwrap();

@@ -14,6 +14,7 @@ mod roles;
 mod servers;
 mod session;
 mod template;
+mod version;
 
 pub(crate) use self::admission::{Restriction, Visibility};
 pub(super) use self::capability::Capabilities;
@@ -31,3 +32,4 @@ pub(super) use self::roles::{Role, RoleType, RoleTypes, Setting};
 pub(super) use self::servers::{Server, Servers};
 pub(crate) use self::session::{Former, MemberView, RoleView, Session};
 pub(crate) use self::template::Template;
+pub(crate) use self::version::ContractVersion;

@@ -3,14 +3,15 @@
 use serde_json::Value;
 
 use super::capability::Capability;
+use super::version::ContractVersion;
 
 /// A template of a service config, as configured.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     /// Its name, in the configured spelling.
     pub name: String,
-    /// The contract version its constants are written in: 104, 105 or 107 (TPL-011).
-    pub contract_version: u16,
+    /// The contract version that its constants are written in (TPL-011).
+    pub contract_version: ContractVersion,
     /// `{ "system": {...}, "custom": {...} }`, both optional.
     pub constants: Value,
     /// `roleTypes`, or null when the template has none.

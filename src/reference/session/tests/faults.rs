@@ -219,7 +219,7 @@ fn conversation(rules: &Rules) -> String {
     }
     let mut stage = Stage::new(json!({}));
     stage.rules = rules.clone();
-    stage.template.contract_version = 104;
+    stage.template.contract_version = ContractVersion::V104;
     s.put(&mut stage, &alice, active());
     let mut stage = Stage::new(json!({}));
     stage.rules = rules.clone();
@@ -424,7 +424,7 @@ fn initialization(s: &mut Scribe<'_>) {
     }
     let mut stage = Stage::new(json!({}));
     stage.rules = s.rules.clone();
-    stage.template.contract_version = 105;
+    stage.template.contract_version = ContractVersion::V105;
     stage.template.constants = json!({ "system": { "managedInitialization": {} } });
     s.put(&mut stage, &alice, initialize_with(&[2]));
 

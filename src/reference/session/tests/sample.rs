@@ -101,7 +101,7 @@ impl Stage {
         Self {
             template: Template {
                 name: "template".to_owned(),
-                contract_version: 107,
+                contract_version: ContractVersion::V107,
                 constants: json!({ "system": system }),
                 role_types: Value::Null,
             },
