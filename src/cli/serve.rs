@@ -10,12 +10,14 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::exit::Exit;
 use crate::cli::signals::Signals;
-use crate::cli::{SuiteSource, fault, read_file, runtime, write_file};
+use crate::cli::{SuiteSource, fault, read_file, runtime, tell, write_file};
+use crate::contract::json;
+use crate::contract::json::problem::{Place, Problem};
 use crate::run::{embedded, sparing};
 use crate::target::Target;
 use crate::target::token::Token;
 use mpsd_reference::config::{Log, RateLimits};
-use mpsd_reference::{Clock, Config, Server};
+use mpsd_reference::{Clock, Config, ConfigError, Server, StartError};
 
 /// Serve the reference MPSD.
 #[derive(Debug, Args)]
@@ -26,6 +28,9 @@ pub(super) struct Serve {
     /// What to serve: service configs, templates, principals, social relations, rules. Without it, the suite's world.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Serve what the cases need as well, beside the configuration's own: then `run --target` judges the configuration.
+    #[arg(long, requires = "config")]
+    with_suite: bool,
     /// Write the description that `run --target` takes, and beside it a file with the tokens.
     #[arg(long, value_name = "PATH")]
     target_file: Option<PathBuf>,
@@ -51,9 +56,14 @@ impl Serve {
         let suite = self.suite.load()?;
         let mut config = match &self.config {
             None => embedded::config(suite.world(), self.clock_control).map_err(|error| fault(&error.into()))?,
-            Some(path) => Config::parse(&read_file(path)?)
-                .map_err(|error| fault(&anyhow::Error::new(error).context(format!("in `{}`", path.display()))))?,
+            Some(path) => read_config(path)?,
         };
+        let mut shown = None;
+        if self.with_suite {
+            let suites = embedded::config(suite.world(), self.clock_control).map_err(|error| fault(&error.into()))?;
+            shown = Some(suites.clone());
+            add(&mut config, suites)?;
+        }
         config.clock_control |= self.clock_control;
         config.log = Log::to(|line| eprintln!("note: {line}"));
         if self.data.is_some() {
@@ -80,30 +90,91 @@ impl Serve {
             .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8730)));
         let runtime = runtime()?;
         runtime.block_on(async {
-            let server = Server::start(&config, Clock::system(), address)
-                .await
-                .map_err(|error| fault(&error.into()))?;
+            let started = Server::start(&config, Clock::system(), address).await;
+            let server = started.map_err(|error| match (error, &self.config) {
+                (StartError::Config(error), Some(path)) => refuse(path, &error),
+                (error, _) => fault(&error.into()),
+            })?;
             // Before anybody learns that it is there.
             let mut signals = Signals::new();
-            let target = embedded::target(suite.world(), &config, &server.url());
+            let target = match (&shown, &self.config) {
+                // The suite's own part, as it is served here.
+                (Some(suites), _) => {
+                    let mut suites = suites.clone();
+                    suites.rate_limits = config.rate_limits;
+                    suites.clock_control = config.clock_control;
+                    embedded::target(suite.world(), &suites, &server.url())
+                }
+                (None, Some(_)) => described(&config, &server.url()),
+                (None, None) => embedded::target(suite.world(), &config, &server.url()),
+            };
             if let Some(path) = &self.target_file {
-                let target = if self.config.is_some() {
-                    described(&config, &server.url())
-                } else {
-                    target
-                };
                 write_target(path, &target)?;
             }
             eprintln!("serving MPSD on {}; stop with Ctrl-C", server.url());
             if let Some(path) = &self.target_file {
                 let path = path.display();
-                eprintln!("in another terminal: mpsd-conformance run --target {path}");
+                let world = suite.world();
+                let can_run = target.templates.keys().any(|name| world.templates.contains_key(name))
+                    && target.identities.keys().any(|name| world.identities.contains_key(name));
+                if can_run {
+                    eprintln!("in another terminal: mpsd-conformance run --target {path}");
+                } else {
+                    eprintln!(
+                        "{path} describes your own titles, which the cases know nothing of; use it with `watch --target`, with \
+                         `import --target` and with the drafts that they make. To run the cases against this configuration, \
+                         add --with-suite"
+                    );
+                }
             }
             signals.next().await;
             server.stop().await;
             Ok(Exit::Conforms)
         })
     }
+}
+
+/// Reads a configuration; what is wrong with it is told with its place.
+fn read_config(path: &Path) -> Result<Config, Exit> {
+    let text = read_file(path)?;
+    let text = text.trim_start_matches('\u{feff}');
+    let value = json::parse(&path.to_string_lossy(), text).map_err(|problem| tell(&[problem], text))?;
+    Config::from_value(value).map_err(|error| refuse(path, &error))
+}
+
+/// Tells of what is wrong with a configuration.
+fn refuse(path: &Path, error: &ConfigError) -> Exit {
+    let text = match read_file(path) {
+        Ok(text) => text,
+        Err(exit) => return exit,
+    };
+    let problem = Problem {
+        file: path.to_string_lossy().into_owned(),
+        place: if error.reason().starts_with("unknown field") {
+            Place::Key(error.pointer())
+        } else {
+            Place::Value(error.pointer())
+        },
+        message: format!("`{}` of the configuration cannot be used", error.path()),
+        expected: error.reason().to_owned(),
+    };
+    tell(&[problem], text.trim_start_matches('\u{feff}'))
+}
+
+/// Adds what the suite needs to an operator's configuration.
+fn add(config: &mut Config, suites: Config) -> Result<(), Exit> {
+    for (name, principal) in suites.principals {
+        if config.principals.insert(name.clone(), principal).is_some() {
+            let message =
+                format!("--with-suite: the configuration has a principal `{name}` of its own; give it another name");
+            return Err(fault(&anyhow::anyhow!(message)));
+        }
+    }
+    config.service_configs.extend(suites.service_configs);
+    config.social.follows.extend(suites.social.follows);
+    config.social.favorites.extend(suites.social.favorites);
+    config.social.blocks.extend(suites.social.blocks);
+    Ok(())
 }
 
 /// The description of a service with an operator's own configuration: its first service config, and all it knows there.

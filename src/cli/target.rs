@@ -93,6 +93,7 @@ fn init(suite: &Suite, file: Option<PathBuf>) -> Result<Exit, Exit> {
             "`identities`: who can speak, with the facts of your own users. Leave out whom you do not have: `alice`, `bob`, `carol` and `dave` take each other's parts where nothing sets them apart, so that two or three of them go a long way. `mpsd-conformance target needs --target FILE` reports what another would add. All of one `title` share a title id; those with another one differ on purpose. How they know each other, `mpsd-conformance target needs` prints as `relations`; if your service cannot be told, `social-graph` and `blocks` belong in `lacks`.",
             "A token is a whole `Authorization` value and never stands in this file. Its SOURCE: { \"env\": NAME }, { \"file\": PATH, \"key\": NAME } or { \"command\": [PROGRAM, ARGUMENT...] }. A file or a command is asked again after `expiresIn` seconds, and when the service answers 401; a command may also print { \"token\": VALUE, \"expiresIn\": SECONDS }.",
             format!("`lacks`: what the service does not do, of {}.", features.join(", ")),
+            "`sockets`: \"nonce\" if real-time sockets are to be opened with a nonce of GET /nonce instead of the token.",
             "`clock`: { \"advanceHeader\": NAME } if a request header moves the clock of one conversation ahead, in ms; without it timed cases really wait.",
             "`limits`: `requestsPerSecond` and `inFlight` of all together, and the same of each identity in `perIdentity`; a run keeps to them and says how long it will take."
         ],

@@ -346,6 +346,8 @@ pub(super) fn decimal(text: &str) -> Option<u64> {
 #[error("`{path}`: {reason}")]
 pub struct ConfigError {
     path: String,
+    /// The same place as a JSON Pointer, where the path does not say it.
+    pointer: Option<String>,
     reason: String,
 }
 
@@ -353,8 +355,35 @@ impl ConfigError {
     pub(super) fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             path: path.into(),
+            pointer: None,
             reason: reason.into(),
         }
+    }
+
+    /// An error at a place that is a JSON Pointer.
+    pub(super) fn at(pointer: &str, reason: impl Into<String>) -> Self {
+        let parts = pointer.split('/').skip(1);
+        let path: Vec<_> = parts.map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+        Self {
+            path: path.join("."),
+            pointer: Some(pointer.to_owned()),
+            reason: reason.into(),
+        }
+    }
+
+    /// Where in the configuration, as a JSON Pointer.
+    pub fn pointer(&self) -> String {
+        let of_path = || {
+            let parts = self.path.split('.').filter(|part| !part.is_empty());
+            let path = parts.fold(String::new(), |path, part| path + "/" + part);
+            path.replace('[', "/").replace(']', "")
+        };
+        self.pointer.clone().unwrap_or_else(of_path)
+    }
+
+    /// What is wrong there.
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// Where in the configuration, as a dotted path; `.` is the whole.

@@ -35,9 +35,10 @@ pub(super) struct Provisioned {
 
 impl Provisions {
     pub(super) fn new(config: &Config) -> Result<Self, ConfigError> {
+        let rules = rules(config)?;
         let mut service_configs = HashMap::new();
         for (scid, configured) in &config.service_configs {
-            let provisioned = Provisioned::new(scid, configured)?;
+            let provisioned = Provisioned::new(scid, configured, &rules)?;
             if service_configs.insert(folded(scid).into_owned(), provisioned).is_some() {
                 let path = format!("serviceConfigs.{scid}");
                 return Err(ConfigError::new(
@@ -45,17 +46,6 @@ impl Provisions {
                     "another service config has the same id in another case",
                 ));
             }
-        }
-        let mut rules = Rules::default();
-        for (id, reading) in &config.rules {
-            let told = |error: &dyn std::fmt::Display| ConfigError::new(format!("rules.{id}"), error.to_string());
-            rules.set(id, reading).map_err(|error| told(&error))?;
-        }
-        variations::vary_rules(config, &mut rules)?;
-        for id in faults::of_rules(config) {
-            rules
-                .set(id, "broken")
-                .map_err(|error| ConfigError::new("faults", error.to_string()))?;
         }
         Ok(Self {
             service_configs,
@@ -104,12 +94,29 @@ impl Provisions {
     }
 }
 
+/// The readings in force.
+fn rules(config: &Config) -> Result<Rules, ConfigError> {
+    let mut rules = Rules::default();
+    for (id, reading) in &config.rules {
+        let told = |error: &dyn std::fmt::Display| ConfigError::new(format!("rules.{id}"), error.to_string());
+        rules.set(id, reading).map_err(|error| told(&error))?;
+    }
+    variations::vary_rules(config, &mut rules)?;
+    for id in faults::of_rules(config) {
+        rules
+            .set(id, "broken")
+            .map_err(|error| ConfigError::new("faults", error.to_string()))?;
+    }
+    Ok(rules)
+}
+
 impl Provisioned {
-    fn new(scid: &str, configured: &ServiceConfig) -> Result<Self, ConfigError> {
+    fn new(scid: &str, configured: &ServiceConfig, rules: &Rules) -> Result<Self, ConfigError> {
         let mut templates = HashMap::new();
         for (name, configured) in &configured.templates {
             let path = format!("serviceConfigs.{scid}.templates.{name}");
             let template = template(name, configured, &path)?;
+            check(scid, &template, rules)?;
             if templates.insert(folded(name).into_owned(), template).is_some() {
                 return Err(ConfigError::new(
                     path,
@@ -148,6 +155,21 @@ impl Provisioned {
         templates.sort_by(|one, two| one.name.cmp(&two.name));
         templates
     }
+}
+
+/// Refuses a template that no session could be created from.
+fn check(scid: &str, template: &Template, rules: &Rules) -> Result<(), ConfigError> {
+    let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    let at = format!(
+        "/serviceConfigs/{}/templates/{}",
+        escaped(scid),
+        escaped(&template.name)
+    );
+    template.check(rules).map_err(|refusal| {
+        let (place, reason) = refusal.message.split_once(": ").unwrap_or(("", &refusal.message));
+        let place = place.strip_prefix("/template").unwrap_or_default();
+        ConfigError::at(&format!("{at}{place}"), reason)
+    })
 }
 
 fn template(name: &str, configured: &TemplateConfig, path: &str) -> Result<Template, ConfigError> {
@@ -218,6 +240,35 @@ mod tests {
         let text = r#"{"social": {"blocks": {"nobody": ["8"]}}}"#;
         let error = Provisions::new(&Config::parse(text).unwrap()).unwrap_err();
         assert_eq!(error.path(), "social.blocks");
+    }
+
+    #[test]
+    fn a_template_that_no_session_could_have_is_refused_with_its_place() {
+        for (system, place, reason) in [
+            (r#"{"maxMembersCount": "eight"}"#, "/maxMembersCount", "eight"),
+            (r#"{"visibility": "opened"}"#, "/visibility", "opened"),
+            (r#"{"inviteProtocol": "party"}"#, "/inviteProtocol", "party"),
+            (
+                r#"{"capabilities": {"flying": true}}"#,
+                "/capabilities/flying",
+                "capabilities",
+            ),
+        ] {
+            let template = format!(r#"{{"constants": {{"system": {system}}}}}"#);
+            let text = format!(r#"{{"serviceConfigs": {{"s": {{"templates": {{"a/b": {template}}}}}}}}}"#);
+            let error = Provisions::new(&Config::parse(&text).unwrap()).unwrap_err();
+            let at = "/serviceConfigs/s/templates/a~1b/constants/system";
+            assert!(error.pointer().starts_with(at), "{}", error.pointer());
+            assert!(at.len() + place.len() >= error.pointer().len(), "{}", error.pointer());
+            assert!(error.to_string().contains(reason) || place.contains(reason), "{error}");
+        }
+        let text = r#"{"serviceConfigs": {"s": {"templates": {"t": {"roleTypes": {"Class": {}}}}}}}"#;
+        let error = Provisions::new(&Config::parse(text).unwrap()).unwrap_err();
+        assert!(
+            error.pointer().starts_with("/serviceConfigs/s/templates/t/roleTypes"),
+            "{}",
+            error.pointer()
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::contract::json::{Item, Problems, parse};
 use crate::target::endpoint::{Address, Header, Proxy, Tls};
 use crate::target::limits::{Limits, Pace};
 use crate::target::token::{Source, Token};
-use crate::target::{Identity, Secret, Target};
+use crate::target::{Identity, Secret, SocketKey, Target};
 
 /// Headers that the suite or the connection sets itself.
 const OWN_HEADERS: [&str; 7] = [
@@ -64,6 +64,7 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
         "templates",
         "identities",
         "lacks",
+        "sockets",
         "clock",
         "limits",
     ])?;
@@ -109,6 +110,10 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
         identities: identities.into_iter().collect(),
         lacks: fields.strings("lacks").into_iter().collect(),
         advance_header,
+        sockets: fields
+            .get("sockets")
+            .and_then(|item| item.one_of(&[("token", SocketKey::Token), ("nonce", SocketKey::Nonce)]))
+            .unwrap_or_default(),
         limits: fields.get("limits").and_then(read_limits).unwrap_or_default(),
         is_disposable: false,
     })

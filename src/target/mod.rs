@@ -39,10 +39,22 @@ pub struct Target {
     pub lacks: BTreeSet<String>,
     /// The request header that moves a conversation's clock ahead, in ms; without one the run waits.
     pub advance_header: Option<String>,
+    /// What a socket is opened with.
+    pub sockets: SocketKey,
     /// How fast it may be asked.
     pub limits: Limits,
     /// Whether the service is thrown away after the run, so that nothing needs to be cleaned up.
     pub is_disposable: bool,
+}
+
+/// What the handshake of a real-time socket carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SocketKey {
+    /// The user's token.
+    #[default]
+    Token,
+    /// A nonce in place of the token (RTA-046).
+    Nonce,
 }
 
 impl Target {

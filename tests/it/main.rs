@@ -13,6 +13,7 @@ mod bad_cases;
 mod book;
 mod charges;
 mod command_line;
+mod configurations;
 mod crowd;
 mod descriptions;
 mod durability;

@@ -254,7 +254,7 @@ impl<'a> Conversation<'a> {
             }
             Action::Together(requests) => self.send_together(requests, label).await?,
             Action::Open(name, request) => {
-                if let Some(broken) = self.open(name, request, label).await? {
+                if let Some(broken) = self.open(name, step, request, label).await? {
                     let failure = Failure {
                         assertion: Assertion::Handshake,
                         expected: "an answer that opens the socket".to_owned(),

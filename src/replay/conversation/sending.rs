@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::contract::case::{Action, Body, Request, Step, variable};
@@ -17,10 +18,13 @@ use crate::replay::label::{Part, StepLabel};
 use crate::replay::matching;
 use crate::replay::scope::Speaker;
 use crate::replay::verdict::Exchange;
+use crate::target::SocketKey;
 use crate::wire::message::{WireRequest, WireResponse};
 use crate::wire::socket::{Offer, Opened, PROTOCOL_HEADER};
 use crate::wire::transport::Patience;
 
+/// Where a socket opens unless a case says otherwise.
+const CONNECT: &str = "/connect";
 /// The schema of what comes over a socket.
 const FRAME_SCHEMA: &str = "realtime-frame";
 
@@ -75,6 +79,7 @@ impl<'a> Conversation<'a> {
     pub(super) async fn open(
         &mut self,
         name: &'a str,
+        step: &Step,
         request: &Request,
         label: StepLabel,
     ) -> Result<Option<String>, Stop> {
@@ -95,10 +100,29 @@ impl<'a> Conversation<'a> {
             .any(|(name, values)| values.is_empty() && name.eq_ignore_ascii_case(PROTOCOL_HEADER));
         let offer = if is_left_out { Offer::Nothing } else { Offer::Protocol };
         let transport = &self.replay.transport;
+        // What is shown and recorded is the same with either key.
+        let shown = if self.opens_by_nonce(step, request) {
+            let ask = Request::bare(&request.speaker, "GET", "/nonce".to_owned());
+            let mut ask = self.wire_request(&ask, speaker)?;
+            let response = transport.deliver(&request.speaker, &mut ask, self.patience()).await?;
+            let body: Option<Value> = serde_json::from_slice(&response.body).ok();
+            let Some(nonce) = body.as_ref().and_then(|body| body.get("nonce")?.as_str()) else {
+                let broken = format!("GET /nonce was answered {} without a nonce", response.status);
+                self.record(label, &request.speaker, ask, response)?;
+                return Ok(Some(broken));
+            };
+            let shown = wire.clone();
+            wire.path = format!("{CONNECT}?nonce={}", encoded(nonce));
+            wire.headers
+                .retain(|(name, _)| !name.eq_ignore_ascii_case(AUTHORIZATION.as_str()));
+            Some(shown)
+        } else {
+            None
+        };
         let (socket, response) = transport
             .open(&request.speaker, &mut wire, offer, self.patience())
             .await?;
-        self.record(label, &request.speaker, wire, response)?;
+        self.record(label, &request.speaker, shown.unwrap_or(wire), response)?;
         match socket {
             Opened::Open(socket) => {
                 self.sockets.insert(name, socket);
@@ -107,6 +131,19 @@ impl<'a> Conversation<'a> {
             Opened::Refused => Ok(None),
             Opened::Broken(broken) => Ok(Some(broken)),
         }
+    }
+
+    /// Whether a nonce stands for the token: where the target wants that, and the case says nothing of how the socket opens,
+    /// only that it does.
+    fn opens_by_nonce(&self, step: &Step, request: &Request) -> bool {
+        let status = step.expect.as_ref().and_then(|expectation| expectation.status.as_ref());
+        self.replay.target.sockets == SocketKey::Nonce
+            && request.path == CONNECT
+            && !request
+                .headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case(AUTHORIZATION.as_str()))
+            && status.is_some_and(|status| status.contains(101))
     }
 
     /// Sends a frame, and waits for the one that the step expects.
@@ -284,4 +321,17 @@ fn local(path: String) -> String {
         Some(rest) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/").to_owned(),
         None => path,
     }
+}
+
+/// A text as part of a query.
+fn encoded(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let part = |byte: u8| {
+        if is_plain(byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    text.bytes().map(part).collect()
 }

@@ -27,6 +27,29 @@ use super::version;
 use crate::rules::{DefaultInactive, ImpliedGameplay, Rules};
 use crate::session_ref::SessionRef;
 
+impl Template {
+    /// Refuses a template from which no session could be created, whatever its creator adds. Places in messages begin with
+    /// `/template`.
+    pub(crate) fn check(&self, rules: &Rules) -> Result<(), Refusal> {
+        let Fixed {
+            version,
+            mut system,
+            custom,
+            ..
+        } = Fixed::read(self, rules)?;
+        // The creator may still give owners.
+        let capabilities = system.entry("capabilities").or_insert_with(|| json!({}));
+        if let Some(capabilities) = capabilities.as_object_mut() {
+            capabilities.insert(Capability::HasOwners.name().to_owned(), Value::Bool(true));
+        }
+        let at = At::ROOT.then("template");
+        let at = at.then("constants");
+        let given = Given::read(&system, &at.then("system"), rules)?;
+        let constants = given.settle(system, custom, version, rules);
+        super::roles::create(&self.role_types, None, &constants, rules).map(|_| ())
+    }
+}
+
 impl Constants {
     /// The constants of a new session: the template's, and what the creator adds to them (TPL-006).
     pub(super) fn create(template: &Template, asked: Option<Bag<'_>>, access: &Access<'_>) -> Result<Self, Refusal> {
