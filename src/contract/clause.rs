@@ -9,7 +9,7 @@ use crate::contract::source::{Citation, read_citations};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Level {
-    /// A service may do otherwise; told as a remark.
+    /// A service may do otherwise; reported as a remark.
     May,
     /// A service ought to; a failure is a warning.
     Should,

@@ -191,7 +191,7 @@ impl Links<'_> {
                 _ => {}
             }
             for (_, count) in &step.tally {
-                self.check_value(&format!("{}/tally", step.pointer), count.said(), &captured);
+                self.check_value(&format!("{}/tally", step.pointer), count.written(), &captured);
             }
             for expectation in step.expectations() {
                 captured.extend(expectation.captures());

@@ -314,9 +314,14 @@ fn mixed(suite: &Suite, ids: &[String]) -> Option<(String, &'static str)> {
     let heavy = clauses().max_by_key(|clause| clause.weight())?;
     let light = clauses().min_by_key(|clause| clause.weight())?;
     (light.weight() != heavy.weight()).then(|| {
-        let told = |clause: &Clause| format!("`{}` ({}, {})", clause.id, clause.level.name(), clause.evidence.name());
+        let described =
+            |clause: &Clause| format!("`{}` ({}, {})", clause.id, clause.level.name(), clause.evidence.name());
         (
-            format!("a finding here counts against both {} and {}", told(heavy), told(light)),
+            format!(
+                "a finding here counts against both {} and {}",
+                described(heavy),
+                described(light)
+            ),
             "`clauses` of one weight here, and what the lighter one says in `also` or in another step",
         )
     })

@@ -204,7 +204,7 @@ impl Manifest {
 }
 
 /// A member of the file with a line for each part.
-fn section<T>(text: &mut String, name: &str, parts: &BTreeMap<String, T>, told: impl Fn(&T) -> String) {
+fn section<T>(text: &mut String, name: &str, parts: &BTreeMap<String, T>, write: impl Fn(&T) -> String) {
     // Writing to a string cannot fail.
     let _ = write!(text, ",\n  \"{name}\": {{");
     for (index, (id, part)) in parts.iter().enumerate() {
@@ -213,7 +213,7 @@ fn section<T>(text: &mut String, name: &str, parts: &BTreeMap<String, T>, told: 
             text,
             "{comma}\n    {}: {}",
             serde_json::Value::from(id.as_str()),
-            told(part)
+            write(part)
         );
     }
     text.push_str("\n  }");

@@ -179,7 +179,7 @@ pub(super) fn judge(
             Some((key, _)) => readings.push((entry.clone(), key.clone())),
             None => {
                 let keys: Vec<&str> = alternatives.iter().map(|(key, _)| key.as_str()).collect();
-                let actual = format!("{} {}", response.status, told(exchange.json.as_ref()));
+                let actual = format!("{} {}", response.status, shown(exchange.json.as_ref()));
                 fail(
                     Assertion::Reading(entry.clone()),
                     format!("one of the readings {}", keys.join(", ")),
@@ -207,42 +207,42 @@ pub(super) fn differences(before: &Exchange, after: &Exchange, status: bool) -> 
         (Some(_), Some(_)) if old.body == new.body => {}
         (Some(old), Some(new)) => {
             compare(old.root(), new.root(), "", &mut |pointer, old, new| {
-                let told = |place: Option<Place<'_>>| show(place.map(Tree::to_known_value).as_ref());
-                found.push((Difference::Body(pointer.to_owned()), told(old), told(new)));
+                let value = |place: Option<Place<'_>>| show(place.map(Tree::to_known_value).as_ref());
+                found.push((Difference::Body(pointer.to_owned()), value(old), value(new)));
             });
         }
         (None, None) => {}
         (old, new) => {
-            found.push((Difference::Content, told(old.as_ref()), told(new.as_ref())));
+            found.push((Difference::Content, shown(old.as_ref()), shown(new.as_ref())));
         }
     }
     found
 }
 
-fn told(json: Option<&Arc<Document>>) -> String {
+fn shown(json: Option<&Arc<Document>>) -> String {
     show(json.map(|json| json.root().to_known_value()).as_ref())
 }
 
 /// Takes a place in which two values differ, and what is there in each.
-type Report<'a> = dyn FnMut(&str, Option<Place<'_>>, Option<Place<'_>>) + 'a;
+type Differs<'a> = dyn FnMut(&str, Option<Place<'_>>, Option<Place<'_>>) + 'a;
 
-/// Reports the innermost places in which two values differ; what the contract does not have is passed over.
-fn compare(old: Place<'_>, new: Place<'_>, pointer: &str, report: &mut Report<'_>) {
+/// Finds the innermost places in which two values differ; what the contract does not have is passed over.
+fn compare(old: Place<'_>, new: Place<'_>, pointer: &str, differs: &mut Differs<'_>) {
     match (old.known_members(), new.known_members()) {
         (Some(members), Some(others)) => {
             for (key, value) in members {
                 let pointer = format!("{pointer}/{}", escape(key));
                 match new.member(key) {
-                    Some(other) => compare(value, other, &pointer, report),
-                    None => report(&pointer, Some(value), None),
+                    Some(other) => compare(value, other, &pointer, differs),
+                    None => differs(&pointer, Some(value), None),
                 }
             }
             for (key, value) in others.filter(|(key, _)| old.member(key).is_none()) {
-                report(&format!("{pointer}/{}", escape(key)), None, Some(value));
+                differs(&format!("{pointer}/{}", escape(key)), None, Some(value));
             }
         }
         _ if is_same(old, new) => {}
-        _ => report(pointer, Some(old), Some(new)),
+        _ => differs(pointer, Some(old), Some(new)),
     }
 }
 

@@ -37,7 +37,7 @@ fn search(matcher: &Matcher, actual: Option<&Value>) -> Vec<Mismatch> {
         path: Vec::new(),
         found: Vec::new(),
     };
-    search.visit(matcher.said(), actual);
+    search.visit(matcher.written(), actual);
     search.found
 }
 

@@ -23,12 +23,12 @@ pub(super) fn find_mismatches<'a>(document: impl Tree<'a>) -> Vec<Mismatch> {
             actual,
         });
     };
-    let told = |pointer: &str| show(document.at(pointer).map(Tree::to_value).as_ref());
+    let found_at = |pointer: &str| show(document.at(pointer).map(Tree::to_value).as_ref());
     let Some(members) = document.member("members").filter(|members| members.members().is_some()) else {
         wrong(
             "/members".to_owned(),
             "an object of members".to_owned(),
-            told("/members"),
+            found_at("/members"),
         );
         return found;
     };
@@ -45,13 +45,13 @@ pub(super) fn find_mismatches<'a>(document: impl Tree<'a>) -> Vec<Mismatch> {
         if number(info, key) != Some(expected) {
             let pointer = format!("/membersInfo/{key}");
             let expected = format!("{expected}, as `members` says");
-            let actual = told(&pointer);
+            let actual = found_at(&pointer);
             wrong(pointer, expected, actual);
         }
     }
     let (Some(first), Some(end)) = (number(info, "first"), number(info, "next")) else {
         let expected = "`first` and `next`, both numbers";
-        wrong("/membersInfo".to_owned(), expected.to_owned(), told("/membersInfo"));
+        wrong("/membersInfo".to_owned(), expected.to_owned(), found_at("/membersInfo"));
         return found;
     };
     let mut visited = 0;
@@ -71,7 +71,7 @@ pub(super) fn find_mismatches<'a>(document: impl Tree<'a>) -> Vec<Mismatch> {
         }
         let Some(next) = number(Some(member), "next") else {
             let pointer = format!("/members/{index}/next");
-            let actual = told(&pointer);
+            let actual = found_at(&pointer);
             wrong(pointer, "the next member's index".to_owned(), actual);
             return found;
         };

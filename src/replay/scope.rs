@@ -171,7 +171,7 @@ impl<'a> Variables<'a> {
 
     /// A matcher with its variables replaced, borrowed when it has none.
     pub(super) fn matcher<'v>(&self, matcher: &'v Matcher, speaker: Speaker<'_>) -> Cow<'v, Matcher> {
-        match self.resolve(matcher.said(), speaker) {
+        match self.resolve(matcher.written(), speaker) {
             Cow::Borrowed(_) => Cow::Borrowed(matcher),
             Cow::Owned(said) => Cow::Owned(Matcher::new(said)),
         }

@@ -306,7 +306,7 @@ fn documents_are_validated() {
 
 #[test]
 fn a_template_with_a_field_that_nobody_reads_is_wrong() {
-    let template = |constants: serde_json::Value| json!({ "constants": constants }).to_string();
+    let template = |constants: Value| json!({ "constants": constants }).to_string();
     let system = json!({ "maxMembersCount": 10, "memberInitialization": { "joinTimeout": 1000 } });
     let right = template(json!({ "system": system, "custom": { "any": { "name": 1 } } }));
     let ended = program_fed(&["validate", "template", "-"], &right);

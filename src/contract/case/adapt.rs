@@ -159,7 +159,7 @@ impl Rename<'_> {
     }
 
     fn matcher(&self, matcher: &mut Matcher) {
-        let mut said = matcher.said().clone();
+        let mut said = matcher.written().clone();
         self.value(&mut said);
         *matcher = Matcher::new(said);
     }

@@ -108,13 +108,13 @@ impl Expectation {
         let headers = self
             .headers
             .iter()
-            .map(|(name, matcher)| (format!("headers/{name}"), matcher.said()));
+            .map(|(name, matcher)| (format!("headers/{name}"), matcher.written()));
         let at = self
             .at
             .iter()
-            .map(|(pointer, matcher)| (format!("at/{}", escape(pointer)), matcher.said()));
-        let body = self.body.iter().map(|matcher| ("body".to_owned(), matcher.said()));
-        let none = self.none.iter().map(|matcher| ("none".to_owned(), matcher.said()));
+            .map(|(pointer, matcher)| (format!("at/{}", escape(pointer)), matcher.written()));
+        let body = self.body.iter().map(|matcher| ("body".to_owned(), matcher.written()));
+        let none = self.none.iter().map(|matcher| ("none".to_owned(), matcher.written()));
         headers.chain(at).chain(body).chain(none).collect()
     }
 

@@ -15,18 +15,18 @@ use crate::contract::json::{Item, Word as _, expected_one_of};
 
 /// What a case expects of a value, which may be absent.
 ///
-/// What it says is worked out when it is first asked, and kept: the matchers of invariants are asked of every answer.
+/// Its meaning is worked out when it is first used, and kept: the matchers of invariants are used on every response.
 #[derive(Clone, Debug)]
 pub struct Matcher {
-    said: Value,
+    written: Value,
     rule: OnceLock<Rule>,
 }
 
 impl Matcher {
-    /// A matcher of these words, which may hold variables: they count as they are.
-    pub fn new(said: Value) -> Self {
+    /// A matcher that is written so; variables in it are not filled in.
+    pub fn new(written: Value) -> Self {
         Self {
-            said,
+            written,
             rule: OnceLock::new(),
         }
     }
@@ -37,14 +37,14 @@ impl Matcher {
         Self::new(item.value().clone())
     }
 
-    /// What it says, as it was written.
-    pub fn said(&self) -> &Value {
-        &self.said
+    /// The JSON that it is written as.
+    pub fn written(&self) -> &Value {
+        &self.written
     }
 
-    /// Whether a value, which may be absent, is what it says.
+    /// Whether a value, which may be absent, matches.
     pub fn fits<'a>(&self, actual: Option<impl Tree<'a>>) -> bool {
-        self.rule.get_or_init(|| Rule::new(&self.said)).fits(actual)
+        self.rule.get_or_init(|| Rule::new(&self.written)).fits(actual)
     }
 }
 

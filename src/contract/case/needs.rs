@@ -134,7 +134,7 @@ impl<'a> Usage<'a> {
         let mut speakers = step.requests().iter().chain(again.map_or(&[][..], Step::requests));
         let speaker = speakers.next().map_or("", |request| request.speaker.as_str());
         for (_, count) in &step.tally {
-            self.value(count.said(), speaker);
+            self.value(count.written(), speaker);
         }
         for expectation in step.expectations() {
             self.expectation(expectation, speaker);

@@ -95,7 +95,7 @@ fn of_step(step: &Step) -> Strength {
     let tally = step
         .tally
         .iter()
-        .map(|(set, count)| Strength::asks(1) + of_status(set.width()) + of_matcher(count.said(), false));
+        .map(|(set, count)| Strength::asks(1) + of_status(set.width()) + of_matcher(count.written(), false));
     let each = step.each.iter().map(|(_, expectation)| of_expectation(expectation));
     let own = step.expect.iter().map(of_expectation);
     let also = step.also.iter().map(of_expectation);

@@ -1,4 +1,4 @@
-//! What is wrong with a file that a person wrote, told with the place underlined.
+//! What is wrong with a file that a person wrote, shown with the place underlined.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -127,7 +127,7 @@ pub fn locate(text: &str, pointer: &str, key: bool) -> Option<Range<usize>> {
             _ => node.range(),
         };
     }
-    // A long object is told by its first line.
+    // Of a long object its first line is shown.
     let end = text
         .get(range.start..range.end)?
         .find('\n')
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_within_a_character_is_told_by_the_character() {
+    fn a_place_within_a_character_is_shown_by_the_character() {
         let problem = Problem {
             file: "a.json".to_owned(),
             place: Place::Bytes(2..4),

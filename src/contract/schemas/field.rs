@@ -102,14 +102,14 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn member(&mut self, here: Target<'a>, path: &str, is_required: bool) {
-        let text = |keyword: &str| self.said(here, keyword).and_then(Value::as_str).map(str::to_owned);
+        let text = |keyword: &str| self.keyword(here, keyword).and_then(Value::as_str).map(str::to_owned);
         let field = Field {
             document: self.document.to_owned(),
             path: path.to_owned(),
             description: text("description").unwrap_or_default(),
             kind: self.kind(here),
             unit: text("x-unit"),
-            default: self.said(here, "default").map(Value::to_string),
+            default: self.keyword(here, "default").map(Value::to_string),
             clause: text(vocabulary::CLAUSE),
             volatile: text(vocabulary::VOLATILE),
             is_required,
@@ -125,7 +125,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// What a schema says by a keyword, itself or through what it refers to.
-    fn said(&self, here: Target<'a>, keyword: &str) -> Option<&'a Value> {
+    fn keyword(&self, here: Target<'a>, keyword: &str) -> Option<&'a Value> {
         let mut at = here;
         for _ in 0..DEPTH {
             if let Some(said) = at.value.get(keyword) {
@@ -138,16 +138,16 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn kind(&self, here: Target<'a>) -> String {
-        let mut kind = match self.said(here, "type") {
+        let mut kind = match self.keyword(here, "type") {
             Some(Value::String(one)) => one.clone(),
             Some(several) => vocabulary::strings(several).join(" or "),
             None => String::new(),
         };
-        if let Some(format) = self.said(here, "format").and_then(Value::as_str) {
+        if let Some(format) = self.keyword(here, "format").and_then(Value::as_str) {
             kind = format!("{kind}, {format}");
         }
         for keyword in ["enum", vocabulary::ENUM] {
-            if let Some(Value::Array(values)) = self.said(here, keyword) {
+            if let Some(Value::Array(values)) = self.keyword(here, keyword) {
                 let values: Vec<String> = values
                     .iter()
                     .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
@@ -162,7 +162,7 @@ impl<'a> Walk<'a, '_> {
             ("maxItems", "at most (items)"),
         ];
         for (keyword, words) in bounds {
-            if let Some(limit) = self.said(here, keyword) {
+            if let Some(limit) = self.keyword(here, keyword) {
                 kind = format!("{kind}, {words} {limit}");
             }
         }

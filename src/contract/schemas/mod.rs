@@ -1,6 +1,6 @@
 //! The JSON Schemas of the contract's documents, and the table of its HTTP operations.
 //!
-//! A document that breaks a schema is told what is wrong, where, and by which clause; a schema that is itself wrong is a
+//! For a document that breaks a schema there is what is wrong, where, and by which clause; a schema that is itself wrong is a
 //! fault of the suite. Schemas are resolved among themselves and never fetched.
 
 mod field;
@@ -96,7 +96,7 @@ impl Judgement {
     fn breaches(&self) -> usize {
         self.violations
             .iter()
-            .filter(|told| told.severity > Severity::Remark)
+            .filter(|violation| violation.severity > Severity::Remark)
             .count()
     }
 }
@@ -243,7 +243,7 @@ impl Schemas {
         let violations = if validator.is_valid(body.root()) {
             Vec::new()
         } else {
-            violation::tell(&|name| self.entry(name), name, validator.iter_errors(body.root()))
+            violation::collect(&|name| self.entry(name), name, validator.iter_errors(body.root()))
         };
         let violations = self.with_spellings(name, document, violations, body);
         if violations.is_empty() {
@@ -263,8 +263,8 @@ impl Schemas {
         let spellings = || Shape::of_spellings(&|name| self.entry(name), name, &document.value);
         let shape = document.spellings.get_or_init(spellings);
         shape.spellings(body.root(), &mut |remark| {
-            let said = violations[..known].iter().any(|said| said.pointer == remark.pointer);
-            if !said {
+            let is_known = violations[..known].iter().any(|known| known.pointer == remark.pointer);
+            if !is_known {
                 violations.push(remark);
             }
         });
@@ -318,16 +318,7 @@ impl Schemas {
         self.shape(name, document).property(header)
     }
 
-    /// What is wrong with the form of the response headers that the contract speaks of; pointers are `/NAME`.
-    pub fn validate_headers(&self, headers: &[(String, String)]) -> Vec<Violation> {
-        let known = headers.iter().filter_map(|(name, value)| {
-            let name = self.headers.iter().find(|known| known.eq_ignore_ascii_case(name))?;
-            Some((name.clone(), Value::from(value.as_str())))
-        });
-        self.validate(HEADERS, ContractVersion::CURRENT, &Value::Object(known.collect()))
-    }
-
-    /// Holds a response body against whichever of the operation's schemas for this status fits it best.
+    /// Validates a response body against whichever of the operation's schemas for this status fits it best.
     pub fn judge(&self, operation: &Operation<'_>, status: u16, version: ContractVersion, body: Body<'_>) -> Judgement {
         let names = operation.responses(status);
         let of = |name: &str| names.iter().any(|known| known == name);
@@ -410,14 +401,14 @@ fn options<'a>() -> ValidationOptions<'a, Arc<dyn Retrieve>, Documents> {
 
 /// `a session`, `a session or a text`: what an answer may consist of.
 fn any_of(names: &[String]) -> String {
-    let told: Vec<String> = names
+    let described: Vec<String> = names
         .iter()
         .map(|name| match name.as_str() {
             operation::NONE => "no body".to_owned(),
             name => format!("a body `{name}`"),
         })
         .collect();
-    told.join(" or ")
+    described.join(" or ")
 }
 
 fn property_names(schema: &Value) -> Vec<String> {

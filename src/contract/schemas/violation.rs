@@ -1,4 +1,4 @@
-//! What is wrong with a document, told to people.
+//! What is wrong with a document, in words.
 
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
@@ -22,7 +22,7 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Violation {
-    /// Where in the document: a JSON Pointer. A missing member is told at its parent.
+    /// Where in the document: a JSON Pointer. A missing member is reported at its parent.
     pub pointer: String,
     /// The keyword that was broken.
     pub keyword: String,
@@ -57,31 +57,31 @@ impl Violation {
     }
 }
 
-/// Tells the errors of one document, each place once for each thing that is wrong with it.
-pub(super) fn tell<'e>(
+/// The violations that the errors of one document come to: each place once for each thing that is wrong with it.
+pub(super) fn collect<'e>(
     documents: Lookup<'_, '_>,
     name: &str,
     errors: impl Iterator<Item = ValidationError<'e>>,
 ) -> Vec<Violation> {
-    let mut teller = Teller {
+    let mut collector = Collector {
         documents,
         name,
-        told: Vec::new(),
+        violations: Vec::new(),
     };
     for error in errors {
-        teller.tell(&error);
+        collector.add(&error);
     }
     // The validator's order is its own; reports are compared, so theirs is fixed.
-    teller
-        .told
+    collector
+        .violations
         .sort_by(|a, b| (&a.pointer, &a.keyword, &a.message).cmp(&(&b.pointer, &b.keyword, &b.message)));
-    teller.told
+    collector.violations
 }
 
-struct Teller<'d, 'a> {
+struct Collector<'d, 'a> {
     documents: Lookup<'d, 'a>,
     name: &'d str,
-    told: Vec<Violation>,
+    violations: Vec<Violation>,
 }
 
 /// What the schema says on the way to a broken keyword.
@@ -93,15 +93,15 @@ struct Way<'a> {
     schema: Option<&'a Value>,
 }
 
-impl<'a> Teller<'_, 'a> {
-    fn tell(&mut self, error: &ValidationError<'_>) {
+impl<'a> Collector<'_, 'a> {
+    fn add(&mut self, error: &ValidationError<'_>) {
         let way = self.way(error.evaluation_path().as_str());
         let clause = way.clause;
         let pointer = error.instance_path().as_str();
         let found = shown(error.instance());
         let expected = |otherwise: String| way.title.map_or(otherwise, with_article);
         let message = match error.kind() {
-            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => return self.tell_best(context),
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => return self.add_best(context),
             Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
                 for key in unexpected {
                     let pointer = format!("{pointer}/{}", escape(key));
@@ -163,8 +163,8 @@ impl<'a> Teller<'_, 'a> {
         self.push(pointer, error, clause, message);
     }
 
-    /// Tells the branch that comes closest: one that at least has the type, and of these the one with the fewest errors.
-    fn tell_best(&mut self, branches: &[Vec<ValidationError<'static>>]) {
+    /// Adds the branch that comes closest: one that at least has the type, and of these the one with the fewest errors.
+    fn add_best(&mut self, branches: &[Vec<ValidationError<'static>>]) {
         let far = |branch: &[ValidationError<'static>]| {
             let other_type = branch
                 .iter()
@@ -173,7 +173,7 @@ impl<'a> Teller<'_, 'a> {
         };
         if let Some(branch) = branches.iter().min_by_key(|branch| far(branch)) {
             for error in branch {
-                self.tell(error);
+                self.add(error);
             }
         }
     }
@@ -181,18 +181,18 @@ impl<'a> Teller<'_, 'a> {
     fn push(&mut self, pointer: &str, error: &ValidationError<'_>, clause: Option<&str>, message: String) {
         let keyword = error.kind().keyword();
         let one_of = |keyword: &str| matches!(keyword, "enum" | vocabulary::ENUM);
-        let again = |told: &&mut Violation| {
-            let same = told.keyword == keyword || (one_of(&told.keyword) && one_of(keyword));
-            told.pointer == pointer && same && (told.message == message || one_of(keyword))
+        let again = |known: &&mut Violation| {
+            let same = known.keyword == keyword || (one_of(&known.keyword) && one_of(keyword));
+            known.pointer == pointer && same && (known.message == message || one_of(keyword))
         };
         // The later schema is the stricter one: a request's rule over that of the response it refers to.
-        if let Some(told) = self.told.iter_mut().find(again) {
+        if let Some(known) = self.violations.iter_mut().find(again) {
             if keyword == "enum" {
-                told.message = message;
+                known.message = message;
             }
             return;
         }
-        self.told.push(Violation {
+        self.violations.push(Violation {
             pointer: pointer.to_owned(),
             keyword: keyword.to_owned(),
             clause: clause.map(str::to_owned),
@@ -265,13 +265,13 @@ pub(super) fn spelt(expected: &str, found: &str) -> String {
 
 fn list(options: &Value) -> String {
     let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
-    let told: Vec<String> = options
+    let names: Vec<String> = options
         .iter()
         .map(|option| option.as_str().map_or_else(|| option.to_string(), str::to_owned))
         .collect();
-    match told.as_slice() {
+    match names.as_slice() {
         [only] => only.clone(),
-        told => format!("one of {}", told.join(", ")),
+        names => format!("one of {}", names.join(", ")),
     }
 }
 
@@ -285,11 +285,11 @@ fn with_article(title: &str) -> String {
 }
 
 fn types(kind: &TypeKind) -> String {
-    let told: Vec<&str> = match kind {
+    let names: Vec<&str> = match kind {
         TypeKind::Single(only) => vec![type_name(only.as_str())],
         TypeKind::Multiple(set) => set.iter().map(|one| type_name(one.as_str())).collect(),
     };
-    told.join(" or ")
+    names.join(" or ")
 }
 
 fn type_name(json: &str) -> &'static str {

@@ -277,7 +277,7 @@ impl<'a> Conversation<'a> {
             return Err(Stop::Inconclusive("the step sent nothing".to_owned()));
         }
         for index in first..last {
-            // A frame that did not come was told already.
+            // A frame that did not come was reported already.
             let is_missed = matches!(step.action, Action::Frame(..)) && self.findings.len() > known;
             let expected = step.expect.iter().chain(&step.also);
             for expectation in expected.filter(|_| !is_missed) {

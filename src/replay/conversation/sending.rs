@@ -192,7 +192,7 @@ impl<'a> Conversation<'a> {
                     Err(frames) => {
                         failure = Some(Failure {
                             assertion: Assertion::Frame,
-                            expected: matching::show(Some(matcher.said())),
+                            expected: matching::show(Some(matcher.written())),
                             actual: matching::show(Some(&Value::Array(frames))),
                             pointer: format!("{}/body", expectation.pointer),
                         });
@@ -205,7 +205,7 @@ impl<'a> Conversation<'a> {
                 if let Some(frame) = socket.frames().into_iter().find(fits) {
                     failure = Some(Failure {
                         assertion: Assertion::NoFrame,
-                        expected: format!("no frame like {}", matching::show(Some(matcher.said()))),
+                        expected: format!("no frame like {}", matching::show(Some(matcher.written()))),
                         actual: matching::show(Some(&frame)),
                         pointer: format!("{}/none", expectation.pointer),
                     });
