@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::contract::Suite;
 use crate::contract::case::Case;
-use crate::replay::verdict::{Outcome, Verdict};
+use crate::replay::verdict::{Exchange, Outcome, Verdict};
 use crate::replay::{Options, Replay, Selected, Strictness};
 use crate::run::embedded;
 use crate::run::error::RunError;
@@ -170,8 +170,9 @@ impl Runner {
             .map(|selected| (Arc::clone(self.replay_of(*selected)), *selected))
             .collect();
         let (queue, next, finish) = (Arc::new(queue), Arc::new(AtomicUsize::new(0)), Arc::new(finish));
+        let room = Arc::new(Room::default());
         for _ in 0..workers {
-            let (queue, next) = (Arc::clone(&queue), Arc::clone(&next));
+            let (queue, next, room) = (Arc::clone(&queue), Arc::clone(&next), Arc::clone(&room));
             let (sender, finish) = (sender.clone(), Arc::clone(&finish));
             tokio::spawn(async move {
                 while let Some((replay, selected)) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -188,6 +189,7 @@ impl Runner {
                         outcome.exchanges = Vec::new();
                         outcome.fresh = Vec::new();
                     }
+                    room.shorten(&mut outcome.exchanges);
                     if sender.send(outcome).await.is_err() {
                         // The receiver is gone only when the run was given up.
                         return;
@@ -254,6 +256,40 @@ impl Runner {
             Conversations::Record(baseline) => baseline.record(suite, case, outcomes, &secrets)?,
             Conversations::Propose(baseline) => baseline.propose(suite, case, outcomes, &secrets)?,
         })
+    }
+}
+
+/// How many bytes the bodies that a run keeps may take before they are cut to [`SHORT`].
+const ROOM: usize = 16 << 20;
+/// How many bytes of a body are kept while there is room.
+const LONG: usize = 64 << 10;
+/// How many bytes of a body are kept when there is no more room: a service that answers thousands of requests with one
+/// large page is reported in bounded memory.
+const SHORT: usize = 1 << 10;
+
+/// The bytes that the bodies of a run's outcomes take.
+#[derive(Debug, Default)]
+struct Room(AtomicUsize);
+
+impl Room {
+    /// Cuts the bodies of judged exchanges to what there is room for, and drops what they were parsed to.
+    fn shorten(&self, exchanges: &mut [Exchange]) {
+        for exchange in exchanges {
+            exchange.json = None;
+            let bodies = exchange.request.body.iter_mut().chain([&mut exchange.response.body]);
+            for body in bodies {
+                let limit = if self.0.load(Ordering::Relaxed) < ROOM {
+                    LONG
+                } else {
+                    SHORT
+                };
+                if let Some(more) = body.len().checked_sub(limit).filter(|more| *more > 0) {
+                    let end = format!("\n[{more} more bytes were not kept]");
+                    *body = [&body[..limit], end.as_bytes()].concat().into();
+                }
+                self.0.fetch_add(body.len(), Ordering::Relaxed);
+            }
+        }
     }
 }
 

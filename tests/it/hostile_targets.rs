@@ -240,6 +240,27 @@ fn a_body_that_expands_without_end_is_read_up_to_a_limit() {
 }
 
 #[test]
+fn large_pages_instead_of_documents_are_not_all_kept() {
+    let page = "<p>Something went wrong.</p>\n".repeat(20_000);
+    let address = hostile(move |_, stream| answer(stream, 500, "Content-Type: text/html\r\n", &page));
+    let described = Described::at(&url(address));
+    let target = described.path("target.json");
+    let report = format!("json={}", text(&described.path("report.json")));
+    let (ended, peak) = program_weighed([
+        "run",
+        "--target",
+        text(&target),
+        "--report",
+        &report,
+        "members",
+        "merge",
+        "join",
+    ]);
+    assert_eq!(ended.code, 1, "{}{}", ended.stdout, ended.stderr);
+    assert!(peak < 200, "{peak} MiB");
+}
+
+#[test]
 fn a_redirect_is_an_answer_and_is_not_followed() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let elsewhere = listen(move |_| sender.send(()).unwrap());
