@@ -67,7 +67,9 @@ impl Asked {
 }
 
 impl Edge {
-    pub(super) fn new(rows: Vec<&'static Row>) -> Self {
+    pub(super) fn new(mut rows: Vec<&'static Row>) -> Self {
+        // What lags is what the service said before; the others alter that, as they alter everything.
+        rows.sort_by_key(|row| !row.does.iter().any(|act| matches!(act, Act::Lag)));
         let mut writer = Writer::default();
         let mut is_json = false;
         for act in rows.iter().flat_map(|row| row.does) {
