@@ -120,26 +120,26 @@ fn exchanges(case: &Case, section: &Section, first: Option<&Section>) -> Markup 
     html! {
         @for exchange in &section.exchanges {
             @let step = exchange.step.step.checked_sub(1).and_then(|place| steps.get(place));
-            h3 { "Step " (exchange.step) ", " (clean(&exchange.speaker)) " " small { (step.copied().map(told).unwrap_or_default()) } }
+            h3 { "Step " (exchange.step) ", " (clean(&exchange.speaker)) " " small { (step.copied().map(notes).unwrap_or_default()) } }
             @if first.is_some_and(|first| first.exchanges.contains(exchange)) { p { small { "As in the first variant." } } } @else { (http(exchange)) }
         }
     }
 }
 
 /// What a step is there for, as far as the exchange does not show it.
-fn told(step: &Step) -> String {
-    let mut told: Vec<String> = Vec::new();
+fn notes(step: &Step) -> String {
+    let mut notes: Vec<String> = Vec::new();
     if step.is_setup {
-        told.push("preparing".to_owned());
+        notes.push("preparing".to_owned());
     }
     if let Some(after) = step.after {
-        told.push(format!("{after} ms later"));
+        notes.push(format!("{after} ms later"));
     }
     if let Some(within) = step.within {
-        told.push(format!("again and again for {within} ms, until it holds"));
+        notes.push(format!("again and again for {within} ms, until it holds"));
     }
     if step.expectations().any(|expect| expect.guarded().is_some()) {
-        told.push("nothing may have changed".to_owned());
+        notes.push("nothing may have changed".to_owned());
     }
-    told.join("; ")
+    notes.join("; ")
 }

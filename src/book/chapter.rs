@@ -81,8 +81,8 @@ fn article(page: &Page<'_, '_>, clause: &Clause) -> Markup {
 }
 
 /// A few things as a list; of many only how many there are, until it is unfolded.
-fn folded<T>(things: &[T], name: &str, told: impl Fn(&T) -> Markup) -> Markup {
-    let list = html! { ul { @for thing in things { li { (told(thing)) } } } };
+fn folded<T>(things: &[T], name: &str, show: impl Fn(&T) -> Markup) -> Markup {
+    let list = html! { ul { @for thing in things { li { (show(thing)) } } } };
     html! {
         @if things.len() <= FEW { (list) } @else { details { summary { (things.len()) " " (name) } (list) } }
     }

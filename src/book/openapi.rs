@@ -249,8 +249,8 @@ impl Components<'_, '_> {
             .map(|variant| variant.version.number())
             .collect();
         let paths = table.parameters.iter().map(|(name, about)| {
-            let told = json!({ "name": name, "in": "path", "required": true, "description": about, "schema": { "type": "string" } });
-            (name.clone(), told)
+            let described = json!({ "name": name, "in": "path", "required": true, "description": about, "schema": { "type": "string" } });
+            (name.clone(), described)
         });
         let headers = table
             .request_headers
@@ -261,8 +261,8 @@ impl Components<'_, '_> {
                 CONTRACT => (true, json!({ "type": "integer", "enum": versions })),
                 _ => (false, json!({ "type": "string" })),
             };
-            let told = json!({ "name": name, "in": "header", "required": is_required, "description": about, "schema": schema });
-            (name.clone(), told)
+            let described = json!({ "name": name, "in": "header", "required": is_required, "description": about, "schema": schema });
+            (name.clone(), described)
         });
         Value::Object(paths.chain(headers).collect())
     }
@@ -276,7 +276,7 @@ impl Components<'_, '_> {
             .cloned()
             .unwrap_or_default();
         let properties = document["properties"].as_object().cloned().unwrap_or_default();
-        let told = properties.into_iter().map(|(name, mut schema)| {
+        let described = properties.into_iter().map(|(name, mut schema)| {
             self.relocate("headers", &mut schema);
             let clause = schema.get("x-clause").cloned();
             let mut header = json!({ "description": schema["description"], "schema": schema });
@@ -285,7 +285,7 @@ impl Components<'_, '_> {
             }
             (name, header)
         });
-        Value::Object(told.collect())
+        Value::Object(described.collect())
     }
 }
 

@@ -129,10 +129,10 @@ fn bar(clauses: &[&Clause]) -> Markup {
         )
     });
     let counts = counts.into_iter().filter(|(_, count)| *count > 0);
-    let told: Vec<String> = counts.clone().map(|(name, count)| format!("{count} {name}")).collect();
-    let told = told.join(", ");
+    let listed: Vec<String> = counts.clone().map(|(name, count)| format!("{count} {name}")).collect();
+    let listed = listed.join(", ");
     html! {
-        span.bar role="img" aria-label=(told) title=(told) {
+        span.bar role="img" aria-label=(listed) title=(listed) {
             @for (name, count) in counts { i class=(name) style={ "flex-grow:" (count) } {} }
         }
     }

@@ -16,7 +16,7 @@ pub(super) fn field(suite: &Suite, id: &str) -> Option<String> {
     let dotted = id.trim_start_matches('/').replace('/', ".");
     let wanted: Vec<&str> = dotted.split('.').collect();
     // The same field of several documents is told once.
-    let mut told: Vec<(Field, Vec<String>)> = Vec::new();
+    let mut found: Vec<(Field, Vec<String>)> = Vec::new();
     for field in documents(suite).flat_map(|name| suite.schemas().fields(name)) {
         if !is_field(&field.path, &wanted) {
             continue;
@@ -25,16 +25,16 @@ pub(super) fn field(suite: &Suite, id: &str) -> Option<String> {
         let is_same = |known: &Field| {
             (&known.description, &known.kind, &known.clause) == (&field.description, &field.kind, &field.clause)
         };
-        match told.iter_mut().find(|(known, _)| is_same(known)) {
+        match found.iter_mut().find(|(known, _)| is_same(known)) {
             Some((_, places)) => places.push(place),
-            None => told.push((field, vec![place])),
+            None => found.push((field, vec![place])),
         }
     }
-    if told.is_empty() {
+    if found.is_empty() {
         return None;
     }
     let mut text = String::new();
-    for (field, places) in &told {
+    for (field, places) in &found {
         let _ = writeln!(text, "{}\n", field.path);
         let _ = writeln!(text, "{}", field.description);
         if !field.kind.is_empty() {
@@ -58,7 +58,7 @@ pub(super) fn field(suite: &Suite, id: &str) -> Option<String> {
         let _ = writeln!(text, "in: {}\n", places.join("\n    "));
     }
     let name = wanted.last().copied().unwrap_or_default();
-    let clause = told.iter().find_map(|(field, _)| field.clause.as_deref());
+    let clause = found.iter().find_map(|(field, _)| field.clause.as_deref());
     let near = clause.and_then(|id| {
         example::example(suite, &cases_of(suite, id), |exchange| {
             exchange.text.contains(&format!("\"{name}\""))

@@ -149,7 +149,7 @@ fn fail(suite: &Suite, error: &RunError) -> Exit {
     eprintln!("{}: {}", style_error("error"), text.join(": "));
     match error {
         RunError::Suite(SuiteError::Recorded { file, problems }) => {
-            tell(problems, suite.files().get(file).unwrap_or_default())
+            print_problems(problems, suite.files().get(file).unwrap_or_default())
         }
         RunError::Suite(_) | RunError::Target(_) | RunError::Machine(_) | RunError::Snapshot(_) | RunError::Run(_) => {
             Exit::Fault
@@ -157,8 +157,8 @@ fn fail(suite: &Suite, error: &RunError) -> Exit {
     }
 }
 
-/// Tells of what is wrong with a file that the user gave.
-fn tell(problems: &[Problem], text: &str) -> Exit {
+/// Prints what is wrong with a file that the user gave.
+fn print_problems(problems: &[Problem], text: &str) -> Exit {
     for problem in problems {
         eprintln!("{}", problem.render(Some(text), true));
     }
@@ -193,7 +193,7 @@ fn read_file(path: &Path) -> Result<String, Exit> {
 fn load_target(path: &Path) -> Result<crate::target::Target, Exit> {
     let text = read_file(path)?;
     crate::target::file::read(&path.to_string_lossy(), &text, disk::folder_of(path))
-        .map_err(|problems| tell(&problems, &text))
+        .map_err(|problems| print_problems(&problems, &text))
 }
 
 /// Writes a file that the user named; one that is there is replaced when the new one is whole.

@@ -16,7 +16,8 @@ use crate::cli::review::review;
 use crate::cli::signals::Signals;
 use crate::cli::target::format_note;
 use crate::cli::{
-    SuiteSource, fail, load_target, now, on_worker, print, read_file, runtime, style_error, tell, today, write_file,
+    SuiteSource, fail, load_target, now, on_worker, print, print_problems, read_file, runtime, style_error, today,
+    write_file,
 };
 use crate::contract::Suite;
 use crate::contract::manifest;
@@ -341,7 +342,7 @@ fn tell_shortfall(short: &[String]) {
 fn load_deviations(path: &Path, suite: &Suite) -> Result<Vec<Deviation>, Exit> {
     let text = read_file(path)?;
     let deviations =
-        target::deviations::read(&path.to_string_lossy(), &text).map_err(|problems| tell(&problems, &text));
+        target::deviations::read(&path.to_string_lossy(), &text).map_err(|problems| print_problems(&problems, &text));
     deviations.map(|mut deviations| {
         for clause in deviations.iter_mut().filter_map(|deviation| deviation.clause.as_mut()) {
             if let Some(known) = suite.clause(clause) {

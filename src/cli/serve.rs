@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::exit::Exit;
 use crate::cli::signals::Signals;
-use crate::cli::{SuiteSource, fault, read_file, runtime, tell, write_file};
+use crate::cli::{SuiteSource, fault, print_problems, read_file, runtime, write_file};
 use crate::contract::json;
 use crate::contract::json::problem::{Place, Problem};
 use crate::run::{embedded, sparing};
@@ -138,7 +138,7 @@ impl Serve {
 fn read_config(path: &Path) -> Result<Config, Exit> {
     let text = read_file(path)?;
     let text = text.trim_start_matches('\u{feff}');
-    let value = json::parse(&path.to_string_lossy(), text).map_err(|problem| tell(&[problem], text))?;
+    let value = json::parse(&path.to_string_lossy(), text).map_err(|problem| print_problems(&[problem], text))?;
     Config::from_value(value).map_err(|error| refuse(path, &error))
 }
 
@@ -158,7 +158,7 @@ fn refuse(path: &Path, error: &ConfigError) -> Exit {
         message: format!("`{}` of the configuration cannot be used", error.path()),
         expected: error.reason().to_owned(),
     };
-    tell(&[problem], text.trim_start_matches('\u{feff}'))
+    print_problems(&[problem], text.trim_start_matches('\u{feff}'))
 }
 
 /// Adds what the suite needs to an operator's configuration.

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::exit::Exit;
-use crate::cli::{SuiteSource, fault, read_file, style_error, tell};
+use crate::cli::{SuiteSource, fault, print_problems, read_file, style_error};
 use crate::contract::disk;
 use crate::contract::json::problem::{line_column, locate};
 use crate::contract::json::{self, expected_one_of};
@@ -56,7 +56,7 @@ impl Validate {
             let value = match json::parse(&name, &text) {
                 Ok(value) => value,
                 Err(problem) => {
-                    exit = exit.max(tell(&[problem], &text));
+                    exit = exit.max(print_problems(&[problem], &text));
                     continue;
                 }
             };

@@ -158,7 +158,7 @@ impl Watch {
             text.push_str(&found.join("\n"));
             text.push('\n');
         }
-        let _ = write!(text, "\n{}\n", told(&counts, outlet.missed()));
+        let _ = write!(text, "\n{}\n", summary(&counts, outlet.missed()));
         let _ = write!(text, "clauses that were judged: {held} hold, {} do not", failed.len());
         if !failed.is_empty() {
             let _ = write!(text, " ({})", failed.join(", "));
@@ -217,7 +217,7 @@ fn line(suite: &Suite, news: &News) -> String {
     .replace("expected expected ", "expected ")
 }
 
-fn told(counts: &Counts, missed: usize) -> String {
+fn summary(counts: &Counts, missed: usize) -> String {
     let Counts {
         exchanges,
         judged,

@@ -215,7 +215,7 @@ impl Runner {
         let mut receiver = self.replay_all(selection, move |outcome| {
             outcome.redact(&secrets);
             if has_text {
-                outcome.text = baseline::tell(outcome, replay.suite().schemas());
+                outcome.text = baseline::text_of(outcome, replay.suite().schemas());
             }
         });
         while let Some(outcome) = receiver.recv().await {

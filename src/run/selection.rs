@@ -39,7 +39,7 @@ pub fn all(suite: &Suite) -> Vec<Selected> {
 
 /// What is wrong with selectors that choose nothing, and what was likely meant.
 pub fn unknown(suite: &Suite, selectors: &[String]) -> String {
-    let told = selectors.iter().map(|selector| {
+    let described = selectors.iter().map(|selector| {
         let is_clause = !selector.contains('/') && selector.contains(|letter: char| letter.is_ascii_digit());
         let known: Vec<&str> = if selector.contains('/') {
             suite.cases().iter().map(|case| case.id.as_str()).collect()
@@ -61,7 +61,7 @@ pub fn unknown(suite: &Suite, selectors: &[String]) -> String {
     });
     format!(
         "nothing is named {}; `mpsd-conformance list` shows the chapters, `list cases` and `list clauses` what is in them",
-        told.collect::<Vec<_>>().join(", ")
+        described.collect::<Vec<_>>().join(", ")
     )
 }
 

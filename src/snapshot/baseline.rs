@@ -72,17 +72,17 @@ impl fmt::Display for Change {
 impl Baseline {
     /// Compares a case's conversation with the recorded one; `outcomes` are those of its variants that ran.
     pub fn compare(&self, suite: &Suite, case: &Case, outcomes: &[Outcome]) -> Option<Change> {
-        let told = told(case, outcomes)?;
+        let current = conversation(case, outcomes)?;
         let recorded = match self.recorded(suite, &case.id) {
             Ok(Some(recorded)) => recorded,
             Ok(None) if case.is_draft() => return None,
             Ok(None) => return Some(Change::Missing(case.id.clone())),
             Err(error) => return Some(Change::Unreadable(format!("{error:#}"))),
         };
-        let mut difference = compare(&recorded, &told.text)?;
-        if !told.is_whole {
+        let mut difference = compare(&recorded, &current.text)?;
+        if !current.is_whole {
             // Variants that were not run are not missing.
-            difference.variants.retain(|id| told.variants.contains(id));
+            difference.variants.retain(|id| current.variants.contains(id));
             if difference.variants.is_empty() {
                 return None;
             }
@@ -105,18 +105,18 @@ impl Baseline {
         let Self::Folder(folder) = self else {
             return Ok(None);
         };
-        let Some(told) = told(case, outcomes).filter(|told| told.is_complete) else {
+        let Some(current) = conversation(case, outcomes).filter(|current| current.is_complete) else {
             return Ok(None);
         };
         let id = &case.id;
-        if matches!(self.recorded(suite, id), Ok(Some(old)) if compare(&old, &told.text).is_none()) {
+        if matches!(self.recorded(suite, id), Ok(Some(old)) if compare(&old, &current.text).is_none()) {
             return Ok(None);
         }
         let path = folder.join(format!("{id}.snap"));
-        if secrets.find(&told.text).is_some() {
+        if secrets.find(&current.text).is_some() {
             return Err(SnapshotError::secret(&path));
         }
-        write(&path, &format!("cases/{id}.json"), &case.title, &told.text)?;
+        write(&path, &format!("cases/{id}.json"), &case.title, &current.text)?;
         Ok(Some(Change::Recorded(id.clone())))
     }
 
@@ -132,12 +132,12 @@ impl Baseline {
         let (Self::Folder(folder), Some(Change::Differs { .. } | Change::Missing(_))) = (self, &change) else {
             return Ok(change);
         };
-        if let Some(told) = told(case, outcomes).filter(|told| told.is_complete) {
+        if let Some(current) = conversation(case, outcomes).filter(|current| current.is_complete) {
             let path = pending(folder, &case.id);
-            if secrets.find(&told.text).is_some() {
+            if secrets.find(&current.text).is_some() {
                 return Err(SnapshotError::secret(&path));
             }
-            write(&path, &format!("cases/{}.json", case.id), &case.title, &told.text)?;
+            write(&path, &format!("cases/{}.json", case.id), &case.title, &current.text)?;
             return Ok(change);
         }
         // What only a part of the variants says cannot take the place of the whole.
@@ -181,7 +181,7 @@ fn pending(folder: &Path, case: &str) -> PathBuf {
 }
 
 /// A case's conversation, as it is recorded.
-struct Told {
+struct Conversation {
     /// Whether all its variants ran to a verdict.
     is_whole: bool,
     /// Whether all those did that the target can be asked.
@@ -191,16 +191,16 @@ struct Told {
     text: String,
 }
 
-/// The conversation of a case; `None` when no variant was told.
-fn told(case: &Case, outcomes: &[Outcome]) -> Option<Told> {
-    let told = |variant: &Variant| {
+/// The conversation of a case; `None` when no variant has a text.
+fn conversation(case: &Case, outcomes: &[Outcome]) -> Option<Conversation> {
+    let text_of = |variant: &Variant| {
         let outcome = outcomes.iter().find(|outcome| outcome.id == variant.id)?;
         Some((section_id(outcome), outcome.text.as_deref()?))
     };
-    let (variants, texts): (Vec<String>, Vec<&str>) = case.variants.iter().filter_map(told).unzip();
+    let (variants, texts): (Vec<String>, Vec<&str>) = case.variants.iter().filter_map(text_of).unzip();
     let is_out_of_reach = |outcome: &&Outcome| outcome.verdict == Verdict::NotApplicable;
     let out_of_reach = outcomes.iter().filter(is_out_of_reach).count();
-    (!variants.is_empty()).then(|| Told {
+    (!variants.is_empty()).then(|| Conversation {
         is_whole: variants.len() == case.variants.len(),
         is_complete: variants.len() + out_of_reach == case.variants.len(),
         variants,
@@ -210,11 +210,11 @@ fn told(case: &Case, outcomes: &[Outcome]) -> Option<Told> {
 
 /// The canonical text of a case, from its variants' texts; `None` when no variant has one.
 pub fn text(case: &Case, outcomes: &[Outcome]) -> Option<String> {
-    told(case, outcomes).map(|told| told.text)
+    conversation(case, outcomes).map(|current| current.text)
 }
 
 /// The canonical text of one variant's conversation; `None` when it came to no verdict.
-pub fn tell(outcome: &Outcome, schemas: &Schemas) -> Option<String> {
+pub fn text_of(outcome: &Outcome, schemas: &Schemas) -> Option<String> {
     let has_verdict = matches!(
         outcome.verdict,
         Verdict::Pass | Verdict::Fail | Verdict::Deviation | Verdict::Fixed
@@ -289,7 +289,7 @@ fn recorded(exchange: &Exchange, outcome: &Outcome, is_settled: bool) -> Recorde
         path: request.path.clone(),
         request_headers: request.headers.clone(),
         request_body: request.body.as_ref().map(|body| body.to_vec()),
-        // Status 0 is not told.
+        // Status 0 is left out.
         status: if is_settled { response.status } else { 0 },
         response_headers: if is_settled {
             response.headers.clone()

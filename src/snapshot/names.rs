@@ -119,7 +119,7 @@ impl Names {
         if let Some(name) = self.etags.get(value) {
             return name.clone();
         }
-        let told: Vec<String> = value
+        let named: Vec<String> = value
             .split(", ")
             .map(|one| {
                 // A condition may carry a tag without its quotes (COND-020).
@@ -127,7 +127,7 @@ impl Names {
                 known.cloned().unwrap_or_else(|| self.text(one))
             })
             .collect();
-        told.join(", ")
+        named.join(", ")
     }
 
     /// The name of a number; a short one means something else too often.
@@ -138,7 +138,7 @@ impl Names {
 
     /// A text with every known value replaced by its name.
     pub(super) fn text(&self, text: &str) -> String {
-        let mut told = String::with_capacity(text.len());
+        let mut named = String::with_capacity(text.len());
         let (mut start, mut at) = (0, 0);
         while let Some(byte) = text.as_bytes().get(at) {
             let found = match text.split_at_checked(at) {
@@ -147,34 +147,34 @@ impl Names {
             };
             match found {
                 Some((length, name)) => {
-                    told.push_str(&text[start..at]);
-                    told.push_str(name);
+                    named.push_str(&text[start..at]);
+                    named.push_str(name);
                     at += length;
                     start = at;
                 }
                 None => at += 1,
             }
         }
-        told.push_str(&text[start..]);
-        told
+        named.push_str(&text[start..]);
+        named
     }
 
     /// A text in which nothing is left that changes from run to run, as far as that can be seen.
     pub(super) fn stable(&self, text: &str) -> String {
-        let mut told = self.text(text);
+        let mut named = self.text(text);
         for (etag, name) in &self.etags {
             if etag.len() >= LONG_ENOUGH {
-                told = told
+                named = named
                     .replace(etag.as_str(), name)
                     .replace(&etag.replace('"', "\\\""), name);
             }
         }
         for (pattern, name) in [(&ANY_TIME, "<time>"), (&GUID, "<guid>")] {
             if let Some(pattern) = pattern.as_ref() {
-                told = pattern.replace_all(&told, name).into_owned();
+                named = pattern.replace_all(&named, name).into_owned();
             }
         }
-        told
+        named
     }
 
     /// The longest known value that `text` starts with: its length and its name.

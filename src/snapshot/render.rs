@@ -42,10 +42,10 @@ pub fn render(conversation: &Conversation, schemas: &Schemas) -> String {
 /// The canonical text of one variant.
 pub fn section(variant: &VariantTranscript, schemas: &Schemas) -> String {
     let mut text = format!("## {}\n", line(&variant.id));
-    let told = Told::new(variant, schemas);
-    for exchange in &told.exchanges {
+    let rendering = Rendering::new(variant, schemas);
+    for exchange in &rendering.exchanges {
         text.push('\n');
-        told.exchange(exchange, &mut text);
+        rendering.exchange(exchange, &mut text);
     }
     text
 }
@@ -62,11 +62,11 @@ pub fn document(title: &str, sections: impl IntoIterator<Item = impl AsRef<str>>
 
 /// The names that a variant's values are shown by.
 pub(super) fn names(variant: &VariantTranscript, schemas: &Schemas) -> Names {
-    Told::new(variant, schemas).names
+    Rendering::new(variant, schemas).names
 }
 
 /// One variant, with its bodies read and its values named.
-struct Told<'a> {
+struct Rendering<'a> {
     schemas: &'a Schemas,
     names: Names,
     exchanges: Vec<Exchange<'a>>,
@@ -93,7 +93,7 @@ impl<'a> Body<'a> {
     }
 }
 
-impl<'a> Told<'a> {
+impl<'a> Rendering<'a> {
     fn new(variant: &'a VariantTranscript, schemas: &'a Schemas) -> Self {
         let exchanges = variant.exchanges.iter().map(|recorded| Exchange {
             recorded,
@@ -104,35 +104,35 @@ impl<'a> Told<'a> {
                 }
             }),
         });
-        let mut told = Self {
+        let mut rendering = Self {
             schemas,
             names: Names::new(&variant.known),
             exchanges: exchanges.collect(),
         };
         // All values are named before any is shown: a body may repeat what only a later one explains.
-        for exchange in &told.exchanges {
+        for exchange in &rendering.exchanges {
             let recorded = exchange.recorded;
             meet(
                 schemas,
-                &mut told.names,
+                &mut rendering.names,
                 recorded.request_schema.as_deref(),
                 recorded.version,
                 &exchange.request,
             );
             for (name, value) in shown_headers(schemas, recorded) {
                 if let Some(kind) = schemas.volatile_header(name) {
-                    told.names.meet(kind, value);
+                    rendering.names.meet(kind, value);
                 }
             }
             meet(
                 schemas,
-                &mut told.names,
+                &mut rendering.names,
                 recorded.response_schema.as_deref(),
                 recorded.version,
                 &exchange.response,
             );
         }
-        told
+        rendering
     }
 
     fn exchange(&self, exchange: &Exchange<'_>, text: &mut String) {

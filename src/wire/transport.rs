@@ -340,12 +340,12 @@ fn pause(response: &WireResponse, before: usize) -> Duration {
             .parse_timestamp(response.header(name)?)
             .ok()
     };
-    let told = response
+    let wait = response
         .header("retry-after")
         .and_then(|text| text.trim().parse().ok().map(Duration::from_secs));
     let until = || Duration::try_from(date("retry-after")?.duration_since(date("date")?)).ok();
     let doubled = BACKOFF.saturating_mul(1 << before.min(8)).min(LONGEST_BACKOFF);
-    told.or_else(until).unwrap_or(doubled)
+    wait.or_else(until).unwrap_or(doubled)
 }
 
 #[cfg(test)]

@@ -97,8 +97,8 @@ fn row(fault: &Proven, chapters: &[&str]) -> Markup {
         other.entry(chapter(catch)).or_default().push(catch);
     }
     let title = |catches: &[&Catch]| -> String {
-        let told = |catch: &&Catch| format!("{} {} {}", catch.case, catch.clause, catch.assertion);
-        catches.iter().take(12).map(told).collect::<Vec<_>>().join("\n")
+        let shown = |catch: &&Catch| format!("{} {} {}", catch.case, catch.clause, catch.assertion);
+        catches.iter().take(12).map(shown).collect::<Vec<_>>().join("\n")
     };
     html! {
         tr id=(clean(&fault.id)) class=(fault.verdict.name()) {
