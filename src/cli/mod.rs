@@ -148,9 +148,7 @@ fn fail(suite: &Suite, error: &RunError) -> Exit {
     let text: Vec<String> = causes.map(ToString::to_string).collect();
     eprintln!("{}: {}", style_error("error"), text.join(": "));
     match error {
-        RunError::Suite(SuiteError::Recorded { file, problems }) => {
-            print_problems(problems, suite.files().get(file).unwrap_or_default())
-        }
+        RunError::Suite(SuiteError::Recorded { file, problems }) => print_problems(problems, suite.files().get(file)),
         RunError::Suite(_) | RunError::Target(_) | RunError::Machine(_) | RunError::Snapshot(_) | RunError::Run(_) => {
             Exit::Fault
         }
@@ -158,9 +156,9 @@ fn fail(suite: &Suite, error: &RunError) -> Exit {
 }
 
 /// Prints what is wrong with a file that the user gave.
-fn print_problems(problems: &[Problem], text: &str) -> Exit {
+fn print_problems(problems: &[Problem], text: Option<&str>) -> Exit {
     for problem in problems {
-        eprintln!("{}", problem.render(Some(text), true));
+        eprintln!("{}", problem.render(text, true));
     }
     Exit::Fault
 }
@@ -193,7 +191,7 @@ fn read_file(path: &Path) -> Result<String, Exit> {
 fn load_target(path: &Path) -> Result<crate::target::Target, Exit> {
     let text = read_file(path)?;
     crate::target::file::read(&path.to_string_lossy(), &text, disk::folder_of(path))
-        .map_err(|problems| print_problems(&problems, &text))
+        .map_err(|problems| print_problems(&problems, Some(&text)))
 }
 
 /// Writes a file that the user named; one that is there is replaced when the new one is whole.

@@ -341,8 +341,8 @@ fn tell_shortfall(short: &[String]) {
 
 fn load_deviations(path: &Path, suite: &Suite) -> Result<Vec<Deviation>, Exit> {
     let text = read_file(path)?;
-    let deviations =
-        target::deviations::read(&path.to_string_lossy(), &text).map_err(|problems| print_problems(&problems, &text));
+    let deviations = target::deviations::read(&path.to_string_lossy(), &text)
+        .map_err(|problems| print_problems(&problems, Some(&text)));
     deviations.map(|mut deviations| {
         for clause in deviations.iter_mut().filter_map(|deviation| deviation.clause.as_mut()) {
             if let Some(known) = suite.clause(clause) {

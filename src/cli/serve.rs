@@ -138,7 +138,7 @@ impl Serve {
 fn read_config(path: &Path) -> Result<Config, Exit> {
     let text = read_file(path)?;
     let text = text.trim_start_matches('\u{feff}');
-    let value = json::parse(&path.to_string_lossy(), text).map_err(|problem| print_problems(&[problem], text))?;
+    let value = json::parse(&path.to_string_lossy(), text).map_err(|problem| print_problems(&[problem], Some(text)))?;
     Config::from_value(value).map_err(|error| refuse(path, &error))
 }
 
@@ -158,7 +158,7 @@ fn refuse(path: &Path, error: &ConfigError) -> Exit {
         message: format!("`{}` of the configuration cannot be used", error.path()),
         expected: error.reason().to_owned(),
     };
-    print_problems(&[problem], text.trim_start_matches('\u{feff}'))
+    print_problems(&[problem], Some(text.trim_start_matches('\u{feff}')))
 }
 
 /// Adds what the suite needs to an operator's configuration.

@@ -56,7 +56,7 @@ impl Validate {
             let value = match json::parse(&name, &text) {
                 Ok(value) => value,
                 Err(problem) => {
-                    exit = exit.max(print_problems(&[problem], &text));
+                    exit = exit.max(print_problems(&[problem], Some(&text)));
                     continue;
                 }
             };

@@ -114,12 +114,14 @@ impl Proving {
             if open.is_empty() {
                 return Ok(faults);
             }
-            let (chosen, rest): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| open.contains_key(&fault.id));
-            let chosen = chosen.into_iter().map(|fault| {
-                let clauses = open.remove(&fault.id).unwrap_or_default();
-                (fault, clauses)
-            });
-            faults = self.each(chosen.collect(), jobs, Self::break_more).await?;
+            let (mut chosen, mut rest) = (Vec::new(), Vec::new());
+            for fault in faults {
+                match open.remove(&fault.id) {
+                    Some(clauses) => chosen.push((fault, clauses)),
+                    None => rest.push(fault),
+                }
+            }
+            faults = self.each(chosen, jobs, Self::break_more).await?;
             faults.extend(rest);
         }
     }

@@ -1,5 +1,7 @@
 //! Which cases a run is about.
 
+use std::collections::BTreeSet;
+
 use crate::contract::case::{Case, Variant, chapter_of};
 use crate::contract::json::expected_one_of;
 use crate::contract::{Suite, pattern};
@@ -15,19 +17,16 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Keeps a part; `choose` is given the ids and says which stay.
-    pub fn keep(&mut self, suite: &Suite, choose: impl FnOnce(&[&str]) -> Vec<bool>) {
+    /// Keeps a part; `choose` is given the ids and returns those that stay.
+    pub fn keep<'s>(&mut self, suite: &'s Suite, choose: impl FnOnce(&[&'s str]) -> BTreeSet<&'s str>) {
         let id = |selected: &Selected| {
             let variant = suite.cases().get(selected.case)?.variants.get(selected.variant)?;
             Some(variant.id.as_str())
         };
-        let ids: Vec<&str> = self
-            .selected
-            .iter()
-            .map(|selected| id(selected).unwrap_or_default())
-            .collect();
-        let mut kept = choose(&ids).into_iter();
-        self.selected.retain(|_| kept.next().unwrap_or_default());
+        let ids: Vec<&str> = self.selected.iter().filter_map(id).collect();
+        let kept = choose(&ids);
+        self.selected
+            .retain(|selected| id(selected).is_some_and(|id| kept.contains(id)));
     }
 }
 

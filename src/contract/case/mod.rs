@@ -1,7 +1,7 @@
 //! The language of cases: a case is a file with a sequence of exchanges that tests one or a few clauses.
 //!
-//! [`words`] declares the keys and rules of the language, once. [`model`] has the case, its variants and their scripts, [`step`],
-//! [`expectation`], [`status`] and [`matcher`] what a script consists of, each with its reader; [`read`] puts them together.
+//! [`words`] declares the keys and rules of the language, once. `model` has the case, its variants and their scripts, `step`,
+//! `expectation`, `status` and [`matcher`] what a script consists of, each with its reader; `read` puts them together.
 //! [`needs`], [`adapt`] and [`strength`] work out what a variant requires of a target, how it is sent to one that has less,
 //! and how much it asserts. Nothing here sends anything: that is [`crate::replay`].
 
