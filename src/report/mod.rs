@@ -10,6 +10,8 @@ mod curl;
 pub mod deviations;
 pub mod diagnosis;
 pub mod github;
+#[cfg(test)]
+mod hostile_text;
 pub mod html;
 pub mod json;
 mod junit;

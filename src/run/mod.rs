@@ -10,4 +10,6 @@ pub mod runner;
 pub mod selection;
 pub mod shard;
 pub(crate) mod sparing;
+#[cfg(test)]
+mod transport_table;
 pub mod worth;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, SET_COOKIE};
 
 use crate::contract::json::document::Document;
-use crate::wire::coding;
+use crate::wire::coding::{self, CodingError};
 use crate::wire::error::WireError;
 use crate::wire::secrets::{Redactor, Secrets};
 
@@ -48,8 +48,10 @@ impl WireResponse {
         if let Some(place) = coded {
             let (_, coding) = headers.remove(place);
             if !body.is_empty() {
-                body = coding::decode(&coding, &body, MAX_BODY)
-                    .map_err(|reason| WireError::Broken(format!("the body cannot be read: {reason}")))?;
+                body = coding::decode(&coding, &body, MAX_BODY).map_err(|error| match error {
+                    CodingError::Beyond(reason) => WireError::Limit(format!("the body cannot be read: {reason}")),
+                    CodingError::Wrong(reason) => WireError::Broken(format!("the body cannot be read: {reason}")),
+                })?;
             }
         }
         Ok(Self {

@@ -181,10 +181,7 @@ fn an_answer_without_end_is_inconclusive() {
         stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
         drip(stream, b"X-More: and more\r\n", Duration::ZERO)
     });
-    is_unreachable(
-        headers,
-        &["message head is too large", "too many", "no answer within", GIVEN_UP],
-    );
+    is_unreachable(headers, &["more than 1000 headers", "no answer within", GIVEN_UP]);
     let body = hostile(|_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
         let chunk = [b"10000\r\n".as_slice(), &vec![b' '; 0x10000], b"\r\n"].concat();

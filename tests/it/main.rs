@@ -38,6 +38,7 @@ mod small_suite;
 mod targets;
 mod tokens;
 mod traffic;
+mod user_files;
 mod variations;
 mod wrong_service;
 mod wrong_targets;

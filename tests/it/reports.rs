@@ -485,7 +485,7 @@ fn cases_that_broke_alike_are_told_together_and_the_most_frequent_cause_first() 
             .count(),
         1
     );
-    assert!(causes.contains("curl -i --path-as-is -X PUT") && causes.contains("and 8 more"));
+    assert!(causes.contains("curl -i --path-as-is -g -X PUT") && causes.contains("and 8 more"));
     for number in 0..20 {
         let link = format!("href=\"#case-second/too-{number:02}\"");
         assert!(causes.contains(&link), "{link}");
