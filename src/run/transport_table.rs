@@ -119,7 +119,7 @@ const fn socket(
 
 /// A session that is right in all.
 const SESSION: &str = r#"{"contractVersion":107,"branch":"0605a272-b0ee-4a7b-af88-a8cb6d96cea4","changeNumber":1,"correlationId":"4b2f618d-3af7-4d97-a3e0-5e065a9cda27","startTime":"2026-11-29T11:24:25.1345495Z","constants":{"system":{"version":1,"maxMembersCount":10,"visibility":"open"},"custom":{}},"properties":{"system":{"turn":[]},"custom":{}},"members":{},"membersInfo":{"first":0,"next":0,"count":0,"accepted":0,"active":0},"servers":{}}"#;
-const HEADERS: &str = "Content-Type: application/json; charset=utf-8\r\nETag: \"1\"\r\nDate: Sun, 29 Nov 2026 11:24:25 GMT\r\nCache-Control: no-cache, no-store, must-revalidate\r\n";
+const HEADERS: &str = "Content-Type: application/json; charset=utf-8\r\nETag: \"1\"\r\nDate: Sun, 29 Nov 2026 11:24:25 GMT\r\nCache-Control: private, max-age=0, must-revalidate\r\n";
 
 /// A response with a session, its first line and more headers given.
 fn with(first: &str, more: &str) -> Vec<u8> {

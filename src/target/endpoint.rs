@@ -77,6 +77,11 @@ impl Address {
     }
 }
 
+/// HTTP/1.1, as TLS agrees on it.
+pub(crate) const HTTP_1: &[u8] = b"http/1.1";
+/// HTTP/2.
+pub(crate) const HTTP_2: &[u8] = b"h2";
+
 /// How an `https` target shows who it is, and the suite to it.
 #[derive(Debug, Default)]
 pub struct Tls {
@@ -126,8 +131,8 @@ impl Tls {
                 .map_err(|error| format!("the client certificate and its key cannot be used: {error}"))?,
             None => builder.with_no_client_auth(),
         };
-        // A request keeps its letters and its length on this version alone.
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // A request keeps its letters and its length on this version alone; the description may ask for another one.
+        config.alpn_protocols = vec![HTTP_1.to_vec()];
         Ok(config)
     }
 }

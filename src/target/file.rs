@@ -60,6 +60,7 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
         "tls",
         "proxy",
         "headers",
+        "http2",
         "scid",
         "templates",
         "identities",
@@ -83,6 +84,13 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
     let tls = fields.get("tls").map(|item| read_tls(item, folder, address.as_ref()));
     let proxy = fields.get("proxy").map(|item| read_proxy(item, folder));
     let headers = fields.get("headers").map(|item| read_headers(item, folder));
+    let http2 = fields.get("http2").and_then(|item| {
+        let http2 = item.boolean()?;
+        if http2 && proxy.is_some() {
+            item.wrong("HTTP/2 through a proxy", "leave out either of the two");
+        }
+        Some(http2)
+    });
     let templates = fields.require("templates")?;
     let templates = match templates.value() {
         Value::Array(_) => templates
@@ -104,6 +112,7 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
         base_url: url,
         tls: tls.flatten().unwrap_or_default(),
         proxy: proxy.flatten(),
+        http2: http2.unwrap_or_default(),
         headers: headers.flatten().unwrap_or_default(),
         scid: fields.string("scid"),
         templates: templates.into_iter().collect(),

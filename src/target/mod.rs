@@ -27,6 +27,8 @@ pub struct Target {
     pub tls: Tls,
     /// What all requests go through, if anything.
     pub proxy: Option<Proxy>,
+    /// Whether requests are of HTTP/2: as TLS agrees, or, without TLS, from the first byte. Sockets are of HTTP/1.1.
+    pub http2: bool,
     /// Headers of every request, unless a case sets or leaves out one of the name.
     pub headers: Vec<Header>,
     /// The service config that the cases use.

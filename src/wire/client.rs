@@ -65,6 +65,7 @@ impl Client {
         }
         let build = |kept: usize| {
             tolerant(&mut legacy::Client::builder(TokioExecutor::new()))
+                .http2_only(target.http2 && !connector.address().is_tls)
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(IDLE)
                 .pool_max_idle_per_host(kept)

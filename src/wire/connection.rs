@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
-use crate::target::endpoint::{Address, Proxy};
+use crate::target::endpoint::{Address, HTTP_1, HTTP_2, Proxy};
 use crate::target::{Secret, Target};
 use crate::wire::error::WireError;
 
@@ -34,6 +34,8 @@ pub(crate) struct Connector(Arc<Settings>);
 struct Settings {
     address: Address,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// TLS for requests, which may agree on another version of HTTP than sockets use.
+    requests: Option<TlsConnector>,
     proxy: Option<Proxy>,
 }
 
@@ -49,16 +51,22 @@ impl Connector {
         let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
         let address = Address::parse(&target.base_url)
             .map_err(|reason| WireError::Unsendable(format!("`{}` is no base URL: {reason}", target.base_url)))?;
-        let tls = if address.is_tls {
+        let (tls, requests) = if address.is_tls {
             let config = target.tls.config().map_err(WireError::Tls)?;
             let name = ServerName::try_from(address.host.clone()).map_err(|error| unsendable(&error))?;
-            Some((TlsConnector::from(Arc::new(config)), name))
+            let requests = target.http2.then(|| {
+                let mut config = config.clone();
+                config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
+                TlsConnector::from(Arc::new(config))
+            });
+            (Some((TlsConnector::from(Arc::new(config)), name)), requests)
         } else {
-            None
+            (None, None)
         };
         Ok(Self(Arc::new(Settings {
             address,
             tls,
+            requests,
             proxy: target.proxy.clone(),
         })))
     }
@@ -79,13 +87,19 @@ impl Connector {
         match (&self.0.proxy, &self.0.tls) {
             // The proxy reads the requests and passes them on.
             (Some(proxy), None) => Ok(Stream::Plain(reach(&proxy.address, "the proxy").await?, true)),
-            _ => self.connect_through().await,
+            _ => self.connect_with(self.0.requests.as_ref()).await,
         }
     }
 
     /// A connection on which nobody but the target reads.
     pub(crate) async fn connect_through(&self) -> Result<Stream, WireError> {
-        let Settings { address, tls, proxy } = &*self.0;
+        self.connect_with(None).await
+    }
+
+    async fn connect_with(&self, other: Option<&TlsConnector>) -> Result<Stream, WireError> {
+        let Settings {
+            address, tls, proxy, ..
+        } = &*self.0;
         let stream = match proxy {
             Some(proxy) => tunnel(proxy, address).await?,
             None => reach(address, "it").await?,
@@ -93,7 +107,7 @@ impl Connector {
         let Some((connector, name)) = tls else {
             return Ok(Stream::Plain(stream, false));
         };
-        let stream = connector.connect(name.clone(), stream).await;
+        let stream = other.unwrap_or(connector).connect(name.clone(), stream).await;
         Ok(Stream::Tls(Box::new(
             stream.map_err(|error| WireError::Tls(explain(&error, &address.host)))?,
         )))
@@ -340,9 +354,13 @@ pub(crate) struct Pooled(TokioIo<Stream>);
 
 impl Connection for Pooled {
     fn connected(&self) -> Connected {
-        Connected::new()
+        let connected = Connected::new()
             .proxy(matches!(self.0.inner(), Stream::Plain(_, true)))
-            .extra(Answered::default())
+            .extra(Answered::default());
+        match self.0.inner() {
+            Stream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) => connected.negotiated_h2(),
+            _ => connected,
+        }
     }
 }
 

@@ -268,14 +268,20 @@ impl Transport {
 
     /// Counts a failure; after too many the run is over.
     async fn note_miss(&self, error: &WireError) {
-        // These say nothing of the target.
-        if matches!(
-            error,
-            WireError::Unsendable(_) | WireError::Token(_) | WireError::Machine(_) | WireError::Limit(_)
-        ) {
+        if matches!(error, WireError::Unsendable(_) | WireError::Token(_)) {
             return;
         }
         let misses = self.health.misses.fetch_add(1, Ordering::Relaxed) + 1;
+        // These say nothing of the target; to go on would not help either.
+        if matches!(error, WireError::Machine(_) | WireError::Limit(_)) {
+            if misses >= HOPELESS {
+                let reason = format!(
+                    "the run was given up after {misses} requests in a row, for no fault of the target: {error}"
+                );
+                self.halt.end(&reason, false);
+            }
+            return;
+        }
         if misses >= HOPELESS {
             let reason =
                 format!("the target was given up: it had no answer to {misses} requests in a row, at last: {error}");

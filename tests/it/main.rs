@@ -21,6 +21,7 @@ mod failures;
 mod falsified;
 mod foreign_input;
 mod hostile_targets;
+mod http2;
 mod interrupts;
 mod ladder;
 mod made_up_writes;
