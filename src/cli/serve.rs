@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use crate::cli::exit::Exit;
 use crate::cli::signals::Signals;
 use crate::cli::{SuiteSource, fault, print_problems, read_file, runtime, write_file};
-use crate::contract::json;
 use crate::contract::json::problem::{Place, Problem};
+use crate::contract::{disk, json};
 use crate::run::{embedded, sparing};
 use crate::target::Target;
 use crate::target::token::Token;
@@ -249,15 +249,10 @@ fn write_target(path: &Path, target: &Target) -> Result<(), Exit> {
     write_file(path, &format!("{description:#}\n"))
 }
 
+/// Writes a file that only the user may read.
 fn write_secret(path: &Path, text: &str) -> Result<(), Exit> {
     use anyhow::Context as _;
-    use std::io::Write as _;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written
+    disk::replace_secret(path, text)
         .with_context(|| format!("cannot write `{}`", path.display()))
         .map_err(|error| fault(&error))
 }

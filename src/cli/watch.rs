@@ -125,7 +125,7 @@ impl Watch {
             }
         }
         let _ = running.await;
-        self.sum_up(suite, target, watcher, &outlet, har, start)
+        self.sum_up(suite, target, watcher, &outlet, har.as_ref(), start)
     }
 
     fn sum_up(
@@ -134,7 +134,7 @@ impl Watch {
         target: &Target,
         watcher: Watcher<'_>,
         outlet: &Outlet,
-        har: Option<Writer>,
+        har: Option<&Writer>,
         start: Instant,
     ) -> Result<Exit, Exit> {
         let counts = watcher.counts();
@@ -164,13 +164,14 @@ impl Watch {
             let _ = write!(text, " ({})", failed.join(", "));
         }
         if let (Some(writer), Some(path)) = (har, &self.har) {
-            let count = writer.count();
-            writer.finish().map_err(|error| unwritable(path, error))?;
             let path = path.display();
-            let _ = write!(
-                text,
-                "\n{count} exchanges in {path}; `mpsd-conformance import {path}` makes drafts of cases"
-            );
+            let _ = match writer.count() {
+                0 => write!(text, "\nno exchange passed, so {path} was not written"),
+                count => write!(
+                    text,
+                    "\n{count} exchanges in {path}; `mpsd-conformance import {path}` makes drafts of cases"
+                ),
+            };
         }
         print(&text);
         self.reports.write(&report, None)?;

@@ -68,7 +68,19 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     replacement.commit()
 }
 
-/// A file that is being written beside the one that it replaces. One that is dropped before [`Replacement::commit`] leaves nothing.
+/// As [`replace`], for a text that only the user may read.
+pub fn replace_secret(path: &Path, text: &str) -> io::Result<()> {
+    let mut replacement = Replacement::begin(path)?;
+    #[cfg(unix)]
+    if let Some(file) = &replacement.file {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    replacement.file().write_all(text.as_bytes())?;
+    replacement.commit()
+}
+
+/// A file that is being written beside the one that it replaces. One that is dropped before it is published leaves nothing.
 #[derive(Debug)]
 pub struct Replacement {
     /// Closed, on some systems, before it can be moved.
@@ -114,15 +126,19 @@ impl Replacement {
         Opened(self.file.as_mut())
     }
 
-    /// Puts the file into the old one's place.
-    pub fn commit(mut self) -> io::Result<()> {
-        self.file = None;
-        match self.beside.take() {
-            Some(beside) => fs::rename(&beside, &self.path).inspect_err(|_| {
-                let _ = fs::remove_file(&beside);
-            }),
-            None => Ok(()),
+    /// Puts the file, which is whole, into the old one's place; what is written from now on is written there.
+    pub fn publish(&mut self) -> io::Result<()> {
+        match &self.beside {
+            Some(beside) => fs::rename(beside, &self.path)?,
+            None => return Ok(()),
         }
+        self.beside = None;
+        Ok(())
+    }
+
+    /// Puts the file into the old one's place, and ends.
+    pub fn commit(mut self) -> io::Result<()> {
+        self.publish()
     }
 }
 

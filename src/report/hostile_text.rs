@@ -101,6 +101,8 @@ fn is_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 
+type Render = Box<dyn Fn(&Report) -> String>;
+
 /// What is wrong with a file of a format; `plain` is one of a report with plain text.
 fn fault(format: &str, file: &str, plain: &str, text: &str) -> Option<String> {
     if let Some(c) = file.chars().find(|c| is_hidden(*c)) {
@@ -150,7 +152,7 @@ fn fault(format: &str, file: &str, plain: &str, text: &str) -> Option<String> {
 
 #[test]
 fn every_format_stays_well_formed_whatever_a_target_sends() {
-    let mut formats: Vec<(&str, Box<dyn Fn(&Report) -> String>)> = Vec::new();
+    let mut formats: Vec<(&str, Render)> = Vec::new();
     for format in &FORMATS {
         formats.push((format.name, Box::new(|report| (format.render)(report).unwrap())));
     }

@@ -16,7 +16,7 @@ pub enum CodingError {
 }
 
 impl CodingError {
-    fn wrong(error: impl ToString) -> Self {
+    fn wrong(error: &impl ToString) -> Self {
         Self::Wrong(error.to_string())
     }
 }
@@ -37,7 +37,7 @@ pub fn decode(coding: &str, body: &[u8], limit: usize) -> Result<Vec<u8>, Coding
         };
         bytes = made.map_err(|error| match error {
             CodingError::Wrong(reason) => CodingError::Wrong(format!("it is not {name}: {reason}")),
-            beyond => beyond,
+            beyond @ CodingError::Beyond(_) => beyond,
         })?;
     }
     Ok(bytes)
@@ -48,7 +48,7 @@ fn zstd(mut bytes: &[u8], limit: usize) -> Result<Vec<u8>, CodingError> {
     use ruzstd::decoding::StreamingDecoder;
     let mut made = Vec::new();
     while !bytes.is_empty() {
-        let decoder = StreamingDecoder::new(&mut bytes).map_err(CodingError::wrong)?;
+        let decoder = StreamingDecoder::new(&mut bytes).map_err(|error| CodingError::wrong(&error))?;
         made.extend(read(decoder, limit.saturating_sub(made.len()))?);
     }
     Ok(made)
@@ -77,7 +77,7 @@ fn read(decoder: impl Read, limit: usize) -> Result<Vec<u8>, CodingError> {
     decoder
         .take(most.saturating_add(1))
         .read_to_end(&mut made)
-        .map_err(CodingError::wrong)?;
+        .map_err(|error| CodingError::wrong(&error))?;
     if made.len() > limit {
         return Err(CodingError::Beyond(format!("it is longer than {limit} bytes")));
     }

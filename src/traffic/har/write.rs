@@ -28,7 +28,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins a file beside the one that it replaces, which stays as it is until [`Self::finish`].
+    /// Begins a file beside the one that it replaces, which stays as it is until an exchange was added.
     pub fn create(path: &Path) -> io::Result<Self> {
         let mut replacement = Replacement::begin(path)?;
         let mut file = replacement.file();
@@ -55,12 +55,7 @@ impl Writer {
         drop(file);
         self.end += text.len() as u64;
         self.count += 1;
-        Ok(())
-    }
-
-    /// Puts the file into its place.
-    pub fn finish(self) -> io::Result<()> {
-        self.replacement.commit()
+        self.replacement.publish()
     }
 
     /// How many entries it has.
