@@ -30,17 +30,17 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
         let body = html! {
             h1 { (page.prose(&case.title)) }
             p.lead {
-                "The case " code { (clean(&case.id)) }
+                "Case " code { (clean(&case.id)) }
                 @if let Some(chapter) = chapter { " of " a href=(page.to(&format!("chapters/{name}.html"), "")) { (clean(&chapter.title)) } }
-                @if !case.needs.is_empty() { "; it needs " (clean(&case.needs.join(", "))) }
+                @if !case.needs.is_empty() { "; needs " (clean(&case.needs.join(", "))) }
                 "."
             }
-            h2 { "Clauses that it tests" }
+            h2 { "Tested clauses" }
             (page.clause_list(&clauses))
             @if case.variants.len() > 1 { (variants(book, case, text)) } @else if let [variant] = case.variants.as_slice() {
                 @if let Some(verdict) = judged(book, variant) { p { "In the run: " (verdict) } }
             }
-            h2 { "The conversation" }
+            h2 { "Exchanges" }
             @if let [only] = said.as_slice() { (exchanges(case, only, None)) } @else {
                 @for (place, section) in said.iter().enumerate() {
                     details.variant open[place == 0] {
@@ -49,9 +49,9 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
                     }
                 }
             }
-            @if said.is_empty() { p { "Nothing is recorded of it." } }
+            @if said.is_empty() { p { "No exchanges are recorded." } }
             details.source {
-                summary { "The case as it is written" }
+                summary { "Source of the case" }
                 pre { (clean(text)) }
             }
         };
@@ -82,7 +82,7 @@ fn variants(book: &Book<'_>, case: &Case, text: &str) -> Markup {
             .cloned()
     };
     html! {
-        h2 { "Its variants" }
+        h2 { "Variants" }
         div.scroll { table {
             thead { tr {
                 th { "variant" } th { "contract" }
@@ -121,7 +121,7 @@ fn exchanges(case: &Case, section: &Section, first: Option<&Section>) -> Markup 
         @for exchange in &section.exchanges {
             @let step = exchange.step.step.checked_sub(1).and_then(|place| steps.get(place));
             h3 { "Step " (exchange.step) ", " (clean(&exchange.speaker)) " " small { (step.copied().map(notes).unwrap_or_default()) } }
-            @if first.is_some_and(|first| first.exchanges.contains(exchange)) { p { small { "As in the first variant." } } } @else { (http(exchange)) }
+            @if first.is_some_and(|first| first.exchanges.contains(exchange)) { p { small { "Same as in the first variant." } } } @else { (http(exchange)) }
         }
     }
 }
@@ -130,16 +130,16 @@ fn exchanges(case: &Case, section: &Section, first: Option<&Section>) -> Markup 
 fn notes(step: &Step) -> String {
     let mut notes: Vec<String> = Vec::new();
     if step.is_setup {
-        notes.push("preparing".to_owned());
+        notes.push("setup".to_owned());
     }
     if let Some(after) = step.after {
         notes.push(format!("{after} ms later"));
     }
     if let Some(within) = step.within {
-        notes.push(format!("again and again for {within} ms, until it holds"));
+        notes.push(format!("repeated for up to {within} ms until it passes"));
     }
     if step.expectations().any(|expect| expect.guarded().is_some()) {
-        notes.push("nothing may have changed".to_owned());
+        notes.push("the session must not change".to_owned());
     }
     notes.join("; ")
 }

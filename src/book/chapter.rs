@@ -28,7 +28,8 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
                 }
             }
             @for clause in &clauses { (article(&page, clause)) }
-            nav.beside aria-label="Chapters beside this one" {
+            (notes(&page, &chapter.name))
+            nav.beside aria-label="Previous and next chapter" {
                 @if let Some(chapter) = beside(place.checked_sub(1)) {
                     a href=(page.to(&format!("chapters/{}.html", chapter.name), "")) rel="prev" { "← " (clean(&chapter.title)) }
                 }
@@ -58,21 +59,21 @@ fn article(page: &Page<'_, '_>, clause: &Clause) -> Markup {
                 @if let Some(reason) = &clause.untestable { dt { "Untestable" } dd { (page.prose(reason)) } }
                 @for entry in contradictions(book, clause) { dt { "Disputed" } dd { (disputed(page, entry)) } }
                 @if let Some(answers) = book.answers.get(id) {
-                    dt { "Decides" } dd { (folded(answers, "answers", |(operation, status)| html! { (status) " of " (page.operation(operation)) })) }
+                    dt { "Decides" } dd { (folded(answers, "responses", |(operation, status)| html! { (status) " of " (page.operation(operation)) })) }
                 }
                 @let fields = fields(book, clause);
                 @if !fields.is_empty() {
                     dt { "Fields" } dd { (folded(&fields, "fields", |(document, path)| html! { (page.document(document, path)) " of " (clean(document)) })) }
                 }
-                @for invariant in facts::invariants(book.suite, clause) { dt { "Always" } dd { (page.prose(&invariant.about)) } }
+                @for invariant in facts::invariants(book.suite, clause) { dt { "Every response" } dd { (page.prose(&invariant.about)) } }
                 @if !cases.is_empty() { dt { "Cases" } dd { (folded(cases, "cases", |case| page.case_line(case))) } }
                 @if let Some(faults) = book.faults.get(id) {
                     dt { "Faults" } dd { details {
-                        summary { (faults.len()) " that break it on purpose, each caught" }
+                        summary { (faults.len()) " that break it, each detected" }
                         ul { @for fault in faults { li { (page.prose(&fault.text)) } } }
                     } }
                 } @else if let Some(reason) = book.unproven.get(id) {
-                    dt { "Faults" } dd { "none breaks it on purpose: " (page.prose(reason)) }
+                    dt { "Faults" } dd { "no fault breaks it: " (page.prose(reason)) }
                 }
             }
             @if let Some(example) = example::example_of(book.suite, clause, cases) { (page.example(&example, false)) }
@@ -81,6 +82,25 @@ fn article(page: &Page<'_, '_>, clause: &Clause) -> Markup {
 }
 
 /// A few things as a list; of many only how many there are, until it is unfolded.
+/// Facts that are not tested, apart from the clauses.
+fn notes(page: &Page<'_, '_>, chapter: &str) -> Markup {
+    let suite = page.book.suite;
+    let notes = suite.notes().iter().filter(|note| note.chapter == chapter);
+    let notes: Vec<_> = notes.collect();
+    html! {
+        @if !notes.is_empty() {
+            section.notes {
+                h2 id="notes" { "Notes" }
+                p { "Facts about clients and titles, and points that are not specified. They are not tested." }
+                dl.facts { @for note in notes {
+                    dt id=(note.id) { (clean(&note.id)) }
+                    dd { (page.prose(&note.statement)) " " small { (note.evidence.name()) ", " (clean(&suite.sources().cite_all(&note.sources))) } }
+                } }
+            }
+        }
+    }
+}
+
 fn folded<T>(things: &[T], name: &str, show: impl Fn(&T) -> Markup) -> Markup {
     let list = html! { ul { @for thing in things { li { (show(thing)) } } } };
     html! {

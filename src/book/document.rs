@@ -17,12 +17,12 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     let page = Page::new(book, "documents.html");
     let body = html! {
         h1 { "Documents" }
-        p.lead { "What requests and answers carry. Each field has its meaning, type, unit, default and clause." }
+        p.lead { "Request and response bodies. Each field has its meaning, type, unit, default and clause." }
         div.scroll { table.stack {
-            thead { tr { th { "document" } th { "what it is" } th.number { "fields" } } }
+            thead { tr { th { "document" } th { "content" } th.number { "fields" } } }
             tbody { @for (name, fields) in &book.documents { tr {
                 th scope="row" { (page.document(name, "")) }
-                td data-label="what it is" { b { (clean(&said(name, "title"))) } " " (page.prose(&said(name, "description"))) }
+                td data-label="content" { b { (clean(&said(name, "title"))) } " " (page.prose(&said(name, "description"))) }
                 td.number data-label="fields" { (fields.len()) }
             } } }
         } }
@@ -41,7 +41,7 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
                 dd { @for (index, operation) in operations.iter().enumerate() { @if index > 0 { ", " } (page.operation(operation)) } }
             } } }
             @if !fields.is_empty() { (table(&page, fields)) }
-            details.source { summary { "The JSON Schema" } pre { (clean(&schema.unwrap_or_default())) } }
+            details.source { summary { "JSON Schema" } pre { (clean(&schema.unwrap_or_default())) } }
         };
         add(page, &title, body);
     }
@@ -63,7 +63,7 @@ fn uses(book: &Book<'_>, name: &str) -> [(&'static str, Vec<String>); 2] {
             }
         }
     }
-    [("Taken by", takers), ("Answered by", givers)]
+    [("Request of", takers), ("Response of", givers)]
 }
 
 fn table(page: &Page<'_, '_>, fields: &[Field]) -> Markup {
@@ -73,8 +73,8 @@ fn table(page: &Page<'_, '_>, fields: &[Field]) -> Markup {
             tbody { @for field in fields { tr id=(field.path) {
                 th scope="row" { a href=(page.to(&page.path, &field.path)) { code { (clean(&field.path)) } } }
                 td { (page.prose(&field.description))
-                    @if field.is_required { " " small { "Always there." } }
-                    @if field.volatile.is_some() { " " small { "Differs from run to run." } } }
+                    @if field.is_required { " " small { "Required." } }
+                    @if field.volatile.is_some() { " " small { "Varies between runs." } } }
                 td data-label="type" { (clean(&field.kind)) }
                 td data-label="unit" { @if let Some(unit) = &field.unit { (clean(unit)) } }
                 td data-label="default" { @if let Some(default) = &field.default { code { (clean(default)) } } }

@@ -25,6 +25,9 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
         (group("Clauses", suite.clauses().iter().map(|clause| html! {
             (page.clause(clause)) " " @for alias in &clause.aliases { small { (clean(alias)) } " " } (clean(&clause.statement.replace('`', "")))
         })))
+        (group("Notes", suite.notes().iter().map(|note| html! {
+            a href=(page.to(&format!("chapters/{}.html", note.chapter), &note.id)) { (clean(&note.id)) } " " (clean(&note.statement.replace('`', "")))
+        })))
         (group("Contradictions", suite.ledger().iter().map(|entry| html! {
             a href=(page.to("contradictions.html", &entry.id)) { (clean(&entry.id)) } " "
             @for alias in &entry.aliases { small { (clean(alias)) } " " } (clean(&entry.topic))

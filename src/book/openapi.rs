@@ -37,12 +37,10 @@ pub(super) fn render(book: &Book<'_>) -> String {
         "info": {
             "title": "Multiplayer Session Directory",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "The contract of Xbox Live's Multiplayer Session Directory, as mpsd-conformance tests it. \
-                `x-clauses` names the clauses that say so, `x-enum` values whose letters may be of either case. \
-                Beside the answers listed here, a service may ignore what it does not know.",
+            "description": "The contract of Xbox Live's Multiplayer Session Directory, as mpsd-conformance tests it. `x-clauses` lists the clauses that define an element; `x-enum` lists case-insensitive values. A service may ignore fields and headers that are not listed here.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
-        "servers": [{ "url": "http://127.0.0.1:8730", "description": "The reference, as `mpsd-conformance serve` starts it." }],
+        "servers": [{ "url": "http://127.0.0.1:8730", "description": "The reference, as started by `mpsd-conformance serve`." }],
         "security": [{ "xbl3": [] }],
         "tags": tags.collect::<Value>(),
         "paths": paths,

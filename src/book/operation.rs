@@ -14,20 +14,20 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     let page = Page::new(book, "operations.html");
     let body = html! {
         h1 { "Operations" }
-        p.lead { "Each address of the service, and what can be done there. A segment in braces stands for any one segment; letters may be of either "
-            "case in the others. The same for tools: " a href="openapi.json" { "openapi.json" } "." }
+        p.lead { "The paths of the service and their methods. A segment in braces stands for any one segment; the other segments are "
+            "case-insensitive. For tools: " a href="openapi.json" { "openapi.json" } "." }
         div.scroll { table.stack {
-            thead { tr { th { "address" } th { "verbs" } th { "what lives there" } } }
+            thead { tr { th { "path" } th { "methods" } th { "resource" } } }
             tbody { @for path in &table.operations { tr {
                 th scope="row" { a href=(page.to(&format!("operations/{}.html", path.id), "")) { code { (clean(&path.path)) } } }
-                td data-label="verbs" { @for verb in path.methods.keys() {
+                td data-label="methods" { @for verb in path.methods.keys() {
                     a href=(page.to(&format!("operations/{}.html", path.id), verb)) { (clean(verb)) } " "
                 } }
-                td data-label="what lives there" { (page.prose(&path.description)) }
+                td data-label="resource" { (page.prose(&path.description)) }
             } } }
         } }
         h2 { "Any operation" }
-        p { "What requests carry stands under " a href="headers.html" { "headers" } ". Beside its own answers, any operation may give these:" }
+        p { "For request headers, see " a href="headers.html" { "headers" } ". In addition to its own responses, any operation may return:" }
         (common(&page, None))
     };
     add(page, "Operations", body);
@@ -62,9 +62,9 @@ fn address(page: &Page<'_, '_>, path: &OperationPath) -> Markup {
                         dd { (page.prose(&parameter.description)) " " small { code { (clean(&serde_json::Value::Object(parameter.schema.clone()).to_string())) } } }
                     } }
                 }
-                h3 { "Answers" }
+                h3 { "Responses" }
                 (answers(page, path, verb, method))
-                h3 { "On the wire" }
+                h3 { "Examples" }
                 @for (place, example) in examples(page.book, path, verb, method).enumerate() { (page.example(example, place == 0)) }
             }
         }

@@ -58,9 +58,9 @@ impl<'b, 'a> Page<'b, 'a> {
                     link rel="stylesheet" href=(self.to("style.css", ""));
                 }
                 body.book {
-                    a.skip href="#content" { "To the content" }
+                    a.skip href="#content" { "Skip to content" }
                     header.top {
-                        nav aria-label="Parts of the book" {
+                        nav aria-label="Site navigation" {
                             @for (file, name) in PARTS {
                                 a href=(self.to(file, "")) aria-current=[(file == part).then_some("page")] { (name) } " "
                             }
@@ -142,7 +142,7 @@ impl<'b, 'a> Page<'b, 'a> {
                 @if index > 0 { " or " }
                 @match name.as_str() {
                     "none" => "no body",
-                    "text" => "a text for people",
+                    "text" => "a plain-text message",
                     name => (self.document(name, "")),
                 }
             }
@@ -188,6 +188,8 @@ impl<'b, 'a> Page<'b, 'a> {
             @for word in words {
                 @if let Some(clause) = self.book.suite.clause(word) {
                     a href=(self.to(&format!("chapters/{}.html", clause.chapter), &clause.id)) { (clean(word)) }
+                } @else if let Some(note) = self.book.suite.note(word) {
+                    a href=(self.to(&format!("chapters/{}.html", note.chapter), &note.id)) { (clean(word)) }
                 } @else if let Some(entry) = self.book.suite.ledger_entry(word) {
                     a href=(self.to("contradictions.html", &entry.id)) { (clean(word)) }
                 } @else { (clean(word)) }
@@ -202,7 +204,7 @@ impl<'b, 'a> Page<'b, 'a> {
             details.example open[is_open] {
                 summary { (clean(&self.heading(exchange))) }
                 (http(exchange))
-                p.from { "Step " (exchange.step) " of " (self.case(case)) ", said by " (clean(&exchange.speaker)) "; the answer is the reference's." }
+                p.from { "Step " (exchange.step) " of " (self.case(case)) ", sent by " (clean(&exchange.speaker)) "; recorded from the reference." }
             }
         }
     }

@@ -18,46 +18,46 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
     let body = html! {
         h1 { "The contract of the Multiplayer Session Directory" }
         p.lead {
-            "The Multiplayer Session Directory (MPSD) is the service of Xbox Live by which players find each other's games. It keeps "
-            "sessions: JSON documents that say who plays together, under which rules, and how they reach each other. Titles make, join, "
-            "change and leave a session by plain HTTP; ETags keep writers from overwriting each other, handles make sessions known to "
-            "others, and a socket tells who subscribed that something changed."
+            "The Multiplayer Session Directory (MPSD) is the Xbox Live service through which players find and join each other's games. It stores "
+            "sessions: JSON documents that describe who plays together, under which rules, and how they connect. Titles create, join, "
+            "update and leave sessions over HTTP. ETags prevent lost updates, handles make sessions discoverable for "
+            "others, and a WebSocket notifies subscribers of changes."
         }
         p {
-            "This book says what such a service does: " (suite.clauses().len()) " clauses, each with its source and with how sure it is, and "
-            (variants) " conversations that test them. What is shown as HTTP was really said, by the reference service that the suite carries; values that differ "
-            "from time to time have names, such as " code { "<etag:1>" } ", and the " code { "Authorization" } " of every request is left out."
+            "This site documents how such a service behaves: " (suite.clauses().len()) " clauses, each with its sources and evidence, and "
+            (variants) " cases that test them. All HTTP examples were recorded from the suite's reference service. Values that vary "
+            "between runs are replaced by names such as " code { "<etag:1>" } ", and the " code { "Authorization" } " header is omitted."
         }
         ul.ways {
-            li { a href="operations.html" { "Operations" } ": each address, what it takes and answers, with examples" }
+            li { a href="operations.html" { "Operations" } ": each path with its methods, requests, responses and examples" }
             li { a href="documents.html" { "Documents" } ": every field, with its type, unit, default and clause" }
-            li { a href="statuses.html" { "Statuses" } " and " a href="headers.html" { "headers" } ": which means what" }
+            li { a href="statuses.html" { "Statuses" } " and " a href="headers.html" { "headers" } ": their meanings and clauses" }
             li { a href="versions.html" { "Contract versions" } ": what differs between " (ContractVersion::all_listed("and")) }
             li { a href="contradictions.html" { "Contradictions" } ": what sources disagree on, and how the suite treats it" }
-            li { a href="search.html" { "Index" } ": everything by name, to be searched" }
-            li { a href="openapi.json" { "openapi.json" } ": the same for tools, as OpenAPI 3.1 with the JSON Schemas in it" }
+            li { a href="search.html" { "Index" } ": everything by name, with a search" }
+            li { a href="openapi.json" { "openapi.json" } ": OpenAPI 3.1 with the JSON Schemas, for tools" }
         }
         @if let Some(report) = book.report { (overlay(book, report)) }
         section {
             h2 id="clauses" { "How to read a clause" }
-            p { "A clause is one statement of the contract. Its id stays for ever; an id that it had in other catalogues leads to it, too. "
-                "Its level says how binding it is:" }
+            p { "A clause is one statement of the contract. Its id never changes. "
+                "Its level is how binding it is:" }
             dl.meanings {
                 @for (name, level) in LEVELS {
                     dt { span.level { (name) } " " (count(suite.clauses(), |clause| clause.level == level)) }
                     dd { (level.meaning()) "." }
                 }
             }
-            p { "Its evidence says how it is known:" }
+            p { "Its evidence is how it is known:" }
             dl.meanings {
                 @for (name, evidence) in EVIDENCE {
                     dt { span.verdict.(name) { (name) } " " (count(suite.clauses(), |clause| clause.evidence == evidence)) }
                     dd { (evidence.meaning()) "." }
                 }
             }
-            p { "A source such as " code { "live-mpsd-status-codes: 412" } " is a page of Microsoft's public documentation, by the last part of its address, "
-                "and a section; names of code, such as XSAPI, are public client libraries. The cases that test a clause stand below it, and so do faults: "
-                "services that break the clause on purpose, each of which its cases were seen to catch." }
+            p { "A source such as " code { "live-mpsd-status-codes: 412" } " is a page of Microsoft's public documentation, named by the last part of its address, "
+                "with a section. Names such as XSAPI are public client libraries. Each clause lists the cases that test it and the faults that break it: "
+                "deliberately wrong services that its cases detect." }
         }
         section {
             h2 id="chapters" { "Chapters" }
@@ -66,7 +66,7 @@ pub(super) fn add(book: &Book<'_>, add: &mut Add<'_>) {
                     th { "chapter" } th.number { "clauses" }
                     @for (name, _) in LEVELS { th.number { (name) } }
                     th { "evidence" } th.number { "cases" }
-                    @if book.report.is_some() { th.number { "hold" } th.number { "fail" } }
+                    @if book.report.is_some() { th.number { "passed" } th.number { "failed" } }
                 } }
                 tbody { @for chapter in suite.chapters() {
                     @let clauses = book.clauses(&chapter.name);
@@ -103,11 +103,11 @@ fn overlay(book: &Book<'_>, report: &Report) -> Markup {
     html! {
         section.overlay {
             h2 id="target" { "What " (clean(&report.target.name)) " does" }
-            p { "The verdict of a run stands beside each clause and case: " (summary.text())
+            p { "The verdict of a run is shown for each clause and case: " (summary.text())
                 @if let Some(conformance) = summary.conformance { "; conformance " (format!("{conformance:.1} %")) }
                 "." }
-            @if of_another { p.partial { "The run was of another state of the suite than this book." } }
-            @if let Some(part) = report.part() { p.partial { "The run was partial: it is about " (clean(&part)) "." } }
+            @if of_another { p.partial { "The run used a different version of the suite than this site." } }
+            @if let Some(part) = report.part() { p.partial { "The run was partial: it covers " (clean(&part)) "." } }
         }
     }
 }

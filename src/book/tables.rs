@@ -39,7 +39,7 @@ fn statuses(book: &Book<'_>, add: &mut Add<'_>) {
     let page = Page::new(book, "statuses.html");
     let body = html! {
         h1 { "Status codes" }
-        p.lead { "What each status means, who answers it, and the clauses that say when. The text of a refusal is for people: no clause fixes its words." }
+        p.lead { "What each status means, which operations return it, and the clauses that define when. The messages of error responses are not specified." }
         @for status in codes(book).into_iter().filter_map(|code| facts::status(book.suite, code)) {
             section id=(status.code) {
                 h2 { a href=(page.to(&page.path, &status.code.to_string())) { (status.code) } " " (facts::reason(status.code)) }
@@ -65,14 +65,14 @@ fn headers(book: &Book<'_>, add: &mut Add<'_>) {
     let page = Page::new(book, "headers.html");
     let body = html! {
         h1 { "Headers" }
-        p.lead { "What requests carry beside the usual, and what answers do. Their names may be written in letters of either case." }
+        p.lead { "Headers of MPSD requests and responses, except for the general ones. Their names are case-insensitive." }
         @for header in header_names(book).into_iter().filter_map(|name| facts::header(book.suite, name)) {
             section id=(header.name) {
                 h2 { a href=(page.to(&page.path, header.name)) { (clean(header.name)) } }
                 dl.facts {
-                    @if let Some(about) = header.asked { dt { "Of requests" } dd { (page.prose(about)) } }
+                    @if let Some(about) = header.asked { dt { "In requests" } dd { (page.prose(about)) } }
                     @if let Some(field) = &header.answered {
-                        dt { "Of answers" }
+                        dt { "In responses" }
                         dd { (page.prose(&field.description)) @if let Some(unit) = &field.unit { " Unit: " (clean(unit)) "." } }
                     }
                 }
@@ -113,17 +113,17 @@ fn versions(book: &Book<'_>, add: &mut Add<'_>) {
         .collect();
     let body = html! {
         h1 { "Contract versions" }
-        p.lead { "A caller says in " (page.header("X-Xbl-Contract-Version")) " which contract it speaks, and sees every session in that rendering, whatever wrote it. "
+        p.lead { "A caller chooses a contract version with " (page.header("X-Xbl-Contract-Version")) ", and gets every session in that version, regardless of the version that wrote it. "
             @for (index, (version, count)) in variants.iter().enumerate() {
-                @if index > 0 { ", " } (count) " conversations speak " (version)
+                @if index > 0 { ", " } (count) " cases use " (version)
             } "." }
         h2 { "Fields" }
-        p { "What documents of one contract have and those of the other have not, or have otherwise." }
+        p { "Fields that differ between the documents of two contract versions." }
         @for (version, name, older, newer) in pairs {
             h3 { (clean(name.replace("-parts", "").as_str())) }
             (differences(&page, version, &schemas.fields(older), &schemas.fields(newer)))
         }
-        h2 { "Clauses that tell versions apart" }
+        h2 { "Clauses that differ between versions" }
         (page.clause_list(&clauses))
     };
     add(page, "Contract versions", body);
@@ -168,7 +168,7 @@ fn contradictions(book: &Book<'_>, add: &mut Add<'_>) {
     let page = Page::new(book, "contradictions.html");
     let body = html! {
         h1 { "Contradictions" }
-        p.lead { "Points on which sources disagree. Each has its readings; a service follows one of them, and does not fail for its choice." }
+        p.lead { "Points on which sources disagree. Each has two or more interpretations. A service follows one of them and does not fail for its choice." }
         @for entry in book.suite.ledger() { (contradiction(&page, entry)) }
     };
     add(page, "Contradictions", body);
@@ -181,16 +181,16 @@ fn contradiction(page: &Page<'_, '_>, entry: &LedgerEntry) -> Markup {
             @for alias in &entry.aliases { span id=(alias) {} }
             h2 { a href=(page.to(&page.path, &entry.id)) { (clean(&entry.id)) } " " small { (page.prose(&entry.topic)) } }
             div.scroll { table.stack {
-                thead { tr { th { "reading" } th { "says" } th { "sources" } } }
+                thead { tr { th { "interpretation" } th { "statement" } th { "sources" } } }
                 tbody { @for reading in &entry.readings { tr {
-                    th scope="row" data-label="reading" { b { (clean(&reading.key)) }
+                    th scope="row" data-label="interpretation" { b { (clean(&reading.key)) }
                         @if followed.is_some_and(|keys| keys.contains(&reading.key)) { " " span.verdict.pass { "followed" } } }
-                    td data-label="says" { (page.prose(&reading.statement)) }
+                    td data-label="statement" { (page.prose(&reading.statement)) }
                     td data-label="sources" { (clean(&page.book.suite.sources().cite_all(&reading.sources))) }
                 } } }
             } }
             dl.facts {
-                dt { "The suite" } dd { (page.prose(&entry.recommended)) }
+                dt { "Treatment" } dd { (page.prose(&entry.recommended)) }
                 @if !entry.aliases.is_empty() { dt { "Also" } dd { (clean(&entry.aliases.join(", "))) } }
                 dt { "Clauses" } dd { (page.clauses(&entry.clauses)) }
             }

@@ -1,4 +1,4 @@
-//! `book`: the contract as a site of pages, with `openapi.json`.
+//! `book`: writes the contract as a static site, with `openapi.json`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,15 +15,15 @@ use crate::cli::exit::Exit;
 use crate::cli::{SuiteSource, fault, style_error};
 use crate::contract::disk;
 
-/// Says that a folder is a book, and which files are its own.
+/// Marks a directory as a generated site, and lists its files.
 const MARKER: &str = ".mpsd-book";
 
 /// Write the contract as a static site.
 #[derive(Debug, Args)]
 pub(super) struct Book {
-    /// The folder: a new or an empty one, or a former book, which is replaced.
+    /// Output directory: new, empty, or a previously generated site, which is replaced.
     folder: PathBuf,
-    /// Show what a target does, clause by clause: a JSON report of a run.
+    /// Show the results of this JSON report for each clause and case.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(flatten)]
@@ -41,7 +41,7 @@ impl Book {
         let bytes: usize = files.values().map(String::len).sum();
         let start = self.folder.join("index.html");
         println!(
-            "{} files, {:.1} MB; start with {}",
+            "{} files written, {:.1} MB; open {}",
             files.len(),
             megabytes(bytes),
             start.display()
@@ -49,7 +49,7 @@ impl Book {
         Ok(Exit::Conforms)
     }
 
-    /// The files of the book that the folder holds; anything else in it is the user's, and is not written over.
+    /// The files of a previously generated site; other files belong to the user and are not overwritten.
     fn former(&self) -> Result<Vec<String>, Exit> {
         let cannot = |error| {
             let folder = self.folder.display();
@@ -69,7 +69,7 @@ impl Book {
             Err(_) if entries.next().is_none() => Ok(Vec::new()),
             Err(_) => {
                 eprintln!(
-                    "{}: `{}` holds files, and is no book; name a new folder, an empty one, or a former book",
+                    "{}: `{}` is not empty and is not a generated site; choose a new or empty directory",
                     style_error("error"),
                     self.folder.display()
                 );

@@ -7,6 +7,7 @@ use crate::cli::SuiteSource;
 use crate::cli::exit::Exit;
 use crate::contract::lint;
 use crate::contract::manifest::Manifest;
+use crate::contract::plain::count;
 
 /// Lint the suite.
 #[derive(Debug, Args)]
@@ -34,14 +35,20 @@ impl Check {
             let drafts: usize = drafts.map(|case| case.variants.len()).sum();
             let grown = manifest.grown(&suite).saturating_sub(drafts);
             if grown > 0 {
-                println!("new or stronger than recorded: {grown}; `run --suite . --snapshots record` keeps it so");
+                let are = if grown == 1 {
+                    "is new or asserts"
+                } else {
+                    "are new or assert"
+                };
+                let grown = count(grown, "case");
+                println!("{grown} {are} more than recorded; record with `run --suite . --snapshots record`");
             }
         }
         if problems.is_empty() {
-            println!("sound: {counts}");
+            println!("ok: {counts}");
             return Ok(Exit::Conforms);
         }
-        println!("{} problems: {counts}", problems.len());
+        println!("{}: {counts}", count(problems.len(), "error"));
         Ok(Exit::Fault)
     }
 }

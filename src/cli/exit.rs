@@ -1,4 +1,4 @@
-//! What the process says to its caller when it ends.
+//! The exit codes of the process.
 
 use std::process::ExitCode;
 
@@ -10,13 +10,13 @@ pub enum Exit {
     Conforms = 0,
     /// Nonconformance, or a stale or unmatched deviation.
     Nonconformance = 1,
-    /// Usage, or a fault in the suite's or the user's own files.
+    /// Usage error, or an error in a file of the suite or the user.
     Fault = 2,
     /// Nothing was executed.
     NothingExecuted = 3,
     /// The target could not be reached, or refused every identity.
     Unreachable = 4,
-    /// Nothing failed, but something could not be judged.
+    /// Nothing failed, but some cases were inconclusive.
     Inconclusive = 5,
 }
 

@@ -14,29 +14,30 @@ use crate::cli::load_target;
 use crate::cli::{SuiteSource, fault, style_error, write_file};
 use crate::contract::case::DRAFTS;
 use crate::contract::disk;
+use crate::contract::plain::count;
 use crate::run::embedded;
 use crate::traffic::draft::{self, Draft};
 use crate::traffic::har::{self, Capture};
 
-/// Turn a HAR file into drafts of cases.
+/// Turn a HAR file into draft cases.
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// The capture, a HAR 1.2 file as browsers, Fiddler, mitmproxy and `watch` write it; `-` for standard input.
     #[arg(value_name = "HAR")]
     har: PathBuf,
-    /// The folder that the drafts go to.
+    /// Output directory of the drafts.
     #[arg(long, value_name = "DIR", default_value = "drafts")]
     out: PathBuf,
-    /// What the drafts are called; the capture's own name when absent.
+    /// Name of the drafts [default: the name of the capture].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Make one draft of the whole capture, not one a conversation.
+    /// Make one draft of the whole capture instead of one per session.
     #[arg(long)]
     one: bool,
-    /// The service that was captured: its tokens say who speaks, its templates which of the suite's they are.
+    /// Target file of the captured service: maps its tokens and templates to those of the suite.
     #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
-    /// Write over drafts that are there already.
+    /// Overwrite existing drafts.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -52,11 +53,11 @@ impl Import {
         let file = self.har.display();
         println!("{}", summary(&file.to_string(), &capture));
         for (place, remark) in &capture.remarks {
-            eprintln!("remark: {file}: /log/entries/{place}: {remark}");
+            eprintln!("note: {file}: /log/entries/{place}: {remark}");
         }
         if capture.passed.is_empty() {
             eprintln!(
-                "{}: nothing in `{file}` is about MPSD: paths below /serviceconfigs/, or /handles with X-Xbl-Contract-Version",
+                "{}: `{file}` has no MPSD requests: no path below /serviceconfigs/, and no /handles with X-Xbl-Contract-Version",
                 style_error("error")
             );
             return Ok(Exit::NothingExecuted);
@@ -75,12 +76,12 @@ impl Import {
         };
         let (drafts, hints) = draft::draft(&suite, capture.passed, &options);
         for hint in hints {
-            eprintln!("hint: {hint}");
+            eprintln!("  hint: {hint}");
         }
         self.write(&drafts)?;
         let folder = self.out.display();
-        println!("\nmpsd-conformance check --drafts {folder}         what is still missing in them");
-        println!("mpsd-conformance run --drafts {folder} drafts    replay them");
+        println!("\nmpsd-conformance check --drafts {folder}         # shows what is still missing");
+        println!("mpsd-conformance run --drafts {folder} drafts    # runs them");
         Ok(Exit::Conforms)
     }
 
@@ -105,7 +106,12 @@ impl Import {
             Some(body)
         };
         har::read(input, suite.schemas(), &attached).map_err(|error| {
-            eprintln!("{}: {}:{error}", style_error("error"), self.har.display());
+            let (line, column) = error.line_column();
+            eprintln!("{}: {error}", style_error("error"));
+            eprintln!(" --> {}:{line}:{column}", self.har.display());
+            if !error.pointer.is_empty() {
+                eprintln!("  = at {}", error.pointer);
+            }
             eprintln!("  = {}", error.advice);
             Exit::Fault
         })
@@ -117,18 +123,22 @@ impl Import {
         let is_other = |draft: &&Draft| std::fs::read_to_string(path(draft)).is_ok_and(|old| old != text(&draft.case));
         if let Some(draft) = drafts.iter().find(is_other).filter(|_| !self.force) {
             eprintln!(
-                "{}: `{}` is there already and is another one; `--force` writes over it, `--name` gives another name",
+                "{}: `{}` exists and differs; use `--force` to overwrite it, or `--name` to choose another name",
                 style_error("error"),
                 path(draft).display()
             );
             return Err(Exit::Fault);
         }
         std::fs::create_dir_all(&self.out)
-            .with_context(|| format!("cannot make `{}`", self.out.display()))
+            .with_context(|| format!("cannot create `{}`", self.out.display()))
             .map_err(|error| fault(&error))?;
         for draft in drafts {
             write_file(&path(draft), &text(&draft.case))?;
-            println!("{}  {} exchanges", path(draft).display(), draft.exchanges);
+            println!(
+                "wrote {} ({})",
+                path(draft).display(),
+                count(draft.exchanges, "exchange")
+            );
             for hint in &draft.hints {
                 println!("  hint: {hint}");
             }
@@ -140,7 +150,7 @@ impl Import {
 /// What was in the file.
 fn summary(file: &str, capture: &Capture) -> String {
     let mut text = format!(
-        "{file}: {} of {} entries are about MPSD",
+        "{file}: {} of {} entries are MPSD requests",
         capture.passed.len(),
         capture.entries
     );
@@ -150,7 +160,7 @@ fn summary(file: &str, capture: &Capture) -> String {
     if capture.hollow > 0 {
         let _ = write!(
             text,
-            "\n  {} kept without the body of the answer, which the capture does not have: export it with content",
+            "\n  {} imported without a response body, because the capture has none; export it with content",
             capture.hollow
         );
     }

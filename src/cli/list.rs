@@ -9,7 +9,7 @@ use crate::contract::case::chapter_of;
 use crate::contract::pattern;
 use crate::run::selection;
 
-/// List what there is.
+/// List parts of the suite.
 #[derive(Debug, Args)]
 pub(super) struct List {
     /// What to list.
@@ -127,7 +127,7 @@ impl List {
                 .iter()
                 .filter(|(name, _)| is_wanted("", name))
                 .map(|(name, identity)| {
-                    let xuid = identity.xuid.as_deref().unwrap_or("no xuid");
+                    let xuid = identity.xuid.as_deref().unwrap_or("no XUID");
                     format!("{name:<10} {xuid:<18} {}", identity.about)
                 })
                 .collect(),

@@ -1,11 +1,14 @@
-//! What `explain` tells beside clauses and cases: fields, headers, statuses, operations, readings, and real exchanges.
+//! What `explain` shows in addition to clauses and cases: fields, headers, statuses, operations, interpretations, faults, examples.
 
 use std::fmt::Write as _;
+
+use mpsd_reference::faults;
 
 use crate::contract::Suite;
 use crate::contract::clause::Clause;
 use crate::contract::facts::{self, body_words, documents};
 use crate::contract::schemas::Field;
+use crate::contract::signature::Signatures;
 use crate::snapshot::example::{self, Example};
 
 /// The longest exchange that is shown, in lines.
@@ -47,7 +50,7 @@ pub(super) fn field(suite: &Suite, id: &str) -> Option<String> {
             let _ = writeln!(text, "default: {default}");
         }
         if field.is_required {
-            let _ = writeln!(text, "always there");
+            let _ = writeln!(text, "required");
         }
         if let Some(volatile) = &field.volatile {
             let _ = writeln!(text, "changes from run to run: {volatile}");
@@ -72,7 +75,7 @@ pub(super) fn field(suite: &Suite, id: &str) -> Option<String> {
     Some(text)
 }
 
-/// Whether a path of a field is the one that is asked for; `*` and `[]` are any name and any place.
+/// Whether the path of a field matches; `*` and `[]` are any name and any index.
 fn is_field(path: &str, wanted: &[&str]) -> bool {
     let path = path.replace("[]", ".[]");
     let parts: Vec<&str> = path.split('.').filter(|part| !part.is_empty()).collect();
@@ -90,15 +93,15 @@ fn is_field(path: &str, wanted: &[&str]) -> bool {
     is_named && parts[start..].iter().zip(wanted).all(fits)
 }
 
-/// A header of requests or answers.
+/// A header of requests or responses.
 pub(super) fn header(suite: &Suite, id: &str) -> Option<String> {
     let header = facts::header(suite, id)?;
     let mut text = String::new();
     if let Some(about) = header.asked {
-        let _ = writeln!(text, "{}, of requests\n\n{about}\n", header.name);
+        let _ = writeln!(text, "{}, request header\n\n{about}\n", header.name);
     }
     if let Some(field) = &header.answered {
-        let _ = writeln!(text, "{}, of answers\n\n{}", field.path, field.description);
+        let _ = writeln!(text, "{}, response header\n\n{}", field.path, field.description);
         if let Some(unit) = &field.unit {
             let _ = writeln!(text, "unit: {unit}");
         }
@@ -118,7 +121,7 @@ pub(super) fn header(suite: &Suite, id: &str) -> Option<String> {
     Some(text)
 }
 
-/// A status code: which operations answer it, with what, and the clauses that say so.
+/// A status code: the operations that return it, with their bodies and clauses.
 pub(super) fn status(suite: &Suite, id: &str) -> Option<String> {
     let code: u16 = id.parse().ok().filter(|code| (100..600).contains(code))?;
     let status = facts::status(suite, code)?;
@@ -169,7 +172,7 @@ pub(super) fn operation(suite: &Suite, id: &str) -> Option<String> {
             let _ = writeln!(text, "  ?{name}: {}", parameter.description);
         }
         if let Some(request) = &known.request {
-            let _ = writeln!(text, "  takes `{}`", request.schema);
+            let _ = writeln!(text, "  request body: `{}`", request.schema);
         }
         for (status, schemas) in &known.responses {
             let clauses = known
@@ -182,19 +185,50 @@ pub(super) fn operation(suite: &Suite, id: &str) -> Option<String> {
     Some(text)
 }
 
-/// A reading of contested clauses, by its key: the entries of the ledger that have it.
+/// An interpretation of contested clauses, by its key: the contradictions that have it.
 pub(super) fn reading(suite: &Suite, id: &str) -> Option<String> {
     let mut text = String::new();
     for entry in suite.ledger() {
         for reading in entry.readings.iter().filter(|reading| reading.key == id) {
             let _ = writeln!(
                 text,
-                "{id}, a reading of {} ({})\n  {}\n",
+                "{id}, an interpretation of {} ({})\n  {}\n",
                 entry.id, entry.topic, reading.statement
             );
         }
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// A fault that `prove` injects: what is wrong, what it breaks, and the cases that were recorded to fail for it.
+pub(super) fn fault(suite: &Suite, id: &str) -> Option<String> {
+    const MANY: usize = 20;
+    let fault = faults::all().into_iter().find(|fault| fault.id == id)?;
+    let mut text = format!(
+        "{}, a fault ({})\n\n{}\n\nbreaks:\n",
+        fault.id,
+        fault.kind.name(),
+        fault.text
+    );
+    for clause in fault.clauses.iter().filter_map(|id| suite.clause(id)) {
+        let _ = write!(text, "  ");
+        tell_clause(&mut text, clause);
+    }
+    let recorded = Signatures::read(suite.files()).ok().flatten().unwrap_or_default();
+    if let Some(signature) = recorded.faults.iter().find(|known| known.id == fault.id) {
+        let failed: Vec<&str> = recorded.failed(signature).collect();
+        if !failed.is_empty() {
+            text.push_str("\ncases that fail for it:\n");
+        }
+        for id in failed.iter().take(MANY) {
+            let _ = writeln!(text, "  {id}");
+        }
+        if failed.len() > MANY {
+            let _ = writeln!(text, "  and {} more", failed.len() - MANY);
+        }
+    }
+    let _ = writeln!(text, "\nmpsd-conformance serve --fault {}", fault.id);
+    Some(text)
 }
 
 /// A clause in one line.
@@ -234,10 +268,10 @@ pub(super) fn tell_example(example: &Example<'_>) -> String {
         lines.push("...");
     }
     let (step, speaker, said) = (&exchange.step, &exchange.speaker, lines.join("\n"));
-    format!("\nas it was seen with the reference in {case}, step {step}: {speaker}\n{said}\n")
+    format!("\nexample, recorded from the reference in {case}, step {step}, sent by {speaker}:\n{said}\n")
 }
 
-/// Everything that can be asked for, for suggestions.
+/// All known names, for suggestions.
 pub(super) fn names(suite: &Suite) -> Vec<String> {
     let fields = documents(suite).flat_map(|name| suite.schemas().fields(name));
     let mut names: Vec<String> = fields
@@ -248,8 +282,10 @@ pub(super) fn names(suite: &Suite) -> Vec<String> {
     names.extend(table.request_headers.keys().cloned());
     names.extend(table.operations.iter().map(|operation| operation.id.clone()));
     names.extend(suite.clauses().iter().map(|clause| clause.id.clone()));
+    names.extend(suite.notes().iter().map(|note| note.id.clone()));
     names.extend(suite.ledger().iter().map(|entry| entry.id.clone()));
     names.extend(suite.cases().iter().map(|case| case.id.clone()));
+    names.extend(faults::all().iter().map(|fault| fault.id.to_owned()));
     names.sort();
     names.dedup();
     names

@@ -9,12 +9,13 @@ use crate::cli::compare::read_report;
 use crate::cli::exit::Exit;
 use crate::cli::reports::{self, Reports};
 use crate::cli::{print, style_error, today};
+use crate::contract::plain;
 use crate::report::merge::{merge, missing_shards};
 
 /// Merge JSON reports of one suite and one target.
 #[derive(Debug, Args)]
 pub(super) struct Merge {
-    /// The reports of the parts.
+    /// The JSON reports of the shards.
     #[arg(required = true, value_name = "REPORT")]
     parts: Vec<PathBuf>,
     #[command(flatten)]
@@ -47,16 +48,16 @@ impl Merge {
         });
         let stale: String = stale.collect();
         print(&format!(
-            "{} of {} cases{part}{stale}",
+            "{} of {}{part}{stale}",
             report.summary.text(),
-            report.summary.total()
+            plain::count(report.summary.total(), "case")
         ));
         let exit = reports::exit(&report);
         if missing.is_empty() {
             return Ok(exit);
         }
         eprintln!(
-            "{}: no report is of the shards {}",
+            "{}: missing reports for shards: {}",
             style_error("error"),
             missing.join(", ")
         );

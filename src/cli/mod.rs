@@ -33,9 +33,9 @@ use crate::contract::{Suite, plain};
 use crate::run::error::{RunError, SuiteError};
 use crate::wire::files;
 
-/// The executable contract of the Multiplayer Session Directory (MPSD).
+/// A conformance test suite for the Multiplayer Session Directory (MPSD).
 ///
-/// Without a command, replays the whole suite against the embedded reference service.
+/// Without a command, runs the whole suite against the embedded reference service.
 #[derive(Debug, Parser)]
 #[command(
     name = "mpsd-conformance",
@@ -52,29 +52,29 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Replay cases against a target, or against the embedded reference.
+    /// Run cases against a target, or against the embedded reference.
     Run(run::Run),
     /// Run the reference as a service.
     Serve(serve::Serve),
     /// List chapters, cases, clauses, templates, identities or features.
     List(list::List),
-    /// Tell all about one clause, case, ledger entry, schema field or status code.
+    /// Show everything about a clause, case, contradiction, fault, field, header or status code.
     Explain(explain::Explain),
-    /// Lint the suite itself.
+    /// Check the suite's own files.
     Check(check::Check),
-    /// Describe one's own service as a target, and try it.
+    /// Create and check a target file for your service.
     Target(target::Target),
-    /// Run the suite against services that are wrong on purpose: every fault must be caught.
+    /// Self-test: check that the suite detects injected faults and accepts allowed differences.
     Prove(prove::Prove),
-    /// Tell what changed between two JSON reports, and why.
+    /// Compare two JSON reports.
     Compare(compare::Compare),
-    /// Join the JSON reports of several shards into one.
+    /// Merge the JSON reports of several shards.
     Merge(merge::Merge),
-    /// Turn captured traffic into drafts of cases.
+    /// Turn captured traffic into draft cases.
     Import(import::Import),
-    /// Stand in front of a live endpoint, and judge what passes.
+    /// Proxy a live service and check its traffic.
     Watch(watch::Watch),
-    /// Write the contract as a static site for readers, with `openapi.json` for tools.
+    /// Write the contract as a static site, with `openapi.json`.
     Book(book::Book),
     /// Validate JSON documents against one of the suite's schemas.
     Validate(validate::Validate),
@@ -83,10 +83,10 @@ enum Command {
 /// Where the suite is read from.
 #[derive(Clone, Debug, clap::Args)]
 struct SuiteSource {
-    /// Read cases, schemas and snapshots from this folder instead of the ones in the binary.
+    /// Read cases, schemas and snapshots from this directory instead of the embedded ones.
     #[arg(long, value_name = "DIR", global = true)]
     suite: Option<PathBuf>,
-    /// Add the drafts of this folder, which `import` wrote, as cases `drafts/NAME`.
+    /// Add the draft cases of this directory, written by `import`, as `drafts/NAME`.
     #[arg(long, value_name = "DIR", global = true)]
     drafts: Option<PathBuf>,
 }
@@ -103,11 +103,8 @@ impl SuiteSource {
         }
         Suite::load(files).map_err(|broken| {
             eprintln!("{}", broken.render(true));
-            let count = broken.problems.len();
-            eprintln!(
-                "\nthe suite has {count} {}; nothing was sent",
-                if count == 1 { "fault" } else { "faults" }
-            );
+            let errors = plain::count(broken.problems.len(), "error");
+            eprintln!("\nthe suite has {errors}; nothing was sent");
             Exit::Fault
         })
     }
@@ -136,13 +133,13 @@ pub fn main() -> ExitCode {
     exit.unwrap_or_else(|exit| exit).into()
 }
 
-/// Tells of a fault in what the user gave, with its causes.
+/// Reports an error in the user's input, with its causes.
 fn fault(error: &anyhow::Error) -> Exit {
     eprintln!("{}: {error:#}", style_error("error"));
     Exit::Fault
 }
 
-/// Tells why an engine came to no result.
+/// Reports why an engine failed.
 fn fail(suite: &Suite, error: &RunError) -> Exit {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     let text: Vec<String> = causes.map(ToString::to_string).collect();
@@ -163,7 +160,7 @@ fn print_problems(problems: &[Problem], text: Option<&str>) -> Exit {
     Exit::Fault
 }
 
-/// This machine's time, for what expires and for comparing clocks.
+/// The local time, for what expires and for comparing clocks.
 #[expect(clippy::disallowed_methods, reason = "no verdict of a case depends on it")]
 fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
@@ -202,7 +199,7 @@ fn write_file(path: &Path, text: &str) -> Result<(), Exit> {
         .map_err(|e| fault(&e))
 }
 
-/// Prints to standard output, where a closed pipe is no reason to fail. Of what steers a terminal, styles alone go out.
+/// Prints to standard output, where a closed pipe is not an error. Of what steers a terminal, styles alone go out.
 fn print(text: &str) {
     println!("{}", plain::styled(text.trim_end()));
 }

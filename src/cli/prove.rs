@@ -1,4 +1,4 @@
-//! `prove`: runs the suite against services that are wrong on purpose, and against services that are right in another way.
+//! `prove`: runs the suite against deliberately wrong services, and against services that differ harmlessly.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -15,25 +15,25 @@ use crate::report::proof::{FORMATS, Proof, Reach, terminal};
 use crate::run::prove::{Proving, select};
 use crate::run::sparing::{self, Sparing};
 
-/// Prove that the suite catches what it claims to catch, and that it spares every service that keeps the contract.
+/// Check that the suite detects injected faults, and that it passes services that differ only where the contract allows it.
 #[derive(Debug, Args)]
 pub(super) struct Prove {
-    /// Ids of faults and harmless variations, patterns with `*`, ids of clauses that faults break, or kinds, such as `rule`,
-    /// `wire` or `reading`; everything when none is given.
+    /// Ids of faults and harmless variations, patterns with `*`, ids of clauses that faults break, or kinds such as `rule`,
+    /// `wire` or `reading` [default: all]
     #[arg(value_name = "FAULT")]
     selectors: Vec<String>,
-    /// List the faults and the variations instead.
+    /// List faults and variations without running them.
     #[arg(long)]
     list: bool,
-    /// Run every case for every fault, instead of stopping at the first that catches it.
+    /// Run every case for every fault, instead of stopping at the first one that detects it.
     #[arg(long)]
     matrix: bool,
-    /// Record which cases fail for which fault in the suite's folder; takes every fault, and more time.
+    /// Record in the suite's directory which cases fail for each fault. Runs all faults; takes minutes.
     #[arg(long, conflicts_with_all = ["list", "selectors"], requires = "suite")]
     record: bool,
     #[arg(long = "report", value_name = "FORMAT=PATH", value_parser = |text: &str| reports::parse(&FORMATS, text), help = HELP.as_str())]
     reports: Vec<Wanted<Proof>>,
-    /// Faults at a time.
+    /// Number of concurrent faults.
     #[arg(long, value_name = "N")]
     jobs: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
@@ -55,14 +55,14 @@ impl Prove {
             .collect();
         if faults.is_empty() && variations.is_empty() {
             eprintln!(
-                "{}: no fault and no variation is selected; `prove --list` shows what there is",
+                "{}: no fault or variation is selected; see `prove --list`",
                 style_error("error")
             );
             return Ok(Exit::NothingExecuted);
         }
         if !idle.is_empty() {
             eprintln!(
-                "{}: no fault and no variation is selected by `{}`",
+                "{}: no fault or variation matches `{}`; see `prove --list`",
                 style_error("error"),
                 idle.join("`, `")
             );
@@ -120,7 +120,7 @@ impl Prove {
     }
 }
 
-/// Services at a time that differ harmlessly: each is asked all that the suite has.
+/// Number of concurrent services with harmless variations: each gets the whole suite.
 const SERVICES: usize = 3;
 
 /// Some more than there are processors: a fault may make the service wait.

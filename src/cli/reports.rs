@@ -25,7 +25,7 @@ static HELP: LazyLock<String> = LazyLock::new(|| help(&FORMATS, "report"));
 /// What `--report` of a command does, with all its formats.
 pub(super) fn help<T>(formats: &[Format<T>], file: &str) -> String {
     let names = names(formats).join(", ");
-    format!("Write a report, such as `json={file}.json`; may be given several times. Formats: {names}")
+    format!("Write a report, such as `json={file}.json`; repeatable. Formats: {names}")
 }
 
 fn names<T>(formats: &[Format<T>]) -> Vec<&'static str> {
@@ -61,16 +61,16 @@ pub(super) fn parse<T>(formats: &'static [Format<T>], text: &str) -> Result<Want
         )
     })?;
     if path.is_empty() {
-        return Err("the path is missing; expected FORMAT=PATH, such as `json=report.json`".to_owned());
+        return Err("missing path; expected FORMAT=PATH, such as `json=report.json`".to_owned());
     }
     let path = PathBuf::from(path);
     // Before the run, which may take an hour, and not after it.
     let folder = disk::folder_of(&path);
     if !folder.is_dir() {
-        return Err(format!("there is no folder `{}` to write it into", folder.display()));
+        return Err(format!("the directory `{}` does not exist", folder.display()));
     }
     if path.is_dir() {
-        return Err(format!("`{}` is a folder; expected a file", path.display()));
+        return Err(format!("`{}` is a directory; expected a file", path.display()));
     }
     Ok(Wanted { format, path })
 }
@@ -97,12 +97,13 @@ pub(super) fn write<T>(wanted: &[Wanted<T>], report: &T, secrets: Option<&Secret
     for Wanted { format, path } in wanted {
         let text = (format.render)(report).map_err(|error| {
             let context = format!(
-                "the format `{}` cannot show this report, which is a defect of this program",
+                "internal error: the format `{}` cannot show this report; please report this",
                 format.name
             );
             crate::cli::fault(&error.context(context))
         })?;
         write_checked(path, &text, secrets)?;
+        eprintln!("wrote the {} report to `{}`", format.name, path.display());
     }
     Ok(())
 }
@@ -125,7 +126,7 @@ impl Reports {
     }
 }
 
-/// Writes a file, unless it would hold a secret.
+/// Writes a file, unless it would contain a secret.
 pub(super) fn write_checked(path: &Path, text: &str, secrets: Option<&Secrets>) -> Result<(), Exit> {
     check(&format!("`{}`", path.display()), text, secrets)?;
     write_file(path, text)
@@ -136,7 +137,7 @@ fn check(what: &str, text: &str, secrets: Option<&Secrets>) -> Result<(), Exit> 
         return Ok(());
     };
     eprintln!(
-        "{}: {what} would hold a token, that of {owner}, and was not written",
+        "{}: {what} was not written, because it would contain the token of {owner}",
         style_error("error")
     );
     Err(Exit::Fault)

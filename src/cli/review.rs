@@ -1,4 +1,4 @@
-//! `run --snapshots review`: shows each conversation that changed, and asks what to make of it.
+//! `run --snapshots review`: shows each changed case and prompts for a decision.
 
 use std::io::{self, BufRead, Write};
 
@@ -6,11 +6,11 @@ use anstyle::AnsiColor;
 
 use crate::snapshot::baseline::{Baseline, Change};
 
-const CHOICES: &str = "(a)ccept, (r)eject, (s)kip, accept a(l)l that follow, (q)uit: ";
+const CHOICES: &str = "(a)ccept, (r)eject, (s)kip, accept a(l)l remaining, (q)uit: ";
 
-/// Asks about each change; those that were not accepted are returned.
+/// Prompts for each change; returns those that were not accepted.
 ///
-/// What is skipped, or never asked about, stays beside the recorded conversation as `.snap.new`.
+/// Skipped changes stay next to the snapshot as `.snap.new`.
 pub(super) fn review(
     baseline: &Baseline,
     changes: Vec<Change>,
@@ -55,7 +55,7 @@ enum Answer {
     Quit,
 }
 
-/// Asks until an answer is understood; the end of the input is one, too.
+/// Prompts until the reply is valid; the end of the input quits.
 fn ask(input: &mut dyn BufRead, output: &mut dyn Write) -> io::Result<Answer> {
     loop {
         write!(output, "{CHOICES}")?;

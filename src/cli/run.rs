@@ -21,6 +21,7 @@ use crate::cli::{
 };
 use crate::contract::Suite;
 use crate::contract::manifest;
+use crate::contract::plain::count;
 use crate::replay::verdict::{Outcome, Verdict};
 use crate::replay::{self, Replay, Selected, Strictness};
 use crate::report::{self, Report};
@@ -32,10 +33,10 @@ use crate::snapshot::baseline::{Baseline, Change};
 use crate::target;
 use crate::target::deviations::Deviation;
 
-/// Replay cases.
+/// Run cases against a target, or against the embedded reference.
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// Case ids, chapters, clause ids, or patterns with `*`; all cases when none is given.
+    /// Case ids, chapters, clause ids, or patterns with `*` [default: all cases]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     #[command(flatten)]
@@ -50,38 +51,38 @@ pub(super) struct Options {
     target: Option<PathBuf>,
     #[command(flatten)]
     reports: Reports,
-    /// Run only the Ith of N parts; `merge` joins their reports.
+    /// Run only the Ith of N parts; combine their reports with `merge`.
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
-    /// An earlier JSON report, to make shards that take as long as each other; the same one for all shards.
+    /// Balance shards by the durations in this earlier JSON report; pass the same file to every shard.
     #[arg(long, value_name = "REPORT", requires = "shard")]
     balance: Option<PathBuf>,
-    /// The list of the target's known deviations: what fails as listed does not fail the run.
+    /// List of known deviations: cases that fail as listed do not fail the run.
     #[arg(long, value_name = "FILE")]
     deviations: Option<PathBuf>,
-    /// Draft the list of deviations that would excuse this run; entries of `--deviations` that still hold are kept.
+    /// Write a list of deviations that accepts the failures of this run. Entries of `--deviations` that still match are kept.
     #[arg(long, value_name = "FILE")]
     write_deviations: Option<PathBuf>,
-    /// Compare the conversations with recorded ones, record them, review what changed, or do nothing of that. `check` is the default for the
-    /// embedded reference and wherever `--snapshot-dir` is given.
+    /// How to use snapshots (recorded exchanges): compare, record, review changes, or ignore them. The default is `check`
+    /// for the embedded reference and with `--snapshot-dir`, otherwise `off`.
     #[arg(long, value_enum, value_name = "MODE")]
     snapshots: Option<Snapshots>,
-    /// The folder of recorded conversations; the suite's own when absent.
+    /// Directory of the snapshots [default: the suite's own]
     #[arg(long, value_name = "DIR")]
     snapshot_dir: Option<PathBuf>,
-    /// Instead of each failure, tell which missing behaviours stand in the way of the most cases.
+    /// Instead of failures, list what to implement next, ordered by how many cases it unblocks.
     #[arg(long)]
     next: bool,
     /// Turn warnings into failures.
     #[arg(long)]
     strict: bool,
-    /// Conversations at a time.
+    /// Number of concurrent cases.
     #[arg(long, value_name = "N", default_value = "64", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     jobs: usize,
-    /// Seconds that one exchange may take; an answer that takes longer leaves its case inconclusive.
+    /// Timeout per exchange in seconds; a case whose response takes longer is inconclusive.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     exchange_limit: Duration,
-    /// Seconds that one case may take, beside the time that it lets pass.
+    /// Timeout per case in seconds, not counting deliberate waits.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     case_limit: Duration,
     #[command(flatten)]
@@ -92,7 +93,7 @@ pub(super) struct Options {
 enum Snapshots {
     Check,
     Record,
-    /// Compare, and ask about each conversation that changed; without a terminal, leave them for `cargo insta review`.
+    /// Compare, and ask about each change. Without a terminal, leave the changes for `cargo insta review`.
     Review,
     Off,
 }
@@ -100,7 +101,7 @@ enum Snapshots {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.01..=86_400.0).contains(seconds));
     let limit = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    limit.ok_or_else(|| "expected seconds, from 0.01 to 86400".to_owned())
+    limit.ok_or_else(|| "expected a number of seconds from 0.01 to 86400".to_owned())
 }
 
 impl Options {
@@ -186,17 +187,21 @@ impl Run {
         tell_shortfall(&short);
         if is_embedded && report.summary.fail > 0 {
             eprintln!(
-                "{}: every finding fails a run against the embedded reference, whatever its level: correct the case or the reference",
+                "{}: against the embedded reference every failed assertion fails the run, at any level: correct the case or the reference",
                 style_error("error")
             );
+        }
+        if let Conversations::Record(Baseline::Folder(folder)) = &conversations {
+            let cases = count(report.cases.len(), "case");
+            eprintln!("recorded the exchanges of {cases} in `{}`", folder.display());
         }
         options.reports.write(&report, Some(&secrets))?;
         if let Some(path) = &options.write_deviations {
             let drafted = report::deviations::draft(&report);
             write_checked(path, &target::deviations::write(&drafted), Some(&secrets))?;
             eprintln!(
-                "{} deviations drafted in `{}`; give each a reason",
-                drafted.len(),
+                "wrote {} to `{}`; give each a reason",
+                count(drafted.len(), "deviation"),
                 path.display()
             );
         }
@@ -234,17 +239,14 @@ impl Run {
             let balance = options.balance.as_ref().map(|path| read_report(path)).transpose()?;
             selection.keep(suite, |ids| shard.choose(ids, balance.as_ref()));
             if selection.selected.is_empty() {
-                eprintln!(
-                    "{}: no case is in shard {shard}; fewer shards will do",
-                    style_error("error")
-                );
+                eprintln!("{}: shard {shard} has no case; use fewer shards", style_error("error"));
                 return Err(Exit::NothingExecuted);
             }
         }
         Ok(selection.selected)
     }
 
-    /// Compares what was done with what was recorded, or records it; what fell short is returned.
+    /// Compares the run with the manifest, or records it; returns the cases that did less.
     fn compare_with_manifest(
         &self,
         suite: &Suite,
@@ -269,7 +271,7 @@ impl Run {
         }
     }
 
-    /// What becomes of the conversations: by default those with the embedded reference are compared with the suite's own.
+    /// How snapshots are used: by default those of the embedded reference are compared with the suite's own.
     fn conversations(&self, suite: &Suite, is_embedded: bool) -> Result<Conversations, Exit> {
         let options = &self.options;
         let default = if is_embedded || options.snapshot_dir.is_some() {
@@ -289,7 +291,7 @@ impl Run {
             Snapshots::Record => Conversations::Record(baseline),
             Snapshots::Review if matches!(baseline, Baseline::Embedded) => {
                 eprintln!(
-                    "{}: there is no folder to review; `--snapshot-dir DIR` or `--suite DIR` names one",
+                    "{}: `--snapshots review` needs a directory: add `--snapshot-dir DIR` or `--suite DIR`",
                     style_error("error")
                 );
                 return Err(Exit::Fault);
@@ -300,25 +302,24 @@ impl Run {
     }
 }
 
-/// Asks about what changed, where somebody is there to answer; what was not accepted is returned.
+/// Prompts for each change at a terminal; returns those that were not accepted.
 fn review_changes(baseline: &Baseline, folder: &Path, changes: Vec<Change>) -> Result<Vec<Change>, Exit> {
     if changes.is_empty() {
         return Ok(changes);
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         eprintln!(
-            "to be reviewed: {} in `{}`, as `.snap.new`; `cargo insta review`, or `--snapshots review` at a terminal, goes \
-             through them",
-            changes.len(),
+            "{} to review in `{}` (`.snap.new`): run `cargo insta review`, or `--snapshots review` at a terminal",
+            count(changes.len(), "change"),
             folder.display()
         );
         return Ok(changes);
     }
     let reviewed = review(baseline, changes, &mut std::io::stdin().lock(), &mut anstream::stderr());
-    reviewed.map_err(|error| crate::cli::fault(&anyhow::Error::new(error).context("the review broke off")))
+    reviewed.map_err(|error| crate::cli::fault(&anyhow::Error::new(error).context("the review ended early")))
 }
 
-/// Tells of cases that did less than was recorded.
+/// Reports cases that did less than recorded.
 fn tell_shortfall(short: &[String]) {
     const SHOWN: usize = 10;
     if short.is_empty() {
@@ -326,9 +327,9 @@ fn tell_shortfall(short: &[String]) {
     }
     let error = style_error("error");
     eprintln!(
-        "{error}: less was done than {} says, in {} cases:",
-        manifest::FILE,
-        short.len()
+        "{error}: {} made fewer requests or assertions than recorded in {}:",
+        count(short.len(), "case"),
+        manifest::FILE
     );
     for line in short.iter().take(SHOWN) {
         eprintln!("  {line}");
@@ -336,7 +337,7 @@ fn tell_shortfall(short: &[String]) {
     if short.len() > SHOWN {
         eprintln!("  and {} more", short.len() - SHOWN);
     }
-    eprintln!("  where that is meant, `run --suite . --snapshots record` records it");
+    eprintln!("  if this is intended, record it with `run --suite . --snapshots record`");
 }
 
 fn load_deviations(path: &Path, suite: &Suite) -> Result<Vec<Deviation>, Exit> {
@@ -374,20 +375,20 @@ async fn run(
     done.map_err(|error| fail(runner.suite(), &error))
 }
 
-/// Ends the run when it is told to stop, and the process when it is told again.
+/// Ends the run at the first signal, and the process at the second.
 async fn watch_interrupts(runner: Arc<Runner>, mut signals: Signals) {
     signals.next().await;
-    eprintln!("\nstopping: what the run made is taken back; once more ends it at once");
+    eprintln!("\nstopping: deleting the sessions this run created; press Ctrl-C again to exit now");
     runner.interrupt();
     signals.next().await;
-    #[expect(clippy::exit, reason = "whoever asks twice wants nothing else to be waited for")]
+    #[expect(clippy::exit, reason = "a second interrupt ends the process at once")]
     std::process::exit(Exit::Inconclusive as i32);
 }
 
-/// Looks at the target, and tells what is not as it should be; `Err` when no run is possible.
+/// Checks the target and reports its problems; `Err` when no run is possible.
 async fn look(replay: &Replay, selection: &[Selected]) -> Result<(), Exit> {
     let look = replay.look(selection, now()).await;
-    let is_long = |note: &&Note| note.gravity == Gravity::Doubt && note.found.ends_with("declared pace");
+    let is_long = |note: &&Note| note.gravity == Gravity::Doubt && note.found.ends_with("declared limits");
     let mut text = String::new();
     for note in look
         .notes
@@ -399,7 +400,8 @@ async fn look(replay: &Replay, selection: &[Selected]) -> Result<(), Exit> {
     replay.transport().secrets().redact_text(&mut text);
     eprint!("{text}");
     if look.speaker.is_none() {
-        return Err(Exit::Unreachable);
+        let is_unreachable = look.notes.iter().any(|note| note.gravity == Gravity::Fatal);
+        return Err(if is_unreachable { Exit::Unreachable } else { Exit::Fault });
     }
     if look.is_too_long {
         eprintln!("{}: nothing was sent", style_error("error"));

@@ -17,33 +17,34 @@ use crate::run::{embedded, sparing};
 use crate::target::Target;
 use crate::target::token::Token;
 use mpsd_reference::config::{Log, RateLimits};
+use mpsd_reference::faults;
 use mpsd_reference::{Clock, Config, ConfigError, Server, StartError};
 
-/// Serve the reference MPSD.
+/// Run the reference as a service.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Where to listen; port 0 takes a free one. Without it, the configuration's `listen`, or 127.0.0.1:8730.
+    /// Address to listen on; port 0 picks a free port [default: the configuration's `listen`, or 127.0.0.1:8730]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// What to serve: service configs, templates, principals, social relations, rules. Without it, the suite's world.
+    /// Configuration file: service configs, templates, principals, social relations, rules [default: the suite's test fixtures]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Serve what the cases need as well, beside the configuration's own: then `run --target` judges the configuration.
+    /// Add the suite's test fixtures to the configuration, so that `run --target` can test it.
     #[arg(long, requires = "config")]
     with_suite: bool,
-    /// Write the description that `run --target` takes, and beside it a file with the tokens.
+    /// Write a target file for `run --target`, and the tokens in a file next to it.
     #[arg(long, value_name = "PATH")]
     target_file: Option<PathBuf>,
-    /// Keep sessions and handles in this folder, and begin with those that are there; without it they end with the service.
+    /// Persist sessions and handles in this directory [default: in memory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Let requests move their own clock ahead with the header `X-Mpsd-Advance-Ms`.
+    /// Let requests advance their own clock with the header `X-Mpsd-Advance-Ms`.
     #[arg(long)]
     clock_control: bool,
-    /// Break this on purpose: a fault that `prove --list` names; may be given several times.
+    /// Inject a fault (see `prove --list`); repeatable.
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
-    /// Differ in a way that the contract leaves free: a variation that `prove --list` names; may be given several times.
+    /// Apply a harmless variation (see `prove --list`); repeatable.
     #[arg(long = "variation", value_name = "VARIATION")]
     variations: Vec<String>,
     #[command(flatten)]
@@ -69,7 +70,14 @@ impl Serve {
         if self.data.is_some() {
             config.data.clone_from(&self.data);
         }
-        config.faults.extend(self.faults.iter().cloned());
+        let faults = faults::all();
+        for id in &self.faults {
+            if !faults.iter().any(|fault| fault.id == id) {
+                let known: Vec<&str> = faults.iter().map(|fault| fault.id).collect();
+                return Err(unknown("fault", id, &known));
+            }
+            config.faults.push(id.clone());
+        }
         let candidates = if self.variations.is_empty() {
             Vec::new()
         } else {
@@ -79,8 +87,8 @@ impl Serve {
             match candidates.iter().find(|candidate| candidate.id == *id) {
                 Some(candidate) => candidate.configure(&mut config),
                 None => {
-                    let message = format!("there is no variation `{id}`; `prove --list` shows what there is");
-                    return Err(fault(&anyhow::anyhow!(message)));
+                    let known: Vec<&str> = candidates.iter().map(|candidate| candidate.id.as_str()).collect();
+                    return Err(unknown("variation", id, &known));
                 }
             }
         }
@@ -134,7 +142,7 @@ impl Serve {
     }
 }
 
-/// Reads a configuration; what is wrong with it is told with its place.
+/// Reads a configuration; reports its problems with their places.
 fn read_config(path: &Path) -> Result<Config, Exit> {
     let text = read_file(path)?;
     let text = text.trim_start_matches('\u{feff}');
@@ -142,7 +150,7 @@ fn read_config(path: &Path) -> Result<Config, Exit> {
     Config::from_value(value).map_err(|error| refuse(path, &error))
 }
 
-/// Tells of what is wrong with a configuration.
+/// Reports a problem of a configuration.
 fn refuse(path: &Path, error: &ConfigError) -> Exit {
     let text = match read_file(path) {
         Ok(text) => text,
@@ -155,18 +163,24 @@ fn refuse(path: &Path, error: &ConfigError) -> Exit {
         } else {
             Place::Value(error.pointer())
         },
-        message: format!("`{}` of the configuration cannot be used", error.path()),
+        message: format!("invalid `{}` in the configuration", error.path()),
         expected: error.reason().to_owned(),
     };
     print_problems(&[problem], Some(text.trim_start_matches('\u{feff}')))
+}
+
+/// Reports a name that `prove --list` does not have.
+fn unknown(kind: &str, id: &str, known: &[&str]) -> Exit {
+    let near = Some(json::expected_one_of(id, known)).filter(|near| near.starts_with("did you mean"));
+    let near = near.map_or(String::new(), |near| format!("; {near}"));
+    fault(&anyhow::anyhow!("unknown {kind} `{id}`{near}; see `prove --list`"))
 }
 
 /// Adds what the suite needs to an operator's configuration.
 fn add(config: &mut Config, suites: Config) -> Result<(), Exit> {
     for (name, principal) in suites.principals {
         if config.principals.insert(name.clone(), principal).is_some() {
-            let message =
-                format!("--with-suite: the configuration has a principal `{name}` of its own; give it another name");
+            let message = format!("--with-suite: the configuration already has a principal `{name}`; rename it");
             return Err(fault(&anyhow::anyhow!(message)));
         }
     }

@@ -1,4 +1,4 @@
-//! What asks the process to end.
+//! Signals that end the process.
 
 #[cfg(unix)]
 use std::future::poll_fn;

@@ -17,7 +17,7 @@ use crate::run::preflight::{Gravity, Note};
 use crate::run::worth::{self, Change, Worth};
 use crate::run::{embedded, selection};
 
-/// Describe and try a target.
+/// Create and check target files.
 #[derive(Debug, Args)]
 pub(super) struct Target {
     #[command(subcommand)]
@@ -28,23 +28,23 @@ pub(super) struct Target {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write a target file to start from; `about` says what each part is for.
+    /// Write a target file to fill in; its `about` explains each part.
     Init {
-        /// The file; standard output without it.
+        /// Output file [default: standard output]
         file: Option<PathBuf>,
     },
-    /// Print what the suite needs a service to have: templates, users and how they know each other. For a target: how much of the
-    /// suite it can be asked, and what the next account, template or feature would add.
+    /// Print what a service must be provisioned with: templates, users and their relations. With `--target`: how much of the
+    /// suite it can be tested with, and what the next account, template or feature would add.
     Needs {
-        /// The target's description.
+        /// Target file of the service.
         #[arg(long, value_name = "FILE")]
         target: Option<PathBuf>,
     },
-    /// Try a target: is it there, does it accept its identities, are its templates what they should be, what is missing.
+    /// Check a target: reachability, tokens, templates, users, and which cases do not apply.
     Check {
-        /// The target's description.
+        /// Target file of the service.
         file: PathBuf,
-        /// Only for these cases: ids, chapters, clause ids, or patterns with `*`.
+        /// Only for these cases: case ids, chapters, clause ids, or patterns with `*`.
         #[arg(value_name = "SELECTOR")]
         selectors: Vec<String>,
     },
@@ -85,18 +85,18 @@ fn init(suite: &Suite, file: Option<PathBuf>) -> Result<Exit, Exit> {
     let features: Vec<&str> = world.features.keys().map(String::as_str).collect();
     let description = json!({
         "about": [
-            "`name` is what reports call the service; `baseUrl` ends before `/serviceconfigs`; `scid` is a service config of your own.",
-            "`tls`, for `https`: `authorities` names PEM files of certificate authorities beside the system's, `certificate` and `key` those of the suite itself where the service wants to see one, and `selfSigned` takes any certificate of a service on this machine.",
-            "`proxy`: \"http://HOST:PORT\", or { \"url\": ..., \"authorization\": SOURCE }. The proxies of the environment are never used.",
-            "`http2`: `true` sends requests over HTTP/2, as TLS agrees or, without TLS, from the first byte; sockets use HTTP/1.1.",
-            "`headers`: what else goes with every request; a value is a text, or a SOURCE as a token has, and then a secret.",
-            "`templates`: the suite's names, with the names they have on your service. Leave out what it does not have: the cases that need it are not applicable then. With `bare` the creator of a session sends what most of the other templates say, so that `bare` alone goes a long way. `mpsd-conformance target needs` prints what is in each.",
-            "`identities`: who can speak, with the facts of your own users. Leave out whom you do not have: `alice`, `bob`, `carol` and `dave` take each other's parts where nothing sets them apart, so that two or three of them go a long way. `mpsd-conformance target needs --target FILE` reports what another would add. All of one `title` share a title id; those with another one differ on purpose. How they know each other, `mpsd-conformance target needs` prints as `relations`; if your service cannot be told, `social-graph` and `blocks` belong in `lacks`.",
-            "A token is a whole `Authorization` value and never stands in this file. Its SOURCE: { \"env\": NAME }, { \"file\": PATH, \"key\": NAME } or { \"command\": [PROGRAM, ARGUMENT...] }. A file or a command is asked again after `expiresIn` seconds, and when the service answers 401; a command may also print { \"token\": VALUE, \"expiresIn\": SECONDS }.",
-            format!("`lacks`: what the service does not do, of {}.", features.join(", ")),
-            "`sockets`: \"nonce\" if real-time sockets are to be opened with a nonce of GET /nonce instead of the token.",
-            "`clock`: { \"advanceHeader\": NAME } if a request header moves the clock of one conversation ahead, in ms; without it timed cases really wait.",
-            "`limits`: `requestsPerSecond` and `inFlight` of all together, and the same of each identity in `perIdentity`; a run keeps to them and says how long it will take."
+            "`name`: name of the service in reports. `baseUrl`: its URL without `/serviceconfigs`. `scid`: one of your service configs.",
+            "`tls`, for `https`: `authorities` lists PEM files of certificate authorities to trust in addition to the system's. `certificate` and `key` are the client certificate and key, if your service requires mutual TLS. `selfSigned` accepts any certificate of a service on this machine.",
+            "`proxy`: \"http://HOST:PORT\", or { \"url\": ..., \"authorization\": SOURCE }. Proxy environment variables are ignored.",
+            "`http2`: `true` sends requests over HTTP/2: negotiated with TLS or, without TLS, from the first byte. WebSockets use HTTP/1.1.",
+            "`headers`: extra headers sent with every request. A value is a string, or a SOURCE as for tokens, which is then kept secret.",
+            "`templates`: the suite's template names, each with its name on your service. Remove those it does not have; the cases that need them are then not applicable. With `bare`, the creator of a session sends the constants of most other templates, so `bare` alone covers many cases. `mpsd-conformance target needs` prints the content of each.",
+            "`identities`: the test users, with the facts of your own accounts. Remove those you do not have: `alice`, `bob`, `carol` and `dave` can replace each other in most cases, so two or three of them cover many cases. `mpsd-conformance target needs --target FILE` reports what another one would add. Identities of one `title` share a title id; different titles are intended. `mpsd-conformance target needs` prints the relations between users as `relations`; if your service has no way to set them, add `social-graph` and `blocks` to `lacks`.",
+            "A token is the full value of an `Authorization` header. Never put it in this file. Its SOURCE: { \"env\": NAME }, { \"file\": PATH, \"key\": NAME } or { \"command\": [PROGRAM, ARGUMENT...] }. Tokens from a file or command are reloaded after `expiresIn` seconds, and once after a 401 response; a command may also print { \"token\": VALUE, \"expiresIn\": SECONDS }.",
+            format!("`lacks`: the features your service does not support, of {}.", features.join(", ")),
+            "`sockets`: \"nonce\" to open real-time sockets with a nonce of GET /nonce instead of the token.",
+            "`clock`: { \"advanceHeader\": NAME } if a request header advances the clock of one case, in ms; without it, timed cases wait in real time.",
+            "`limits`: rate and concurrency limits: `requestsPerSecond` and `inFlight` for the whole run, and per identity under `perIdentity`."
         ],
         "name": "my service",
         "baseUrl": target.base_url,
@@ -113,7 +113,7 @@ fn init(suite: &Suite, file: Option<PathBuf>) -> Result<Exit, Exit> {
     };
     if path.exists() {
         eprintln!(
-            "{}: `{}` is there already; it is not overwritten",
+            "{}: `{}` exists and is not overwritten; choose another name or delete it first",
             style_error("error"),
             path.display()
         );
@@ -121,7 +121,7 @@ fn init(suite: &Suite, file: Option<PathBuf>) -> Result<Exit, Exit> {
     }
     write_checked(&path, &text, None)?;
     let path = path.display();
-    eprintln!("`{path}` is written; fill in what is yours, then: mpsd-conformance target check {path}");
+    eprintln!("wrote `{path}`; fill it in, then run: mpsd-conformance target check {path}");
     Ok(Exit::Conforms)
 }
 
@@ -161,12 +161,12 @@ fn format_worth(worth: &Worth) -> String {
     let percent = |count: usize| count * 100 / worth.all.max(1);
     let Worth { all, judged, .. } = worth;
     let mut lines = vec![format!(
-        "{judged} of {all} variants can be judged ({} %)",
+        "{judged} of {all} cases can be tested ({} %)",
         percent(*judged)
     )];
     let lists = [
-        ("One more of these would add", &worth.more, '+'),
-        ("One less of these would take away", &worth.less, '-'),
+        ("Adding one of these would add", &worth.more, '+'),
+        ("Removing one of these would remove", &worth.less, '-'),
     ];
     for (title, changes, sign) in lists.into_iter().filter(|(_, changes, _)| !changes.is_empty()) {
         lines.extend([String::new(), title.to_owned()]);
@@ -175,7 +175,7 @@ fn format_worth(worth: &Worth) -> String {
             format!("  {what:<40} {sign}{difference:<5} {then:>5} ({} %)", percent(*then))
         }));
         let others = changes.len().saturating_sub(MOST_CHANGES);
-        lines.extend((others > 0).then(|| format!("  and {others} others")));
+        lines.extend((others > 0).then(|| format!("  and {others} more")));
     }
     lines.join("\n")
 }
@@ -185,7 +185,7 @@ fn check(suite: Suite, file: &std::path::Path, selectors: &[String]) -> Result<E
     let selection = selection::select(&suite, selectors);
     if selection.selected.is_empty() || !selection.idle.is_empty() {
         eprintln!(
-            "{}: nothing is selected by `{}`",
+            "{}: no case matches `{}`",
             style_error("error"),
             selection.idle.join("`, `")
         );
@@ -210,10 +210,10 @@ fn check(suite: Suite, file: &std::path::Path, selectors: &[String]) -> Result<E
 /// A note in a line, with what to do in the next.
 pub(super) fn format_note(note: &Note) -> String {
     let (style, word) = match note.gravity {
-        Gravity::Fine => (AnsiColor::Green.on_default(), "fine"),
+        Gravity::Fine => (AnsiColor::Green.on_default(), "ok"),
         Gravity::Doubt => (AnsiColor::Yellow.on_default(), "note"),
-        Gravity::Problem => (AnsiColor::Red.on_default(), "problem"),
-        Gravity::Fatal => (AnsiColor::Red.on_default().bold(), "fatal"),
+        Gravity::Problem => (AnsiColor::Red.on_default(), "error"),
+        Gravity::Fatal => (AnsiColor::Red.on_default().bold(), "error"),
     };
     let faint = Style::new().dimmed();
     let advice = if note.advice.is_empty() {

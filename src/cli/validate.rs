@@ -15,15 +15,15 @@ use crate::contract::json::{self, expected_one_of};
 use crate::contract::schemas::Severity;
 use crate::contract::version::ContractVersion;
 
-/// Validate documents.
+/// Validate JSON documents against one of the suite's schemas.
 #[derive(Debug, Args)]
 pub(super) struct Validate {
     /// The schema's name, such as `session`, `session-request` or `handle`.
     schema: String,
-    /// The documents; `-` is standard input.
+    /// The documents to validate; `-` reads standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The contract version that the document is of; without it, the document's own `contractVersion`, or the current one.
+    /// Contract version of the document [default: its `contractVersion`, or the current one]
     #[arg(long, value_name = "VERSION")]
     contract_version: Option<ContractVersion>,
     #[command(flatten)]
@@ -81,8 +81,8 @@ impl Validate {
                     &violation.pointer
                 };
                 let kind = match violation.severity {
-                    Severity::Remark => "remark",
-                    _ => "wrong",
+                    Severity::Remark => "note",
+                    _ => "error",
                 };
                 println!(
                     "{name}:{line}:{column}: {kind}: {pointer}: {}{clause}",

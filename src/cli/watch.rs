@@ -1,4 +1,4 @@
-//! `watch`: a proxy in front of a live endpoint that judges what passes.
+//! `watch`: a validating proxy in front of a live service.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -16,6 +16,7 @@ use crate::cli::signals::Signals;
 use crate::cli::{SuiteSource, fault, now, print, runtime, style_error};
 use crate::contract::Suite;
 use crate::contract::clause::Weight;
+use crate::contract::plain::count;
 use crate::replay::verdict::Verdict;
 use crate::report::{self, Report, Standing};
 use crate::target::Target;
@@ -24,10 +25,10 @@ use crate::traffic::proxy::{Outlet, Proxy, Seen};
 use crate::traffic::redaction::Redaction;
 use crate::traffic::watcher::{Counts, News, Watcher};
 
-/// Stand in front of a live endpoint, pass everything on as it is, and judge what passes.
+/// Proxy a live service: forward all traffic unchanged and check each exchange.
 #[derive(Debug, Args)]
 pub(super) struct Watch {
-    /// The endpoint's base URL, such as `https://sessiondirectory.xboxlive.com`.
+    /// Base URL of the service, such as `https://sessiondirectory.xboxlive.com`.
     #[arg(
         long,
         value_name = "URL",
@@ -35,16 +36,16 @@ pub(super) struct Watch {
         conflicts_with = "target"
     )]
     to: Option<String>,
-    /// The endpoint's description; its tokens say who speaks in the HAR.
+    /// Target file of the service; maps tokens to identities in the HAR.
     #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
-    /// Where to listen; port 0 takes a free one.
+    /// Address to listen on; port 0 picks a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8732")]
     listen: SocketAddr,
-    /// Write what passes to a HAR file, which `import` makes cases of; secrets are left out.
+    /// Write the traffic to a HAR file without secrets; `import` turns it into draft cases.
     #[arg(long, value_name = "PATH")]
     har: Option<PathBuf>,
-    /// Write tokens, cookies and signatures to the HAR as they are.
+    /// Keep tokens, cookies and signatures in the HAR.
     #[arg(long, requires = "har")]
     keep_secrets: bool,
     #[command(flatten)]
@@ -104,7 +105,7 @@ impl Watch {
                         let request = &copy.passed.request;
                         let path = redaction.path(&request.path);
                         eprintln!(
-                            "{} {} {path}: the target gave no answer: {reason}",
+                            "{} {} {path}: no response from the target: {reason}",
                             style_error("502"),
                             request.method
                         );
@@ -154,22 +155,23 @@ impl Watch {
         let failed: Vec<&str> = failed.map(|clause| clause.id.as_str()).collect();
         let mut text = String::new();
         if !found.is_empty() {
-            text.push_str("\nWhat was found, and how often\n");
+            text.push_str("\nFailed assertions, by number of occurrences\n");
             text.push_str(&found.join("\n"));
             text.push('\n');
         }
         let _ = write!(text, "\n{}\n", summary(&counts, outlet.missed()));
-        let _ = write!(text, "clauses that were judged: {held} hold, {} do not", failed.len());
+        let _ = write!(text, "clauses checked: {held} passed, {} failed", failed.len());
         if !failed.is_empty() {
             let _ = write!(text, " ({})", failed.join(", "));
         }
         if let (Some(writer), Some(path)) = (har, &self.har) {
             let path = path.display();
             let _ = match writer.count() {
-                0 => write!(text, "\nno exchange passed, so {path} was not written"),
-                count => write!(
+                0 => write!(text, "\nno exchanges, so {path} was not written"),
+                number => write!(
                     text,
-                    "\n{count} exchanges in {path}; `mpsd-conformance import {path}` makes drafts of cases"
+                    "\nwrote {} to {path}; run `mpsd-conformance import {path}` for draft cases",
+                    count(number, "exchange")
                 ),
             };
         }
@@ -189,13 +191,13 @@ fn unwritable(path: &std::path::Path, error: std::io::Error) -> Exit {
     fault(&anyhow::Error::new(error).context(format!("cannot write `{}`", path.display())))
 }
 
-/// A finding on one line.
+/// A failed assertion on one line.
 fn line(suite: &Suite, news: &News) -> String {
     let finding = &news.finding;
     let (word, colour) = match finding.weight {
         Weight::Failure => ("error", AnsiColor::Red),
         Weight::Warning => ("warning", AnsiColor::Yellow),
-        Weight::Remark => ("remark", AnsiColor::Cyan),
+        Weight::Remark => ("note", AnsiColor::Cyan),
     };
     let style: Style = colour.on_default().bold();
     let clauses: Vec<String> = finding
@@ -212,10 +214,12 @@ fn line(suite: &Suite, news: &News) -> String {
         format!(" [{}]", clauses.join(", "))
     };
     format!(
-        "{style}{word}{style:#} {}, exchange {}: {}: expected {}, found {}{clauses}",
-        news.kind, news.number, finding.assertion, finding.expected, finding.actual
+        "{style}{word}{style:#} {}, exchange {}: {}: {}{clauses}",
+        news.kind,
+        news.number,
+        finding.assertion,
+        finding.text()
     )
-    .replace("expected expected ", "expected ")
 }
 
 fn summary(counts: &Counts, missed: usize) -> String {
@@ -227,12 +231,16 @@ fn summary(counts: &Counts, missed: usize) -> String {
         unread,
         failed,
     } = counts;
-    let mut text = format!("{exchanges} exchanges passed, {judged} were judged, and {messages} messages on sockets");
+    let mut text = format!(
+        "{} forwarded, {judged} checked; {} forwarded",
+        count(*exchanges, "exchange"),
+        count(*messages, "WebSocket message")
+    );
     let more = [
-        (*foreign, "not of the contract"),
-        (*unread, "not readable (too long, cut off, or in an unknown coding)"),
-        (*failed, "without an answer of the target"),
-        (missed, "too fast to be kept"),
+        (*foreign, "not MPSD requests"),
+        (*unread, "not readable (too long, truncated, or in an unknown encoding)"),
+        (*failed, "without a response from the target"),
+        (missed, "dropped because the traffic was too fast"),
     ];
     for (count, what) in more.iter().filter(|(count, _)| *count > 0) {
         let _ = write!(text, "; {count} {what}");

@@ -68,6 +68,23 @@ pub struct Clause {
     pub untestable: Option<String>,
 }
 
+/// A fact about clients, titles or what is left unspecified: no response of a service can break it, so it is never tested.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// Its id, which is unique among clauses and notes.
+    pub id: String,
+    /// Its chapter.
+    pub chapter: String,
+    /// How it is known.
+    pub evidence: Evidence,
+    /// The fact.
+    pub statement: String,
+    /// Where it is stated or was seen.
+    pub sources: Vec<Citation>,
+    /// Other ids of the same fact.
+    pub aliases: Vec<String>,
+}
+
 /// A folder of `cases/`: one area of the contract.
 #[derive(Clone, Debug)]
 pub struct Chapter {
@@ -133,9 +150,9 @@ impl Level {
     /// What it means, for readers.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Must => "a service has to; doing otherwise is a failure",
-            Self::Should => "a service ought to; doing otherwise is a warning",
-            Self::May => "a service may do otherwise; it is remarked upon",
+            Self::Must => "a service must do this; a violation is a failure",
+            Self::Should => "a service should do this; a violation is a warning",
+            Self::May => "a service may do this; a difference is a note",
         }
     }
 }
@@ -152,14 +169,14 @@ impl Evidence {
     /// What it means, for readers.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Live => "the real service was seen to do it",
-            Self::Documented => "the documentation states it",
+            Self::Live => "confirmed on the real service",
+            Self::Documented => "stated by Microsoft's documentation",
             Self::Observed => "official or third-party clients rely on it",
             Self::Inferred => {
-                "it follows from other rules; nobody states it, and doing otherwise is only remarked upon"
+                "follows from other rules and is not stated anywhere, so a violation is only a note, even of a MUST"
             }
             Self::Contested => {
-                "sources disagree; a service follows one of the readings, and does not fail for its choice"
+                "sources disagree; a service follows one of the interpretations and does not fail for its choice"
             }
         }
     }
@@ -172,6 +189,14 @@ impl Weight {
             Self::Failure => "failure",
             Self::Warning => "warning",
             Self::Remark => "remark",
+        }
+    }
+
+    /// For people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Remark => "note",
+            other => other.name(),
         }
     }
 }
@@ -188,8 +213,8 @@ impl Clause {
 }
 
 /// Reads a chapter's `clauses.json`.
-pub(super) fn read_chapter(name: &str, file: Item<'_>) -> Option<(Chapter, Vec<Clause>)> {
-    let fields = file.object(&["$schema", "title", "about", "needs", "clauses"])?;
+pub(super) fn read_chapter(name: &str, file: Item<'_>) -> Option<(Chapter, Vec<Clause>, Vec<Note>)> {
+    let fields = file.object(&["$schema", "title", "about", "needs", "clauses", "notes"])?;
     let chapter = Chapter {
         name: name.to_owned(),
         title: fields.string("title"),
@@ -219,7 +244,20 @@ pub(super) fn read_chapter(name: &str, file: Item<'_>) -> Option<(Chapter, Vec<C
             untestable: fields.optional_string("untestable"),
         })
     })?;
-    Some((chapter, clauses))
+    let notes = fields.get("notes").and_then(|notes| {
+        notes.elements(|item| {
+            let fields = item.object(&["id", "evidence", "statement", "sources", "aliases"])?;
+            Some(Note {
+                id: fields.string("id"),
+                chapter: name.to_owned(),
+                evidence: fields.require("evidence")?.one_of(&EVIDENCE)?,
+                statement: fields.string("statement"),
+                sources: fields.require("sources").and_then(read_citations)?,
+                aliases: fields.strings("aliases"),
+            })
+        })
+    });
+    Some((chapter, clauses, notes.unwrap_or_default()))
 }
 
 /// Reads `cases/ledger.json`.

@@ -81,7 +81,7 @@ pub fn body_words(schemas: &[String]) -> String {
         .iter()
         .map(|name| match name.as_str() {
             "none" => "no body".to_owned(),
-            "text" => "a message for people (text/plain)".to_owned(),
+            "text" => "a plain-text message (text/plain)".to_owned(),
             name => format!("`{name}` (application/json)"),
         })
         .collect();

@@ -250,7 +250,7 @@ impl Links<'_> {
                     let pointer = format!("{pointer}/entry");
                     self.wrong(
                         &pointer,
-                        format!("unknown ledger entry `{entry}`"),
+                        format!("unknown contradiction `{entry}`"),
                         expected_one_of(entry, &ids),
                     );
                 }
@@ -258,7 +258,7 @@ impl Links<'_> {
                     let known: Vec<&str> = entry.readings.iter().map(|reading| reading.key.as_str()).collect();
                     for (key, _) in readings {
                         if !known.contains(&key.as_str()) {
-                            let message = format!("unknown reading `{key}` of `{}`", entry.id);
+                            let message = format!("unknown interpretation `{key}` of `{}`", entry.id);
                             self.wrong(&format!("{pointer}/oneOf/{key}"), message, expected_one_of(key, &known));
                         }
                     }

@@ -32,8 +32,8 @@ pub fn check(suite: &Suite) -> Vec<Problem> {
                     problems.push(Problem {
                         file: format!("cases/{}.json", case.id),
                         place: Place::Value(step.pointer.clone()),
-                        message: "a query that follows a write, and is sent only once".to_owned(),
-                        expected: "`within`: queries are not real time (QRY-040)".to_owned(),
+                        message: "a query after a write is sent only once".to_owned(),
+                        expected: "add `within`: queries are not real time (QRY-040)".to_owned(),
                     });
                 }
                 has_written |= step.requests().iter().any(|request| request.method != "GET");
@@ -138,6 +138,21 @@ fn check_clauses(suite: &Suite, problems: &mut Vec<Problem>) {
         .iter()
         .flat_map(|invariant| ids(&invariant.clauses))
         .collect();
+    for note in suite.notes() {
+        let own = suite.notes().iter().filter(|other| other.chapter == note.chapter);
+        let index = own
+            .map(|other| &other.id)
+            .position(|id| *id == note.id)
+            .unwrap_or_default();
+        for (message, expected) in wording(&note.statement, None) {
+            problems.push(Problem {
+                file: format!("cases/{}/clauses.json", note.chapter),
+                place: Place::Value(format!("/notes/{index}/statement")),
+                message,
+                expected,
+            });
+        }
+    }
     for clause in suite.clauses() {
         let mut wrong = |message: String, expected: &str| {
             let file = format!("cases/{}/clauses.json", clause.chapter);
@@ -154,22 +169,76 @@ fn check_clauses(suite: &Suite, problems: &mut Vec<Problem>) {
                 expected: expected.to_owned(),
             });
         };
+        for (message, expected) in wording(&clause.statement, Some(clause.level)) {
+            wrong(format!("`{}`: {message}", clause.id), &expected);
+        }
         if let Some(entry) = &clause.contested
             && suite.ledger_entry(entry).is_none()
         {
             wrong(
-                format!("`{}` is contested by `{entry}`, which is not in the ledger", clause.id),
-                "an entry of the ledger",
+                format!(
+                    "`{}` is contested by `{entry}`, which is not in `ledger.json`",
+                    clause.id
+                ),
+                "expected the id of an entry in `ledger.json`",
             );
         }
         let is_tested = cases.contains_key(clause.id.as_str()) || judged.contains(&clause.id);
         if !is_tested && clause.untestable.is_none() && clause.level > Level::May {
             wrong(
                 format!("{} clause `{}` has no case", clause.level.name(), clause.id),
-                "a case whose `clauses` names it, or `untestable` with the reason",
+                "add a case that lists it under `clauses`, or `untestable` with the reason",
             );
         }
     }
+}
+
+/// The most words of a statement.
+const LONGEST: usize = 60;
+
+/// What is wrong with the wording of a statement; a clause has the verb of its level, and a note none of them.
+fn wording(statement: &str, level: Option<Level>) -> Vec<(String, String)> {
+    let outside_code: String = statement.split('`').step_by(2).collect::<Vec<_>>().join(" x ");
+    let is_letter = |letter: char| letter.is_alphanumeric();
+    let words: Vec<&str> = outside_code.split(|letter| !is_letter(letter)).collect();
+    let mut found = Vec::new();
+    let own = level.map(|level| level.name().to_lowercase());
+    if let Some(own) = &own
+        && !words.contains(&own.as_str())
+    {
+        found.push((
+            format!("the statement has no `{own}`"),
+            format!("\"When CONDITION, ACTOR {own} RESULT.\""),
+        ));
+    }
+    for verb in ["must", "should", "may"] {
+        if own.as_deref() != Some(verb) && words.contains(&verb) {
+            let of = level.map_or("a note".to_owned(), |level| format!("a {} clause", level.name()));
+            let message = format!("the statement of {of} has the verb `{verb}`");
+            found.push((
+                message,
+                "one level for a clause, none for a note; `can` for what is possible".to_owned(),
+            ));
+        }
+    }
+    let signs = ['→', '⇒', '≠', '≤', '≥', '×'];
+    if outside_code.contains(signs) || outside_code.contains("->") || outside_code.contains("=>") {
+        found.push(("the statement has an arrow or a sign".to_owned(), "words".to_owned()));
+    }
+    if !statement.ends_with('.') {
+        found.push((
+            "the statement does not end with a period".to_owned(),
+            "add a period".to_owned(),
+        ));
+    }
+    let count = statement.split_whitespace().count();
+    if count > LONGEST {
+        found.push((
+            format!("the statement has {count} words"),
+            format!("at most {LONGEST} words; split the clause"),
+        ));
+    }
+    found
 }
 
 /// Names in the world that mean nothing in it.
@@ -221,8 +290,8 @@ fn check_needs(suite: &Suite, case: &Case, scripts: &Scripts, problems: &mut Vec
             problems.push(Problem {
                 file: format!("cases/{}.json", case.id),
                 place: Place::Value(format!("/needs/{place}")),
-                message: format!("`{name}` is listed, and every variant shows that it needs it"),
-                expected: "`needs` is for what cannot be seen in the requests".to_owned(),
+                message: format!("`{name}` is listed, although every variant visibly needs it"),
+                expected: "remove it: `needs` is for features that the requests do not show".to_owned(),
             });
         }
     }
@@ -244,8 +313,8 @@ fn check_step(
     {
         wrong(
             format!("{}/body", step.pointer),
-            "a GET that sends a body".to_owned(),
-            "what is expected of the answer stands under `expect`".to_owned(),
+            "a GET with a body".to_owned(),
+            "move the expected response to `expect`".to_owned(),
         );
     }
     let is_read = requests
@@ -260,8 +329,8 @@ fn check_step(
     {
         wrong(
             format!("{}/expect", step.pointer),
-            "a refusal that does not say that nothing changed".to_owned(),
-            "`\"unchanged\": true`, or a later step with `sameAs`".to_owned(),
+            "a refusal without a check that nothing changed".to_owned(),
+            "add `\"unchanged\": true`, or a later step with `sameAs`".to_owned(),
         );
     }
     let is_accepted = expectation
@@ -282,10 +351,10 @@ fn check_step(
             wrong(
                 format!("{}/body{}", step.pointer, violation.pointer),
                 format!(
-                    "`{}` expects success for what `{schema}` forbids: {}",
+                    "`{}` expects success for a request that `{schema}` forbids: {}",
                     case.id, violation.message
                 ),
-                "the schema or the case is wrong".to_owned(),
+                "correct the schema or the case".to_owned(),
             );
         }
     }
@@ -318,11 +387,11 @@ fn mixed(suite: &Suite, ids: &[String]) -> Option<(String, &'static str)> {
             |clause: &Clause| format!("`{}` ({}, {})", clause.id, clause.level.name(), clause.evidence.name());
         (
             format!(
-                "a finding here counts against both {} and {}",
+                "a failed assertion here counts against both {} and {}",
                 described(heavy),
                 described(light)
             ),
-            "`clauses` of one weight here, and what the lighter one says in `also` or in another step",
+            "list `clauses` of one weight here, and move the assertions of the lighter clause to `also` or another step",
         )
     })
 }
@@ -378,7 +447,7 @@ fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
         if !cases.contains(id) {
             wrong(
                 format!("snapshots/{id}.snap"),
-                format!("no case is called `{id}`"),
+                format!("no case is named `{id}`"),
                 "delete it, or rename it with its case",
             );
         }
@@ -389,7 +458,7 @@ fn check_snapshots(suite: &Suite, problems: &mut Vec<Problem>) {
         wrong(
             format!("snapshots/{id}.snap"),
             format!("case `{id}` has no snapshot"),
-            "`run --snapshots record` writes it",
+            "record it with `run --suite . --snapshots record`",
         );
     }
 }
@@ -401,8 +470,8 @@ fn check_manifest(suite: &Suite, problems: &mut Vec<Problem>) {
         Ok(None) => problems.push(Problem {
             file: manifest::FILE.to_owned(),
             place: Place::File,
-            message: "what the suite does is not recorded".to_owned(),
-            expected: "`run --snapshots record` writes it".to_owned(),
+            message: "the manifest of the suite is missing".to_owned(),
+            expected: "record it with `run --suite . --snapshots record`".to_owned(),
         }),
         Err(wrong) => problems.extend(wrong),
     }

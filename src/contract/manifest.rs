@@ -34,7 +34,7 @@ pub const OWN_SCHEMAS: [&str; 16] = [
     "version",
     "world",
 ];
-const RECORD: &str = "`run --suite . --snapshots record` records what is meant";
+const RECORD: &str = "if this is intended, record it with `run --suite . --snapshots record`";
 
 /// What was recorded of a suite.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,9 +99,9 @@ impl Manifest {
         for (kind, recorded) in recorded {
             for (id, recorded) in recorded {
                 let message = match now.get(kind).and_then(|now| now.get(id)) {
-                    None => format!("`{id}` is recorded, and no longer in the suite"),
+                    None => format!("`{id}` is recorded but no longer in the suite"),
                     Some(now) if now.is_below(recorded) => format!(
-                        "`{id}` is weaker than recorded: it asks for {} things and leaves {} open, not {} and {}",
+                        "`{id}` is weaker than recorded: it requires {} values and leaves {} open, previously {} and {}",
                         now.asks, now.allows, recorded.asks, recorded.allows
                     ),
                     Some(_) => continue,

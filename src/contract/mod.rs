@@ -19,10 +19,10 @@ pub mod source;
 pub mod version;
 pub mod world;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use case::{Case, Content};
-use clause::{Chapter, Clause, LedgerEntry};
+use clause::{Chapter, Clause, LedgerEntry, Note};
 use files::Files;
 use invariant::{Invariant, Invariants};
 use json::problem::{Place, Problem};
@@ -38,6 +38,7 @@ pub struct Suite {
     files: Files,
     chapters: Vec<Chapter>,
     clauses: Vec<Clause>,
+    notes: Vec<Note>,
     /// Clause ids and aliases to places in `clauses`.
     clause_index: HashMap<String, usize>,
     ledger: Vec<LedgerEntry>,
@@ -63,6 +64,7 @@ impl Suite {
             files: Files::from_texts([]),
             chapters: Vec::new(),
             clauses: Vec::new(),
+            notes: Vec::new(),
             clause_index: HashMap::new(),
             ledger: Vec::new(),
             sources: Bibliography::default(),
@@ -92,8 +94,21 @@ impl Suite {
                     problems.push(Problem {
                         file: format!("cases/{}/clauses.json", clause.chapter),
                         place: Place::File,
-                        message: format!("clause `{id}` is there twice"),
-                        expected: "an id, or an alias, belongs to one clause".to_owned(),
+                        message: format!("duplicate clause `{id}`"),
+                        expected: "an id or alias must belong to one clause only".to_owned(),
+                    });
+                }
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for note in &suite.notes {
+            for id in std::iter::once(&note.id).chain(&note.aliases) {
+                if suite.clause_index.contains_key(id) || !seen.insert(id) {
+                    problems.push(Problem {
+                        file: format!("cases/{}/clauses.json", note.chapter),
+                        place: Place::File,
+                        message: format!("duplicate id `{id}`"),
+                        expected: "an id or alias must belong to one clause or note only".to_owned(),
                     });
                 }
             }
@@ -107,8 +122,8 @@ impl Suite {
             problems.push(Problem {
                 file: "cases".to_owned(),
                 place: Place::File,
-                message: "no case was found".to_owned(),
-                expected: "a suite has cases in `cases/<chapter>/<name>.json`".to_owned(),
+                message: "no cases found".to_owned(),
+                expected: "add cases as `cases/<chapter>/<name>.json`".to_owned(),
             });
         }
         if problems.is_empty() {
@@ -139,6 +154,10 @@ impl Suite {
             let own = self.clauses.iter().filter(|clause| clause.chapter == chapter.name);
             for (place, clause) in own.enumerate() {
                 check(&file, &format!("/clauses/{place}"), &clause.sources);
+            }
+            let own = self.notes.iter().filter(|note| note.chapter == chapter.name);
+            for (place, note) in own.enumerate() {
+                check(&file, &format!("/notes/{place}"), &note.sources);
             }
         }
         for (place, entry) in self.ledger.iter().enumerate() {
@@ -220,9 +239,10 @@ impl Suite {
                 self.invariants = Invariants::new(invariant::read_invariants(file).unwrap_or_default());
             }
             Some((chapter, "clauses")) => {
-                if let Some((chapter, clauses)) = clause::read_chapter(chapter, file) {
+                if let Some((chapter, clauses, notes)) = clause::read_chapter(chapter, file) {
                     self.chapters.push(chapter);
                     self.clauses.extend(clauses);
+                    self.notes.extend(notes);
                 }
             }
             Some((_, "templates")) => {
@@ -230,10 +250,7 @@ impl Suite {
                 let templates = fields.and_then(|fields| world::read_templates(fields.require("templates")?));
                 self.world.templates.extend(templates.unwrap_or_default());
             }
-            _ => file.wrong(
-                "a file that the suite does not know",
-                "cases belong into a chapter's folder",
-            ),
+            _ => file.wrong("unknown file", "move it into the directory of a chapter"),
         }
     }
 
@@ -260,6 +277,17 @@ impl Suite {
     /// The clause with an id or alias.
     pub fn clause(&self, id: &str) -> Option<&Clause> {
         self.clauses.get(*self.clause_index.get(id)?)
+    }
+
+    /// Facts that are never tested, in the order of their chapters.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// The note with an id or alias.
+    pub fn note(&self, id: &str) -> Option<&Note> {
+        let is_it = |note: &&Note| note.id == id || note.aliases.iter().any(|alias| alias == id);
+        self.notes.iter().find(is_it)
     }
 
     /// The contradictions between sources.

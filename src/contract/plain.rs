@@ -23,6 +23,15 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
+/// A number with its noun: `1 case`, `2 cases`, `2 entries`.
+pub fn count(number: usize, noun: &str) -> String {
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, None) => format!("{number} {noun}s"),
+    }
+}
+
 /// Whether a character moves the cursor, begins an escape sequence or turns the direction of what follows.
 pub fn is_steering(c: char) -> bool {
     let is_direction =

@@ -76,10 +76,10 @@ impl Signatures {
             .flat_map(|case| &case.variants)
             .map(|variant| variant.id.as_str())
             .collect();
-        let record = "`prove --record --suite .` records the faults anew";
+        let record = "record the faults again with `prove --record --suite .`";
         for (place, case) in self.cases.iter().enumerate() {
             if !known.contains(case.as_str()) {
-                wrong(format!("/cases/{place}"), format!("there is no case `{case}`"), record);
+                wrong(format!("/cases/{place}"), format!("unknown case `{case}`"), record);
             }
         }
         for (place, fault) in self.faults.iter().enumerate() {
@@ -87,7 +87,7 @@ impl Signatures {
                 if suite.clause(clause).is_none() {
                     wrong(
                         format!("/faults/{place}/clauses/{at}"),
-                        format!("there is no clause `{clause}`"),
+                        format!("unknown clause `{clause}`"),
                         record,
                     );
                 }
@@ -95,7 +95,7 @@ impl Signatures {
             if fault.failed.iter().any(|place| *place >= self.cases.len()) {
                 wrong(
                     format!("/faults/{place}/failed"),
-                    "a place beyond the list of cases".to_owned(),
+                    "an index beyond the list of cases".to_owned(),
                     record,
                 );
             }
@@ -112,8 +112,8 @@ impl Signatures {
             if !broken.contains(clause.id.as_str()) && !self.unproven.contains_key(&clause.id) {
                 wrong(
                     "/faults".to_owned(),
-                    format!("no fault breaks `{}`, and nothing says why", clause.id),
-                    "a fault that breaks it, or the reason why there is none under `unproven`",
+                    format!("no fault breaks `{}`, and no reason is given", clause.id),
+                    "add a fault that breaks it, or a reason under `unproven`",
                 );
             }
         }
@@ -123,15 +123,11 @@ impl Signatures {
                 .is_some_and(|clause| clause.level == Level::Must && clause.untestable.is_none());
             let pointer = format!("/unproven/{}", json::escape(clause));
             if !is_must {
-                let message = format!("`{clause}` is no MUST clause that can be tested");
-                wrong(pointer, message, "only those need a reason");
+                let message = format!("`{clause}` is not a testable MUST clause");
+                wrong(pointer, message, "remove it: only testable MUST clauses need a reason");
             } else if reason.trim().is_empty() {
-                let message = format!("no fault breaks `{clause}`, and nothing says why");
-                wrong(
-                    pointer,
-                    message,
-                    "a fault that breaks it, or the reason why there is none",
-                );
+                let message = format!("no fault breaks `{clause}`, and no reason is given");
+                wrong(pointer, message, "add a fault that breaks it, or a reason");
             }
         }
         problems
@@ -209,7 +205,7 @@ fn read(file: Item<'_>) -> Option<Signatures> {
         let item = fields.require("failed")?;
         let failed = numbers(item.string()?);
         if failed.is_none() {
-            item.wrong("no ranges of places", "ranges such as `0-3 7 9-12`");
+            item.wrong("not a list of ranges", "expected ranges such as `0-3 7 9-12`");
         }
         Some(Signature {
             id: fields.string("id"),

@@ -164,7 +164,7 @@ pub(super) fn read_citations(item: Item<'_>) -> Option<Vec<Citation>> {
         if known.iter().any(is_known) {
             item.wrong(
                 format!("`{}` is cited twice", citation.page),
-                "another section of the page, or nothing, goes here",
+                "cite another section of the page, or remove it",
             );
         }
         known.push(citation.clone());
@@ -182,7 +182,7 @@ mod tests {
     fn what_the_bibliography_does_not_have_and_what_is_cited_twice_is_reported() {
         let clause = |sources: &str| {
             format!(
-                r#"{{"id":"TRI-001","level":"MUST","evidence":"live","statement":"It holds.","sources":{sources}}}"#
+                r#"{{"id":"TRI-001","level":"MUST","evidence":"live","statement":"It must hold.","sources":{sources}}}"#
             )
         };
         let problems = |sources: &str| {

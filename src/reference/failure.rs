@@ -49,9 +49,7 @@ pub(super) enum Failure {
 }
 
 /// ERR-004. One text for all causes, so that it tells a stranger nothing about the session (LIVE-026).
-const INACCESSIBLE: &str = "The requested session cannot be accessed. The user may lack the multiplayer privilege, not \
-    be a member of the session, be kept out by its visibility or its restrictions, be banned, or use a platform that \
-    the session's authorization style does not admit; of a large session, nobody sees other members.";
+const INACCESSIBLE: &str = "The requested session cannot be accessed. Possible reasons: the user has no multiplayer privilege, is not a member of the session, is excluded by its visibility or its restrictions, is banned, or uses a platform that the session's authorization style does not admit. In a large session, no user sees other members.";
 
 impl Failure {
     /// The caller has no access to the session, for a reason that is not told.

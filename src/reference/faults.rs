@@ -40,11 +40,11 @@ impl FaultKind {
 pub const ALLOWED: [(&str, &str); 2] = [
     (
         "RTA-043",
-        "it takes a token that expires meanwhile, which no endpoint can be asked to have",
+        "it takes a token that expires during the run, which no endpoint is required to have",
     ),
     (
         "VER-010",
-        "a reading of X-01 and of X-52: a request of 107 decides the defaults, and gameplay is only ever explicit",
+        "an interpretation of X-01 and of X-52: a request of 107 decides the defaults, and gameplay is only ever explicit",
     ),
 ];
 
@@ -55,7 +55,7 @@ pub fn all() -> Vec<Fault> {
     let broken = Rules::table().iter().filter(is_fault).map(|rule| Fault {
         id: rule.id,
         text: match rule.readings {
-            [(_, kept), (_, broken)] => format!("Not kept: {kept} Instead: {broken}"),
+            [_, (_, broken)] => (*broken).to_owned(),
             _ => rule.question.to_owned(),
         },
         kind: FaultKind::Rule,

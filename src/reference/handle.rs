@@ -110,7 +110,7 @@ impl Handle {
             }
             _ => {
                 return Err(malformed(
-                    "`type` is none of `activity`, `invite`, `search`, `transfer`",
+                    "`type` is not one of `activity`, `invite`, `search`, `transfer`",
                 ));
             }
         };
@@ -341,15 +341,15 @@ fn invite_attributes(given: Option<&Value>, caller: &Principal, rules: &Rules) -
     let empty = Map::new();
     let given = match given {
         None => &empty,
-        Some(given) => given.as_object().ok_or_else(|| malformed("` is no object"))?,
+        Some(given) => given.as_object().ok_or_else(|| malformed("` is not an object"))?,
     };
     // HDL-INV-008
     let title = match given.get("titleId") {
         None => u64::from(caller.title_id),
-        Some(Value::String(text)) => decimal(text).ok_or_else(|| malformed(".titleId` is no decimal number"))?,
+        Some(Value::String(text)) => decimal(text).ok_or_else(|| malformed(".titleId` is not a decimal number"))?,
         Some(number) => number
             .as_u64()
-            .ok_or_else(|| malformed(".titleId` is no decimal number"))?,
+            .ok_or_else(|| malformed(".titleId` is not a decimal number"))?,
     };
     let mut attributes = Map::new();
     attributes.insert("titleId".to_owned(), json!(title.to_string()));
@@ -359,7 +359,7 @@ fn invite_attributes(given: Option<&Value>, caller: &Principal, rules: &Rules) -
             Some(Value::String(text)) => {
                 attributes.insert(name.to_owned(), json!(text));
             }
-            Some(_) => return Err(malformed(&format!(".{name}` is no string"))),
+            Some(_) => return Err(malformed(&format!(".{name}` is not a string"))),
         }
     }
     let context = attributes.get("context").and_then(Value::as_str).unwrap_or_default();

@@ -107,7 +107,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut map = Map::new();
         while let Some(name) = source.next_key::<String>()? {
             if !self.repeats && map.contains_key(&name) {
-                return Err(de::Error::custom(format!("the member `{name}` is there twice")));
+                return Err(de::Error::custom(format!("duplicate field `{name}`")));
             }
             map.insert(name, source.next_value_seed(inner)?);
         }

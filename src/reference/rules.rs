@@ -68,7 +68,7 @@ impl fmt::Display for UnknownRule {
             None => write!(f, "there is no rule `{}`", self.id),
             Some(readings) => write!(
                 f,
-                "rule `{}` has no reading `{}`, expected one of {}",
+                "rule `{}` has no option `{}`, expected one of {}",
                 self.id,
                 self.reading,
                 readings.join(", ")
@@ -187,9 +187,9 @@ macro_rules! rules {
 
 rules! {
     contested {
-        missing_session: MissingSession = "X-02", "What does GET of a missing session answer?" {
+        missing_session: MissingSession = "X-02", "What does GET of a missing session return?" {
             NoContent = "no-content": "204 without a body.",
-            NotFound = "not-found": "404 with a text.",
+            NotFound = "not-found": "404 with a message.",
         }
         xuid_number: XuidNumber = "X-03", "May a request give a xuid as a JSON number?" {
             Accepted = "accepted": "Yes; it is shown as the equal decimal string.",
@@ -236,19 +236,19 @@ rules! {
             Forbidden = "forbidden": "403 with the session.",
             Malformed = "bad-request": "400.",
         }
-        initialize_text: InitializeText = "X-24", "May a member's initialize be the text \"true\" or \"false\"?" {
+        initialize_text: InitializeText = "X-24", "May a member's initialize be the string \"true\" or \"false\"?" {
             Refused = "refused": "No, 400.",
             Accepted = "accepted": "Yes.",
         }
         invite_protocols: InviteProtocols = "X-26", "Which values may inviteProtocol have?" {
             Listed = "listed": "game, tournamentgame, chat and gameparty.",
-            Any = "any": "Any text.",
+            Any = "any": "Any string.",
         }
         late_constant: LateConstant = "X-28", "What if a write gives a constant that creation left unset?" {
             Conflict = "conflict": "409, as for a constant with another value.",
             Ignored = "ignored": "The write succeeds, and the constant stays unset.",
         }
-        stranger_without_me: StrangerWithoutMe = "X-29", "What if a user who is no member writes to a session without `me`?" {
+        stranger_without_me: StrangerWithoutMe = "X-29", "What if a user who is not a member writes to a session without `me`?" {
             Joins = "joins": "The user is added as a member, if it may join.",
             NotAdded = "not-added": "It writes without being added, if it may join.",
             Refused = "refused": "403.",
@@ -261,7 +261,7 @@ rules! {
             Servers = "servers": "Server principals.",
             OwnersToo = "owners-too": "Server principals and owners of the session.",
         }
-        unmatched_host: UnmatchedHost = "X-35", "What if host is no member's deviceToken?" {
+        unmatched_host: UnmatchedHost = "X-35", "What if host is not the deviceToken of a member?" {
             Dropped = "dropped": "The field is dropped.",
             Refused = "refused": "400.",
         }
@@ -270,7 +270,7 @@ rules! {
             OpenAndVisible = "open-and-visible": "Open and visible ones.",
         }
         implied_gameplay: ImpliedGameplay = "X-52", "Is a session of a 104 or 105 template a gameplay session?" {
-            Implied = "implied": "Yes, unless the template or the creator says no; capabilities show gameplay.",
+            Implied = "implied": "Yes, unless the template or the creator sets it to false; capabilities show gameplay.",
             Explicit = "explicit": "Only if capabilities.gameplay is true.",
         }
         foreign_names: ForeignNames = "VER-014", "What if a request uses the names of another contract version?" {
@@ -313,20 +313,20 @@ rules! {
             Refused = "refused": "400.",
             LastCounts = "last-counts": "The last one counts.",
         }
-        element_answer: ElementAnswer = "SES-ELEM-006", "What does a PUT of properties answer?" {
+        element_answer: ElementAnswer = "SES-ELEM-006", "What does a PUT of properties return?" {
             Session = "session": "The whole session.",
             Element = "element": "The properties.",
         }
-        element_removal: ElementRemoval = "CONTRA-45", "What does a successful DELETE of an element answer?" {
+        element_removal: ElementRemoval = "CONTRA-45", "What does a successful DELETE of an element return?" {
             NoContent = "no-content": "204.",
             Session = "session": "200 with the session, while there is one.",
         }
         unsubscribe_noticed: UnsubscribeNoticed = "RTA-027", "When is it noticed that a client unsubscribed `/connections/`?" {
-            AtOnce = "at-once": "At once: the service is told.",
+            AtOnce = "at-once": "At once: the service is notified.",
             AfterGrace = "after-grace": "After 30 s, like the loss of a socket.",
         }
-        empty_filter: EmptyFilter = "X-50", "What does an empty text as search filter mean?" {
-            Refused = "refused": "Nothing: it is refused with 400, like any condition that says nothing.",
+        empty_filter: EmptyFilter = "X-50", "What does an empty string as search filter mean?" {
+            Refused = "refused": "Nothing: it is refused with 400, like any empty condition.",
             None = "none": "No condition.",
         }
         any_not_equal: AnyNotEqual = "CONTRA-15", "What does `any(... ne ...)` mean in a search filter?" {
@@ -338,7 +338,7 @@ rules! {
             Needed = "needed": "No, 403.",
         }
         user_on_behalf: UserOnBehalf = "X-60", "What if a user's token comes with the headers of a service?" {
-            Ignored = "ignored": "They mean nothing, the user speaks for itself.",
+            Ignored = "ignored": "They mean nothing: the user acts for itself.",
             Refused = "refused": "403.",
         }
         default_inactive: DefaultInactive = "X-01", "What is inactiveRemovalTimeout by default?" {
@@ -360,7 +360,7 @@ rules! {
         }
         refused_write: RefusedWrite = "X-44", "What is the body of the 403 to a user who may read the session?" {
             Session = "session": "The session.",
-            Text = "text": "A text.",
+            Text = "text": "A plain-text message.",
         }
         document_version: DocumentVersion = "X-45", "Which version does the `version` of a query compare?" {
             Document = "document-version": "That of the document, constants.system.version.",
@@ -374,7 +374,7 @@ rules! {
             External = "external-only": "No, 400.",
             Always = "always": "Yes.",
         }
-        read_handle: ReadHandle = "CONTRA-01", "What does GET of a handle answer?" {
+        read_handle: ReadHandle = "CONTRA-01", "What does GET of a handle return?" {
             Handle = "handle": "The handle.",
             Session = "session": "The session that it names.",
         }
@@ -387,7 +387,7 @@ rules! {
             Empty = "empty": "An empty list.",
             Refused = "refused": "400.",
         }
-        activity_answer: ActivityAnswer = "CONTRA-19", "What is the body of the answer to POST of an activity?" {
+        activity_answer: ActivityAnswer = "CONTRA-19", "What is the body of the response to POST of an activity?" {
             Handle = "handle": "The handle.",
             Empty = "empty": "There is none.",
         }
@@ -395,7 +395,7 @@ rules! {
             First = "first-only": "The next episode may follow; only episode 1 ends in the stage failed.",
             Any = "any-episode": "It ends in the stage failed as well.",
         }
-        transfer_rights: TransferRights = "CONTRA-30", "Whose membership does a transfer handle ask for?" {
+        transfer_rights: TransferRights = "CONTRA-30", "Whose membership does a transfer handle require?" {
             Joiner = "joiner": "That of the user who uses it.",
             Creator = "creator": "That of the user who made it.",
         }
@@ -416,7 +416,7 @@ rules! {
             Exact = "exact": "Yes.",
         }
         named_tag: NamedTag = "X-57", "What does `tags/{name} eq '{tag}'` mean in a search filter?" {
-            AnyTag = "any-tag": "Some tag is equal, whatever the name.",
+            AnyTag = "any-tag": "Some tag is equal, regardless of the name.",
             Refused = "refused": "Nothing, 400.",
         }
         query_contract: QueryContract = "X-58", "May the `version` of a query be a contract version, such as 107?" {
@@ -439,7 +439,7 @@ rules! {
             Session = "session": "The session.",
             Empty = "empty": "There is none.",
         }
-        required_session: RequiredSession = "X-63", "What does a write with `If-Match: *` to an absent session answer?" {
+        required_session: RequiredSession = "X-63", "What does a write with `If-Match: *` to an absent session return?" {
             NotFound = "not-found": "404.",
             Precondition = "precondition-failed": "412 without a body.",
         }
@@ -458,9 +458,9 @@ rules! {
         template_closes_capabilities = "SES-CONST-007": "An empty capabilities object closes them.", "The creator adds to it.";
         capabilities_are_checked = "TPL-015": "Some capabilities exclude each other.", "All go together.";
         initiators_are_asked = "SES-CREATE-008": "Only initiators create the session.", "Anybody does.";
-        empty_creation_is_gone = "SES-CREATE-005": "A creation without members is no session.", "An empty session is created.";
-        caller_is_itself = "SES-JOIN-002": "The xuid of `me` is the caller's.", "It is what the request says.", also "SES-JOIN-003" "SES-MCON-007";
-        joiners_are_accepted = "SES-JOIN-004": "Whoever joins is accepted.", "It is reserved until its next write.";
+        empty_creation_is_gone = "SES-CREATE-005": "A creation without members creates no session.", "An empty session is created.";
+        caller_is_itself = "SES-JOIN-002": "The xuid of `me` is the caller's.", "It is the value of the request.", also "SES-JOIN-003" "SES-MCON-007";
+        joiners_are_accepted = "SES-JOIN-004": "Every new member is accepted.", "It is reserved until its next write.";
         indices_follow_each_other = "SES-JOIN-014": "A new member gets the next index.", "It leaves one out.";
         title_is_shown_while_active = "SES-MEMBER-012": "activeTitleId is shown while active.", "It is always shown.";
         full_is_full = "SES-JOIN-013": "A full session takes nobody.", "It takes everybody.";
@@ -476,13 +476,13 @@ rules! {
         visible_needs_reservation = "SES-VIS-003": "A visible session is joined by reserved users.", "Anybody joins it.";
         private_is_private = "SES-VIS-004": "A private session is read by its members.", "Anybody reads it.";
         private_has_no_keywords = "SES-VIS-007": "A private session has no keywords.", "It may have some.";
-        join_restriction_holds = "SES-RESTR-003": "joinRestriction keeps strangers out.", "It does nothing.";
+        join_restriction_holds = "SES-RESTR-003": "joinRestriction excludes non-members.", "It does nothing.";
         reserved_open_no_door = "SES-RESTR-004": "Only accepted members admit whom they follow.", "Reserved ones do as well.";
         local_needs_active = "SES-RESTR-005": "Only active members admit local users.", "Inactive ones do as well.";
-        read_is_no_stricter = "SES-RESTR-011": "readRestriction is no stricter than joinRestriction.", "It may be.";
+        read_is_no_stricter = "SES-RESTR-011": "readRestriction cannot be stricter than joinRestriction.", "It may be.";
         style_forbids_none = "LIVE-013": "userAuthorizationStyle forbids none.", "It is accepted.";
         style_is_local = "LIVE-012": "userAuthorizationStyle defaults to local.", "It defaults to none.";
-        closed_is_closed = "SES-RESTR-015": "A closed session takes no strangers.", "It takes them.";
+        closed_is_closed = "SES-RESTR-015": "A closed session admits no non-members.", "It takes them.";
         large_is_needed = "SES-SIZE-003": "More than 100 members need large.", "They do not.";
         privilege_is_needed = "AUTH-018": "Playing needs the multiplayer privilege.", "It does not.";
         owners_rule = "SES-OWN-003": "Only owners write system properties.", "Every member does.";
@@ -510,7 +510,7 @@ rules! {
         measuring_needs_metrics = "INIT-009": "Without anything to measure, measuring is skipped.", "It is not.";
         evaluating_is_external = "INIT-010": "Without external evaluation, evaluating is skipped.", "It is not.";
         absent_members_are_removed = "INIT-012": "joinTimeout removes reservations.", "They stay.";
-        titles_judge_measurements = "INIT-051": "With external evaluation the title judges what was measured.", "The service does.";
+        titles_judge_measurements = "INIT-051": "With external evaluation the title evaluates the measurements.", "The service does.";
         late_measurements_fail = "INIT-013": "Who uploads no measurements in time fails.", "It passes.";
         silence_is_failure = "INIT-014": "No evaluation in time is a failure.", "It is a success.";
         evaluation_timeout_is_external = "INIT-015": "evaluationTimeout needs external evaluation.", "It does not.";
@@ -538,7 +538,7 @@ rules! {
         initialization_overrides_timeouts = "TMO-015": "Initialization overrides other timeouts.", "It does not.";
         initialize_needs_initialization = "LIVE-014": "initialize is dropped without memberInitialization.", "It is kept.";
         timers_are_applied = "TMO-003": "Expired timers are applied at the next access.", "They are not.", also "SES-LIFE-001" "SES-LIFE-003" "SES-LIFE-004" "SES-LIFE-005" "TMO-006" "TMO-008" "COND-026" "INIT-049" "HDL-DRF-011" "QRY-045" "TMO-005" "TMO-009" "RTA-026";
-        timer_starts_anew = "TMO-020": "A timer starts anew with the status.", "It runs on.", also "SES-LIFE-003" "TMO-004";
+        timer_starts_anew = "TMO-020": "A timer starts again with the status.", "It runs on.", also "SES-LIFE-003" "TMO-004";
         timers_are_not_stacked = "TMO-004": "An access takes a member one step.", "It takes all that are due by then.";
         joins_stop_the_clock = "TMO-013": "A join ends the time of an empty session.", "It runs on.";
         next_timer_is_shown = "TMO-016": "nextTimer is shown while a timer runs.", "It is not.";
@@ -550,12 +550,12 @@ rules! {
         handles_need_no_session = "HDL-GEN-003": "A handle needs no session.", "It does.", also "HDL-ACT-002";
         handles_tell_where_they_are = "LIVE-001": "A new handle comes with its location.", "It does not.";
         deleted_handles_are_gone = "HDL-GEN-011": "A deleted handle is gone.", "It stays.";
-        handle_numbers_are_text = "HDL-GEN-019": "Handles tell xuids and title ids as strings.", "As numbers.";
+        handle_numbers_are_text = "HDL-GEN-019": "Handles show xuids and title ids as strings.", "As numbers.";
         activities_may_be_unnamed = "HDL-ACT-002": "An activity's session gets a name if it has none.", "It is refused.";
         activity_replaces = "HDL-ACT-003": "An activity ends the one before.", "That one stays.";
         activity_ends_with_membership = "HDL-ACT-005": "The activity of a member who leaves is deleted.", "It stays.";
         activities_are_own = "HDL-ACT-008": "Only its owner deletes an activity.", "Anybody does.";
-        invites_tell_sender_and_end = "HDL-INV-003": "An invite tells senderXuid and expiration.", "It does not.";
+        invites_tell_sender_and_end = "HDL-INV-003": "An invite shows senderXuid and expiration.", "It does not.";
         context_is_bounded = "HDL-INV-005": "A long context is refused.", "It is accepted.";
         full_sessions_invite = "HDL-INV-009": "A full session can be invited to.", "It cannot.";
         closed_sessions_invite = "HDL-INV-010": "A closed session can be invited to.", "It cannot.";
@@ -564,7 +564,7 @@ rules! {
         invites_need_a_guest = "HDL-INV-021": "invitedXuid is required.", "It is optional.";
         handle_names_session = "LIVE-011": "The session behind a handle is named in Content-Location.", "It is not.";
         content_location_is_a_path = "HDL-DRF-002": "Content-Location is a path.", "It has a host.";
-        write_by_handle_is_answered = "HDL-DRF-004": "A write through a handle is answered with the session.", "The answer has no body.";
+        write_by_handle_is_answered = "HDL-DRF-004": "A write through a handle returns the session.", "The response has no body.";
         missing_by_handle_is_empty = "HDL-DRF-007": "A missing session behind a handle is 204.", "It is an empty document.";
         handles_honour_conditions = "HDL-DRF-009": "Preconditions work through handles.", "They are ignored.";
         activity_scid_is_optional = "HDL-QRY-003": "scid is optional.", "It is required.";
@@ -572,12 +572,12 @@ rules! {
         owners_are_all_asked = "HDL-QRY-005": "The activity of each xuid is found.", "Only that of the first is.";
         one_kind_of_owners = "HDL-QRY-006": "xuids and people together are refused.", "xuids win.";
         handles_are_plain = "HDL-QRY-008": "Nothing is included unasked.", "relatedInfo is.";
-        related_info_tells_closed = "HDL-QRY-009": "relatedInfo tells closed.", "It does not.";
-        custom_properties_are_included = "HDL-QRY-011": "customProperties are included when asked.", "They are not.";
-        role_info_is_included = "HDL-QRY-012": "roleInfo is included when asked.", "It is not.";
+        related_info_tells_closed = "HDL-QRY-009": "relatedInfo shows closed.", "It does not.";
+        custom_properties_are_included = "HDL-QRY-011": "customProperties are included on request.", "They are not.";
+        role_info_is_included = "HDL-QRY-012": "roleInfo is included on request.", "It is not.";
         full_is_computed = "HDL-QRY-013": "relatedInfo shows a full session as full.", "As open.";
         members_count_counts = "HDL-QRY-015": "membersCount counts the members.", "It is maxMembersCount.";
-        no_activities_are_a_list = "HDL-QRY-016": "Without matches results are empty.", "The answer is 204.";
+        no_activities_are_a_list = "HDL-QRY-016": "Without matches results are empty.", "The response is 204.";
         private_activities_are_hidden = "HDL-QRY-019": "The activity of a private session is hidden.", "It is shown.";
         searchable_is_needed = "SRCH-HDL-002": "A search handle needs searchable.", "It does not.";
         withdrawal_is_no_change = "SRCH-HDL-007": "Deleting a search handle leaves the session.", "It raises the changeNumber.";
@@ -585,13 +585,13 @@ rules! {
         attribute_names_are_checked = "SRCH-HDL-009": "A wrong name of an attribute is refused.", "All attributes are dropped.";
         attributes_keep_their_case = "SRCH-HDL-011": "Attributes keep their case.", "They are lowered.";
         attributes_are_optional = "SRCH-HDL-013": "searchAttributes are optional.", "They are required.";
-        search_handles_admit = "SRCH-HDL-015": "A search handle admits strangers.", "It does not.";
-        owners_block = "SRCH-HDL-016": "Whom an owner has blocked cannot join.", "It can.";
+        search_handles_admit = "SRCH-HDL-015": "A search handle admits non-members.", "It does not.";
+        owners_block = "SRCH-HDL-016": "A user blocked by an owner cannot join.", "It can.";
         search_is_ordered = "SRCH-QRY-003": "orderBy orders.", "It is ignored.";
         search_asks_for_people = "SRCH-QRY-006": "sessionMembers narrows a search.", "It is ignored.";
-        empty_group_is_refused = "SRCH-QRY-007": "An empty social group is refused.", "It is none.";
-        session_owners_are_told = "SRCH-QRY-009": "relatedInfo tells sessionOwners.", "It does not.";
-        malformed_filter_is_refused = "SRCH-QRY-014": "A malformed filter is refused.", "It is none.";
+        empty_group_is_refused = "SRCH-QRY-007": "An empty social group is refused.", "It is not one.";
+        session_owners_are_told = "SRCH-QRY-009": "relatedInfo shows sessionOwners.", "It does not.";
+        malformed_filter_is_refused = "SRCH-QRY-014": "A malformed filter is refused.", "It is not one.";
         any_may_be_compared = "SRCH-FLT-004": "any may be compared with a boolean.", "It may not.";
         one_or = "SRCH-FLT-005": "A second or is refused.", "It is ignored.";
         or_is_at_the_root = "SRCH-FLT-006": "or below and is refused.", "What follows it is ignored.";
@@ -610,25 +610,25 @@ rules! {
         inactive_is_found_when_asked = "QRY-007": "inactive finds inactive members.", "It is ignored.";
         reserved_is_found_when_asked = "QRY-008": "reservations finds reservations.", "It is ignored.";
         private_is_found_when_asked = "QRY-009": "private finds private sessions.", "It is ignored.";
-        own_private_may_be_asked = "QRY-011": "A user may ask for its own private sessions.", "It may not.";
-        servers_may_ask = "QRY-012": "A service may ask for private sessions.", "It may not.";
-        others_private_is_refused = "QRY-013": "Private sessions of others are refused.", "They are told.";
+        own_private_may_be_asked = "QRY-011": "A user can request its own private sessions.", "It may not.";
+        servers_may_ask = "QRY-012": "A service can request private sessions.", "It may not.";
+        others_private_is_refused = "QRY-013": "Private sessions of others are refused.", "They are reported.";
         batch_is_refused_as_a_whole = "QRY-014": "One other user in a batch refuses it.", "Only others refuse it.";
-        private_by_keyword_is_refused = "QRY-015": "Private sessions by keyword are refused.", "They are told.";
-        inactive_needs_no_right = "QRY-016": "inactive may be asked of others.", "It may not.";
+        private_by_keyword_is_refused = "QRY-015": "Private sessions by keyword are refused.", "They are reported.";
+        inactive_needs_no_right = "QRY-016": "inactive can be requested for others.", "It may not.";
         visibility_is_effective = "QRY-018": "visibility=open excludes full sessions.", "It includes them.";
         private_needs_private = "QRY-019": "visibility=private needs private=true.", "It does not.";
         version_is_checked = "QRY-022": "version is within the contract's.", "It is not checked.";
         take_is_checked = "QRY-023": "take is at most 100.", "It is not checked.";
-        start_time_is_told = "QRY-026": "Results tell startTime.", "They do not.";
-        xuid_only_if_asked = "QRY-027": "xuid is told only if asked for.", "It is always told.";
-        status_is_told = "QRY-028": "Results tell the user's status.", "They do not.";
-        turn_is_told = "QRY-029": "Results tell myTurn.", "They do not.";
-        restriction_only_if_set = "QRY-030": "joinRestriction is told only if set.", "It is always told.";
+        start_time_is_told = "QRY-026": "Results show startTime.", "They do not.";
+        xuid_only_if_asked = "QRY-027": "xuid is shown only on request.", "It is always shown.";
+        status_is_told = "QRY-028": "Results show the user's status.", "They do not.";
+        turn_is_told = "QRY-029": "Results show myTurn.", "They do not.";
+        restriction_only_if_set = "QRY-030": "joinRestriction is shown only if set.", "It is always shown.";
         results_show_full = "QRY-031": "Results show a full session as full.", "As open.";
-        keywords_are_told = "QRY-032": "Results tell keywords.", "They do not.";
-        batch_keeps_order = "QRY-034": "Batch results are in the order of the xuids asked for.", "In that of their numbers.";
-        batch_tells_each_user = "QRY-035": "A session is told for each user.", "It is told once.";
+        keywords_are_told = "QRY-032": "Results show keywords.", "They do not.";
+        batch_keeps_order = "QRY-034": "Batch results are in the order of the requested xuids.", "In that of their numbers.";
+        batch_tells_each_user = "QRY-035": "A session is listed for each user.", "It is reported once.";
         keyword_narrows_users = "QRY-038": "keyword and xuid must both match.", "keyword is ignored.";
         unknown_scid_is_not_found = "QRY-041": "A query of an unknown service config is 404.", "It finds nothing.";
         large_sessions_are_found = "QRY-047": "Large sessions are found by xuid.", "They are not.";
@@ -639,9 +639,9 @@ rules! {
         lost_connection_is_noticed = "RTA-025": "A lost connection makes inactive.", "It does not.";
         codings_are_undone = "HDR-022": "A body may be encoded as gzip or deflate.", "It may not.";
         scheduled_time_is_kept = "SES-PSYS-019": "scheduledTime is kept.", "It is dropped.";
-        titles_are_asked_for = "SRCH-FLT-031": "A filter may ask for the title of the service config.", "It may not.";
-        search_tells_description = "SRCH-QRY-016": "relatedInfo tells the description.", "It does not.";
-        results_are_not_cached = "HDR-023": "What queries find is not for caches.", "They say nothing of caches.";
+        titles_are_asked_for = "SRCH-FLT-031": "A filter can use the title of the service config.", "It may not.";
+        search_tells_description = "SRCH-QRY-016": "relatedInfo shows the description.", "It does not.";
+        results_are_not_cached = "HDR-023": "What queries find is not for caches.", "They have no Cache-Control.";
         types_are_not_guessed = "HDR-024": "Responses forbid guessing of media types.", "They do not.";
         me_needs_a_user = "AUTH-005": "A service that acts for nobody has no `me`.", "It is ignored.";
         privileges_are_known = "AUTH-008": "A service gives no privilege but multiplayer.", "Any name will do.";
@@ -649,7 +649,7 @@ rules! {
         acting_users_are_named = "AUTH-010": "`me_{xuid}` is an acting user.", "Another is ignored.";
         all_in_session_are_members = "AUTH-011": "`me_allInSession` adds nobody.", "It is the same as `me_all`.";
         null_removes_acting_user = "AUTH-012": "Null removes the acting user.", "It does nothing.";
-        manage_overrides = "AUTH-013": "A service stands above the rights of users.", "Their rights are asked.";
+        manage_overrides = "AUTH-013": "A service overrides the rights of users.", "Their rights are required.";
         denial_needs_a_user = "AUTH-014": "To deny Multiplayer.Manage takes an acting user.", "It does not.";
         large_takes_one_user = "AUTH-016": "A large session takes one acting user.", "It takes several.";
         large_shows_acting_user_only = "AUTH-021": "A large session shows the acting user only.", "It shows all.", also "SES-LARGE-001";
@@ -659,34 +659,34 @@ rules! {
         services_reserve_at_creation = "AUTH-017": "A service reserves when it creates the session.", "It reserves in every write.";
         services_name_the_title = "AUTH-007": "A service that acts for users names the title.", "It need not.";
         join_time_is_of_the_join = "SES-JOIN-009": "The joinTime of a reserved user becomes that of its join.", "It stays that of the reservation.";
-        subscribed_titles_are_numbers = "SES-MSYS-014": "onBehalfOfTitleId is a decimal number.", "Any text will do.";
+        subscribed_titles_are_numbers = "SES-MSYS-014": "onBehalfOfTitleId is a decimal number.", "Any string is accepted.";
 
         sub_protocol_is_chosen = "RTA-001": "The service chooses the sub-protocol that the handshake offers.", "It names none.";
         nonces_open_sockets = "RTA-046": "A nonce opens a socket in place of a token.", "It does not.";
         nonces_are_spent = "RTA-047": "A nonce opens one socket.", "It opens any number.";
         sub_protocol_may_be_left_out = "RTA-044": "The handshake need not offer the sub-protocol.", "Without it the handshake is refused.";
         unknown_resources_are_refused = "RTA-004": "An unknown resource is refused.", "It is subscribed to.";
-        unsubscribing_is_answered = "RTA-005": "Unsubscribing is answered.", "It is not.";
-        sequence_is_echoed = "RTA-007": "An answer has the sequence number of its request.", "It has the next one.";
+        unsubscribing_is_answered = "RTA-005": "Unsubscribing gets a reply.", "It is not.";
+        sequence_is_echoed = "RTA-007": "A reply has the sequence number of its request.", "It has the next one.";
         connection_id_is_capital = "RTA-008": "The connection's id is called ConnectionId.", "It is called connectionId.";
         only_active_members_are_tapped = "RTA-011": "Only active members are tapped, and only where the capability is.", "All are.";
         no_kinds_no_taps = "RTA-013": "Empty changeTypes end taps.", "They stand for everything.";
         events_name_their_channel = "RTA-014": "An event has an ncid.", "It has none.";
         taps_name_their_change = "RTA-015": "A tap has the changeNumber of its change.", "It has the one before.";
         resources_have_tildes = "RTA-016": "The parts of a resource have tildes between them.", "They have slashes.";
-        taps_match_their_kinds = "RTA-018": "Only changes of the kinds subscribed to are told.", "All are.";
+        taps_match_their_kinds = "RTA-018": "Only changes of the subscribed kinds are reported.", "All are.";
         writers_are_tapped = "RTA-019": "A writer is tapped for its own write.", "It is not.";
         every_subscriber_is_tapped = "RTA-020": "Every subscriber has a tap of its own.", "Only the first one has.";
-        ten_sessions_a_connection = "RTA-023": "A connection is told of ten sessions at most.", "There is no limit.";
+        ten_sessions_a_connection = "RTA-023": "A connection gets events of at most ten sessions.", "There is no limit.";
         large_refuses_subscriptions = "RTA-024": "Large sessions cannot be subscribed to.", "They can.";
         sockets_end = "RTA-029": "A socket ends after two hours.", "It does not.";
         events_have_ids = "RTA-048": "Each event has an ncid of its own.", "All events of a connection have the same.";
-        ends_are_told = "RTA-049": "The end of a session is told to its subscribers.", "It is not.";
+        ends_are_told = "RTA-049": "Subscribers are notified of the end of a session.", "It is not.";
         invites_arrive = "RTA-050": "An invite is sent to the sockets that listen for it.", "It is not.";
         other_resources_are_harmless = "RTA-051": "A subscription to a resource of a user at another service succeeds.", "It is refused.";
         unsubscribing_disconnects = "RTA-030": "Unsubscribing counts as a disconnect.", "It does nothing.";
         tokens_end_sockets = "RTA-043": "A socket ends with its token.", "It outlives it.";
-        timers_tap = "TMO-024": "What a timer changes is told.", "It is not.";
+        timers_tap = "TMO-024": "Changes by timers are reported.", "It is not.";
 
         users_are_limited_alone = "RATE-001": "Each user of a title has limits of its own.", "All users of a title share them.";
         windows_are_short = "RATE-002": "A window is over after 15 or 300 s.", "After twice as long.";

@@ -138,7 +138,7 @@ pub(super) fn hold(
                 None => violation.message,
             },
             actual: json.map_or_else(
-                || unread.map_or("no JSON".to_owned(), |unread| format!("no JSON: {unread}")),
+                || unread.map_or("not JSON".to_owned(), |unread| format!("no JSON: {unread}")),
                 |json| matching::show(json.value().pointer(&violation.pointer)),
             ),
             pointer: String::new(),

@@ -147,7 +147,7 @@ pub(super) fn judge(
         match (context.named)(step) {
             None => fail(
                 Assertion::SameAs(step.clone(), None),
-                "an answer to compare with".to_owned(),
+                "a response to compare with".to_owned(),
                 "none".to_owned(),
                 "sameAs",
             ),
@@ -166,7 +166,7 @@ pub(super) fn judge(
     if let Some(variable) = context.variables.take_unseen() {
         fail(
             Assertion::Capture(variable),
-            "a document, so far, that shows this member".to_owned(),
+            "an earlier document that contains this member".to_owned(),
             "none".to_owned(),
             if expectation.body.is_some() { "body" } else { "at" },
         );
@@ -182,7 +182,7 @@ pub(super) fn judge(
                 let actual = format!("{} {}", response.status, shown(exchange.json.as_ref()));
                 fail(
                     Assertion::Reading(entry.clone()),
-                    format!("one of the readings {}", keys.join(", ")),
+                    format!("one of the interpretations {}", keys.join(", ")),
                     actual,
                     "reading",
                 );

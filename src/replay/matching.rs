@@ -123,8 +123,8 @@ impl<'a> Search<'a> {
 
 fn describe(rule: MatcherRule, argument: &Value) -> String {
     match rule {
-        MatcherRule::Absent => "nothing here".to_owned(),
-        MatcherRule::Present => "a value here".to_owned(),
+        MatcherRule::Absent => "no value".to_owned(),
+        MatcherRule::Present => "a value".to_owned(),
         MatcherRule::Equals => format!("exactly {}", show(Some(argument))),
         MatcherRule::Instant if argument.is_boolean() => "a UTC time".to_owned(),
         MatcherRule::Type => format!("a value of type {}", argument.as_str().unwrap_or_default()),

@@ -44,7 +44,7 @@ pub(super) fn find_mismatches<'a>(document: impl Tree<'a>) -> Vec<Mismatch> {
     for (key, expected) in [("count", count), ("accepted", count - reserved)] {
         if number(info, key) != Some(expected) {
             let pointer = format!("/membersInfo/{key}");
-            let expected = format!("{expected}, as `members` says");
+            let expected = format!("{expected}, as in `members`");
             let actual = found_at(&pointer);
             wrong(pointer, expected, actual);
         }
@@ -58,14 +58,14 @@ pub(super) fn find_mismatches<'a>(document: impl Tree<'a>) -> Vec<Mismatch> {
     let mut index = first;
     while index != end {
         let Some(member) = members.member(&index.to_string()) else {
-            let expected = format!("a member {index}, which the list from `membersInfo.first` leads to");
+            let expected = format!("a member {index}, reached from `membersInfo.first`");
             wrong(format!("/members/{index}"), expected, "nothing".to_owned());
             return found;
         };
         visited += 1;
         // No list that ends is longer.
         if visited > count {
-            let (expected, actual) = ("a list that ends", "a circle");
+            let (expected, actual) = ("a list that ends", "a cycle");
             wrong(format!("/members/{index}/next"), expected.to_owned(), actual.to_owned());
             return found;
         }

@@ -193,7 +193,7 @@ fn answers(case: &Case) -> BTreeSet<(&Assertion, &str)> {
 }
 
 fn text(before: &Case, after: &Case) -> String {
-    let mut text = format!("{} → {}", before.verdict.text(), after.verdict.text());
+    let mut text = format!("{}, previously {}", after.verdict.text(), before.verdict.text());
     let known = answers(before);
     let is_new =
         |finding: &&crate::report::model::Finding| !known.contains(&(&finding.assertion, finding.observed.as_str()));
@@ -220,39 +220,45 @@ fn notes(old: &Report, new: &Report) -> Vec<(Topic, String)> {
     if old.suite.version != new.suite.version {
         note(
             Topic::Suite,
-            format!("version {} → {}", old.suite.version, new.suite.version),
+            format!("version {}, previously {}", new.suite.version, old.suite.version),
         );
     }
     if old.suite.fingerprint != new.suite.fingerprint {
         note(
             Topic::Suite,
-            format!("another suite: {} → {} cases", old.suite.cases, new.suite.cases),
+            format!(
+                "different suite: {} cases, previously {}",
+                new.suite.cases, old.suite.cases
+            ),
         );
     }
     if old.suite.common != new.suite.common {
         note(
             Topic::Suite,
-            "schemas, invariants, templates or the world changed: any case may be judged otherwise".to_owned(),
+            "schemas, invariants, templates or test fixtures changed: the verdict of any case may change".to_owned(),
         );
     }
     for (name, report) in [("old", old), ("new", new)] {
         if let Some(part) = report.part() {
-            note(Topic::Suite, format!("the {name} report is about {part}"));
+            note(Topic::Suite, format!("the {name} report covers {part}"));
         }
     }
     if old.target.name != new.target.name {
-        note(Topic::Target, format!("{} → {}", old.target.name, new.target.name));
+        note(
+            Topic::Target,
+            format!("{}, previously {}", new.target.name, old.target.name),
+        );
     }
     for (what, before, after) in [
-        ("lacks", &old.target.lacks, &new.target.lacks),
+        ("not supported", &old.target.lacks, &new.target.lacks),
         ("template", &old.target.templates, &new.target.templates),
         ("identity", &old.target.identities, &new.target.identities),
     ] {
         for added in after.difference(before) {
-            note(Topic::Target, format!("{what}: + {added}"));
+            note(Topic::Target, format!("+ {what}: {added}"));
         }
         for removed in before.difference(after) {
-            note(Topic::Target, format!("{what}: - {removed}"));
+            note(Topic::Target, format!("- {what}: {removed}"));
         }
     }
     let entries = |report: &Report| -> Vec<String> {
@@ -274,7 +280,7 @@ fn notes(old: &Report, new: &Report) -> Vec<(Topic, String)> {
         note(
             Topic::Evidence,
             format!(
-                "failed SHOULD clauses are {}, were {}",
+                "failed SHOULD clauses count as {}, previously as {}",
                 name(new.strict),
                 name(old.strict)
             ),
@@ -295,7 +301,7 @@ fn notes(old: &Report, new: &Report) -> Vec<(Topic, String)> {
             );
             note(
                 Topic::Evidence,
-                format!("{}: {before} → {} {}", clause.id, after.0, after.1),
+                format!("{}: {} {}, previously {before}", clause.id, after.0, after.1),
             );
         }
     }
@@ -321,7 +327,7 @@ fn write(out: &mut String, comparison: &Comparison) -> fmt::Result {
         (Topic::Suite, "The suite"),
         (Topic::Target, "The target"),
         (Topic::Deviations, "The list of deviations"),
-        (Topic::Evidence, "Grades of clauses"),
+        (Topic::Evidence, "Levels and evidence of clauses"),
     ] {
         let mut notes = comparison.notes.iter().filter(|(about, _)| *about == topic).peekable();
         if notes.peek().is_some() {
@@ -355,7 +361,7 @@ fn write(out: &mut String, comparison: &Comparison) -> fmt::Result {
     };
     writeln!(
         out,
-        "{STRONG}{} broke, {} fixed, {} fail in another way, {} new, {} gone{STRONG:#} of {} cases in both reports",
+        "{STRONG}{} broke, {} fixed, {} fail differently, {} new, {} gone{STRONG:#} ({} cases in both reports)",
         count(Effect::Broke),
         count(Effect::Fixed),
         count(Effect::Differs),
@@ -368,10 +374,10 @@ fn write(out: &mut String, comparison: &Comparison) -> fmt::Result {
 fn heading_of(effect: Effect) -> (Style, &'static str) {
     match effect {
         Effect::Broke => (BAD, "Broke"),
-        Effect::Differs => (DOUBTFUL, "Fails in another way"),
-        Effect::Unjudged => (DOUBTFUL, "No longer judged"),
+        Effect::Differs => (DOUBTFUL, "Fails differently"),
+        Effect::Unjudged => (DOUBTFUL, "No longer tested"),
         Effect::Fixed => (GOOD, "Fixed"),
-        Effect::Judged => (STRONG, "Now judged"),
+        Effect::Judged => (STRONG, "Now tested"),
         Effect::New => (STRONG, "New"),
         Effect::Gone => (STRONG, "Gone"),
     }
@@ -380,13 +386,13 @@ fn heading_of(effect: Effect) -> (Style, &'static str) {
 fn why(change: &Change) -> &'static str {
     match (change.effect, change.origin) {
         (Effect::New, Origin::Suite) => "in the suite",
-        (Effect::New, _) => "in the report: it was not run before",
+        (Effect::New, _) => "in the report, previously not run",
         (Effect::Gone, Origin::Suite) => "from the suite",
-        (Effect::Gone, _) => "from the report: it was not run",
+        (Effect::Gone, _) => "from the report, now not run",
         (_, Origin::Target) => "by the target",
         (_, Origin::Deviations) => "by the list of deviations",
-        (_, Origin::Suite) => "by the suite: the case itself changed",
-        (_, Origin::Evidence) => "by how clauses are graded",
+        (_, Origin::Suite) => "by the suite, which changed the case",
+        (_, Origin::Evidence) => "by a changed level or evidence",
     }
 }
 
@@ -481,7 +487,7 @@ mod tests {
         let text = anstream::adapter::strip_str(&render(&compare(&old, &new))).to_string();
         for part in [
             "The suite",
-            "lacks: + clock",
+            "+ not supported: clock",
             "Broke by the target: 1",
             "New in the suite: 1",
             "Gone from the suite: 1",

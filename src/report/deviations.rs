@@ -63,7 +63,7 @@ pub(super) fn apply(
                 (case.verdict, case.reason) = (Verdict::Deviation, Some(format!("known: {}", reasons.join("; "))));
             }
             Some(other) if !covering.is_empty() => {
-                case.reason = Some(format!("no entry of the list that is in force excuses this: {other}"));
+                case.reason = Some(format!("no active deviation covers this: {other}"));
             }
             _ => {}
         }
@@ -81,7 +81,10 @@ pub(super) fn apply(
             for case in &mut covered {
                 if matches!(case.verdict, Verdict::Pass | Verdict::Fixed) {
                     case.verdict = Verdict::Fixed;
-                    case.reason = Some(format!("passes, yet is listed: {}", deviation.reason));
+                    case.reason = Some(format!(
+                        "passes now; remove it from the list of deviations (reason given there: {})",
+                        deviation.reason
+                    ));
                     cases.push(case.id.clone());
                 }
             }
@@ -126,7 +129,7 @@ fn state(deviation: &Deviation, excuses: bool, covered: &[&mut Case], is_partial
 }
 
 /// What a drafted entry says until someone gives a reason.
-const NO_REASON: &str = "TODO: say why the target may do this";
+const NO_REASON: &str = "TODO: explain why this deviation is accepted";
 /// How much of what was observed a drafted entry repeats, in bytes.
 const OBSERVED: usize = 160;
 

@@ -38,7 +38,7 @@ pub fn render(report: &Report) -> String {
         let _ = writeln!(out, "::error title={}::{}", property(title), data(message));
     }
     if errors.len() > SHOWN {
-        let message = format!("{} more are in the report", errors.len() - SHOWN);
+        let message = format!("and {} more, see the report", errors.len() - SHOWN);
         let _ = writeln!(out, "::error title=MPSD conformance::{}", data(&message));
     }
     let unclear = report.cases.iter().filter(|case| case.verdict == Verdict::Inconclusive);
@@ -52,7 +52,11 @@ pub fn render(report: &Report) -> String {
         );
     }
     let part = report.part().map_or(String::new(), |part| format!(", {part}"));
-    let summary = format!("{} of {} cases{part}", report.summary.text(), report.summary.total());
+    let summary = format!(
+        "{} of {}{part}",
+        report.summary.text(),
+        plain::count(report.summary.total(), "case")
+    );
     let _ = writeln!(
         out,
         "::notice title={}::{}",

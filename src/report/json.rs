@@ -24,5 +24,5 @@ pub fn read(text: &str) -> Result<Report, String> {
         None => return Err("not a report: expected a JSON report, as `run --report json=PATH` writes it".to_owned()),
     }
     serde_path_to_error::deserialize(value)
-        .map_err(|error| format!("not a whole report: at `{}`: {}", error.path(), error.inner()))
+        .map_err(|error| format!("not a complete report: at `{}`: {}", error.path(), error.inner()))
 }

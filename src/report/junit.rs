@@ -70,7 +70,7 @@ pub(super) fn render(report: &Report) -> anyhow::Result<String> {
 
 /// What became of a case, and how many broke alike.
 fn status(case: &Case, strict: bool, alike: Option<&Cause<'_>>) -> TestCaseStatus {
-    let reason = case.reason.as_deref().unwrap_or("no reason is known");
+    let reason = case.reason.as_deref().unwrap_or("no reason given");
     match case.verdict {
         Verdict::Pass => TestCaseStatus::success(),
         Verdict::Deviation | Verdict::NotApplicable => {
@@ -109,7 +109,7 @@ fn status(case: &Case, strict: bool, alike: Option<&Cause<'_>>) -> TestCaseStatu
 fn text(case: &Case, alike: Option<&Cause<'_>>) -> String {
     let mut text = format!("{}\n", case.title);
     if let Some(cause) = alike {
-        let _ = writeln!(text, "{} cases alike: {}", cause.count(), cause.text);
+        let _ = writeln!(text, "{} cases failed the same way: {}", cause.count(), cause.text);
     }
     if let Some(reason) = &case.reason {
         let _ = writeln!(text, "{reason}");
@@ -122,7 +122,7 @@ fn text(case: &Case, alike: Option<&Cause<'_>>) -> String {
             shown = Some(finding.exchange);
             write_exchange(&mut text, exchange);
         }
-        let (weight, clauses) = (finding.weight.name(), finding.clauses.join(", "));
+        let (weight, clauses) = (finding.weight.text(), finding.clauses.join(", "));
         let _ = writeln!(text, "{weight}: {} ({clauses})", finding.assertion);
         let _ = writeln!(
             text,
@@ -145,7 +145,7 @@ fn write_exchange(text: &mut String, exchange: &Exchange) {
         let _ = writeln!(text, "    sent     {body}");
     }
     let body = response.body_within(BODY).unwrap_or_default();
-    let _ = writeln!(text, "    answered {} {body}", response.line);
+    let _ = writeln!(text, "    response {} {body}", response.line);
 }
 
 fn duration(milliseconds: f64) -> Duration {

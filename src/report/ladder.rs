@@ -269,7 +269,10 @@ impl<'a> Survey<'a> {
         let Some(finding) = finding else {
             let step = asked.steps().nth(index);
             let needs = step.map(|step| needs(suite, asked, step)).unwrap_or_default();
-            return format!("{}, in time", needs.into_iter().next().unwrap_or_default());
+            return format!(
+                "{}, within the time limit",
+                needs.into_iter().next().unwrap_or_default()
+            );
         };
         let (assertion, expected) = (finding.assertion.clone().general(), &finding.expected);
         match finding.clauses.iter().find_map(|id| suite.clause(id)) {
@@ -279,7 +282,7 @@ impl<'a> Survey<'a> {
                 let step = asked.steps().nth(index);
                 let needs = step.map(|step| needs(suite, asked, step)).unwrap_or_default();
                 let base = needs.into_iter().next().unwrap_or_default();
-                format!("{base} wherever a case prepares it so: {assertion} {expected}")
+                format!("{base} in the setup of the case: {assertion} {expected}")
             }
         }
     }
@@ -306,7 +309,7 @@ fn needs(suite: &Suite, asked: &Asked<'_>, step: &Step) -> Vec<String> {
             }
         }
         Action::Open(..) => return vec![format!("a real-time socket opens{answer}")],
-        Action::Frame(..) => return vec!["a frame comes on a real-time socket".to_owned()],
+        Action::Frame(..) => return vec!["a frame arrives on a real-time socket".to_owned()],
         Action::Close(_) => return Vec::new(),
     };
     let base = format!("{} of {}{answer}", request.method, subject(suite, request));
@@ -315,7 +318,7 @@ fn needs(suite: &Suite, asked: &Asked<'_>, step: &Step) -> Vec<String> {
         parts.push("time has passed".to_owned());
     }
     if matches!(step.action, Action::Together(_)) {
-        parts.push("several are sent at once".to_owned());
+        parts.push("several requests are sent at once".to_owned());
     }
     if ANONYMOUS.contains(&request.speaker.as_str()) {
         parts.push(format!("the caller is {}", request.speaker));
@@ -354,7 +357,7 @@ fn needs(suite: &Suite, asked: &Asked<'_>, step: &Step) -> Vec<String> {
                     .map(|(_, pointer)| format!("the body has `{pointer}`")),
             );
         }
-        Body::Text(_) | Body::Bytes(_) => parts.push("the body is no JSON".to_owned()),
+        Body::Text(_) | Body::Bytes(_) => parts.push("the body is not JSON".to_owned()),
         Body::None => {}
     }
     if asked.variant.version.is_legacy() {
@@ -373,9 +376,9 @@ fn answer(step: &Step) -> String {
     }
     statuses.extend(step.tally.iter().map(|(set, _)| set.to_string()));
     if statuses.is_empty() {
-        return " is answered".to_owned();
+        return " returns a response".to_owned();
     }
-    format!(" answers {}", statuses.into_iter().collect::<Vec<_>>().join(" or "))
+    format!(" returns {}", statuses.into_iter().collect::<Vec<_>>().join(" or "))
 }
 
 fn add_statuses(expectation: &Expectation, statuses: &mut BTreeSet<String>) {
@@ -394,7 +397,7 @@ fn subject(suite: &Suite, request: &Request) -> String {
             let first = letters.next().map(|first| first.to_lowercase().to_string());
             first.unwrap_or_default() + letters.as_str()
         }
-        None => "a path that the contract does not know".to_owned(),
+        None => "a path outside the contract".to_owned(),
     }
 }
 
@@ -424,27 +427,21 @@ fn add_pointers(value: &Value, pointer: &str, depth: usize, pointers: &mut BTree
 pub fn render(rungs: &[Rung], most: usize) -> String {
     use std::fmt::Write as _;
 
-    use crate::contract::plain::Plain;
+    use crate::contract::plain::{self, Plain};
 
     let mut out = String::new();
     for (index, rung) in rungs.iter().take(most).enumerate() {
         let (unlocked, nearer) = (rung.unlocked, rung.waiting - rung.unlocked);
-        let cases = |count: usize| {
-            if count == 1 {
-                "1 case".to_owned()
-            } else {
-                format!("{count} cases")
-            }
-        };
+        let cases = |count: usize| plain::count(count, "case");
         let effect = match (unlocked, nearer) {
-            (unlocked, 0) => format!("unlocks {}", cases(unlocked)),
-            (0, nearer) => format!("brings {} nearer", cases(nearer)),
-            (unlocked, nearer) => format!("unlocks {}, and brings {nearer} nearer", cases(unlocked)),
+            (unlocked, 0) => format!("unblocks {}", cases(unlocked)),
+            (0, nearer) => format!("is a step towards {}", cases(nearer)),
+            (unlocked, nearer) => format!("unblocks {}, and is a step towards {nearer} more", cases(unlocked)),
         };
         let (number, clauses) = (index + 1, rung.clauses.join(", "));
         let found = match &rung.found {
             Some(found) => format!("found {}", shortened(found)),
-            None => "no case came that far yet".to_owned(),
+            None => "not reached by any case".to_owned(),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{number:>2}. {} ({clauses}): {effect}", Plain(&rung.behaviour));
@@ -454,7 +451,7 @@ pub fn render(rungs: &[Rung], most: usize) -> String {
         }
     }
     if rungs.len() > most {
-        let _ = writeln!(out, "and {} more after these", rungs.len() - most);
+        let _ = writeln!(out, "and {} more", rungs.len() - most);
     }
     out
 }

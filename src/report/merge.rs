@@ -9,7 +9,7 @@ use crate::target::deviations::Deviation;
 /// Joins reports of the same suite and target, each with its name; anything else is refused with the reason.
 pub fn merge(reports: Vec<(String, Report)>, today: Date) -> Result<Report, String> {
     let mut reports = reports.into_iter();
-    let (first, mut merged) = reports.next().ok_or("there is nothing to merge")?;
+    let (first, mut merged) = reports.next().ok_or("nothing to merge")?;
     let listed = entries(&merged);
     for (name, report) in reports {
         check(&first, &merged, &listed, &name, &report)?;
@@ -19,7 +19,7 @@ pub fn merge(reports: Vec<(String, Report)>, today: Date) -> Result<Report, Stri
             .find(|case| merged.cases.iter().any(|known| known.id == case.id))
         {
             return Err(format!(
-                "`{}` is in `{name}` and in an earlier report; each case belongs in one shard",
+                "`{}` is in `{name}` and in an earlier report; each case must be in one shard only",
                 case.id
             ));
         }
@@ -72,8 +72,11 @@ pub fn missing_shards(reports: &[(String, Report)]) -> Vec<String> {
 }
 
 fn check(first: &str, merged: &Report, listed: &[Deviation], name: &str, report: &Report) -> Result<(), String> {
-    let refuse =
-        |what: &str, a: &str, b: &str| Err(format!("`{name}` is of another {what} than `{first}`: {b}, not {a}"));
+    let refuse = |what: &str, a: &str, b: &str| {
+        Err(format!(
+            "`{name}` was made with a different {what} than `{first}`: {b}, not {a}"
+        ))
+    };
     let (a, b) = (&merged.suite, &report.suite);
     if (&a.version, &a.fingerprint) != (&b.version, &b.fingerprint) {
         let text = |suite: &Scope| format!("{} {}", suite.version, suite.fingerprint);
@@ -85,18 +88,18 @@ fn check(first: &str, merged: &Report, listed: &[Deviation], name: &str, report:
     }
     if (&a.lacks, &a.templates, &a.identities) != (&b.lacks, &b.templates, &b.identities) {
         return Err(format!(
-            "`{name}` describes the target `{}` otherwise than `{first}` does",
+            "`{name}` and `{first}` describe the target `{}` differently",
             a.name
         ));
     }
     if merged.strict != report.strict {
         return Err(format!(
-            "one of `{first}` and `{name}` is of a strict run, the other is not"
+            "one of `{first}` and `{name}` was made with `--strict`, the other was not"
         ));
     }
     if listed != entries(report) {
         return Err(format!(
-            "`{name}` is of a run with another list of deviations than `{first}`"
+            "`{name}` was made with a different list of deviations than `{first}`"
         ));
     }
     Ok(())
@@ -175,8 +178,8 @@ mod tests {
             today(),
         );
         for (other, part) in [
-            (suite, "another suite"),
-            (target, "another target"),
+            (suite, "a different suite"),
+            (target, "a different target"),
             (strict, "strict"),
             (list, "list"),
         ] {

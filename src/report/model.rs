@@ -109,8 +109,8 @@ impl Clock {
     /// For people.
     pub fn text(self) -> &'static str {
         match self {
-            Self::Moved => "its clock was moved",
-            Self::Waited => "time was waited for",
+            Self::Moved => "clock advanced by the suite",
+            Self::Waited => "timed cases waited in real time",
         }
     }
 }
@@ -295,11 +295,11 @@ impl State {
     /// For people.
     pub fn text(self) -> &'static str {
         match self {
-            Self::Matched => "still deviates",
-            Self::Fixed => "is fixed: take it off the list",
-            Self::Unmatched => "matches no failure: correct it or take it off the list",
-            Self::Expired => "has expired: fix the target, or decide anew",
-            Self::NotJudged => "was not judged by this run",
+            Self::Matched => "fails as listed",
+            Self::Fixed => "passes now: remove it from the list",
+            Self::Unmatched => "matches no failure: correct it or remove it from the list",
+            Self::Expired => "has expired: fix the service or renew the entry",
+            Self::NotJudged => "was not tested by this run",
         }
     }
 }
@@ -339,7 +339,7 @@ impl Suspect {
     /// In one line.
     pub fn text(&self) -> String {
         format!(
-            "{} of {} distinguishing failures look like `{}`: {} Read {}.",
+            "{} of {} distinguishing failures match the known fault `{}`: {} See {}.",
             self.explained,
             self.failed,
             self.fault,
@@ -482,7 +482,7 @@ impl Scope {
                 .shard
                 .as_ref()
                 .map_or(String::new(), |shard| format!(", shard {shard}"));
-            format!("a part of the suite: {ran} of {} cases{shard}", self.cases)
+            format!("part of the suite: {ran} of {} cases{shard}", self.cases)
         })
     }
 }

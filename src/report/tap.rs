@@ -18,7 +18,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "TAP version 14\n1..{}", report.cases.len() + stale.len())?;
     writeln!(out, "# MPSD conformance of {}", line(&report.target.name))?;
     if let Some(part) = report.part() {
-        writeln!(out, "# Partial: this report is about {}", line(&part))?;
+        writeln!(out, "# Partial: this report covers {}", line(&part))?;
     }
     for (number, case) in (1..).zip(&report.cases) {
         write_case(out, report, number, case)?;
@@ -185,7 +185,7 @@ not ok 4 - b/x
   ...
 not ok 5 - listed deviation: c/\#1
   ---
-  message: "matches no failure: correct it or take it off the list"
+  message: "matches no failure: correct it or remove it from the list"
   reason: "known"
   ...
 # 1 pass, 1 fail, 1 deviation, 1 not applicable of 4 cases
@@ -201,7 +201,7 @@ not ok 5 - listed deviation: c/\#1
         let text = render(&report).unwrap();
         assert!(text.starts_with("TAP version 14\n1..0\n"), "{text}");
         assert!(
-            text.contains("# Partial: this report is about a part of the suite: 0 of 9 cases"),
+            text.contains("# Partial: this report covers part of the suite: 0 of 9 cases"),
             "{text}"
         );
     }

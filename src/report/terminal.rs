@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use crate::contract::Suite;
 use crate::contract::clause::{Clause, Weight};
 use crate::contract::json::problem::{Place, Problem};
-use crate::contract::plain::{self, Plain};
+use crate::contract::plain::{self, Plain, count};
 use crate::replay::verdict::Verdict;
 use crate::report::model::{self, Case, Cause, Exchange, Finding, Report, Standing};
 use crate::report::{curl, ladder};
@@ -20,7 +20,7 @@ const RUNGS: usize = 10;
 const NAMED: usize = 10;
 /// How many findings of one case are shown.
 const FINDINGS: usize = 6;
-/// How many kinds of warnings, or of remarks, are shown.
+/// How many kinds of warnings, or of notes, are shown.
 const LESSER: usize = 20;
 /// How much of a body is shown, in bytes.
 const BODY: usize = 1_500;
@@ -47,9 +47,9 @@ pub fn render(report: &Report, suite: &Suite) -> String {
 pub fn render_ladder(report: &Report, suite: &Suite) -> String {
     let rungs = ladder::climb(report, suite);
     let mut out = if rungs.is_empty() {
-        format!("{GOOD}Nothing is missing{GOOD:#} in the cases that were judged\n")
+        format!("{GOOD}Nothing is missing{GOOD:#} in the tested cases\n")
     } else {
-        format!("{STRONG}What to do next{STRONG:#}, by the cases that wait for it\n")
+        format!("{STRONG}What to do next{STRONG:#}, ordered by the number of cases it unblocks\n")
     };
     out.push_str(&ladder::render(&rungs, RUNGS));
     out.push('\n');
@@ -76,7 +76,7 @@ fn write(out: &mut String, report: &Report, suite: &Suite) -> fmt::Result {
         write_cause(out, report, suite, cause)?;
     }
     if causes.len() > SHOWN {
-        writeln!(out, "{BAD}and for other causes:{BAD:#}")?;
+        writeln!(out, "{BAD}other causes:{BAD:#}")?;
         for cause in causes.iter().skip(SHOWN) {
             let example = Plain(&cause.example.id);
             match cause.count() {
@@ -93,7 +93,7 @@ fn write(out: &mut String, report: &Report, suite: &Suite) -> fmt::Result {
     if !report.readings.is_empty() {
         writeln!(
             out,
-            "{STRONG}Readings{STRONG:#} of contested clauses that the target follows"
+            "{STRONG}Interpretations{STRONG:#} of contested clauses that the target follows"
         )?;
         for (entry, keys) in &report.readings {
             let topic = suite.ledger_entry(entry).map_or("", |entry| entry.topic.as_str());
@@ -104,7 +104,7 @@ fn write(out: &mut String, report: &Report, suite: &Suite) -> fmt::Result {
         writeln!(out)?;
     }
     for suspect in &report.suspects {
-        writeln!(out, "{DOUBTFUL}looks like:{DOUBTFUL:#} {}", Plain(&suspect.text()))?;
+        writeln!(out, "{DOUBTFUL}hint:{DOUBTFUL:#} {}", Plain(&suspect.text()))?;
     }
     if !report.suspects.is_empty() {
         writeln!(out)?;
@@ -119,12 +119,12 @@ fn write(out: &mut String, report: &Report, suite: &Suite) -> fmt::Result {
         )?;
     }
     for leftover in report.leftovers.iter().take(NAMED) {
-        writeln!(out, "{DOUBTFUL}left behind:{DOUBTFUL:#} {}", Plain(leftover))?;
+        writeln!(out, "{DOUBTFUL}not deleted:{DOUBTFUL:#} {}", Plain(leftover))?;
     }
     if let Some(more @ 1..) = report.leftovers.len().checked_sub(NAMED) {
         writeln!(
             out,
-            "{DOUBTFUL}left behind:{DOUBTFUL:#} {more} more; `--report html=PATH` has them all"
+            "{DOUBTFUL}not deleted:{DOUBTFUL:#} {more} more; see `--report html=PATH`"
         )?;
     }
     write_halt(out, report)?;
@@ -135,13 +135,10 @@ fn write(out: &mut String, report: &Report, suite: &Suite) -> fmt::Result {
 fn write_stranger(out: &mut String, report: &Report) -> fmt::Result {
     let exchanges: usize = report.cases.iter().map(|case| case.exchanges).sum();
     if exchanges > 0 {
+        writeln!(out, "{BAD}no response looked like MPSD{BAD:#} (0 of {exchanges})")?;
         writeln!(
             out,
-            "{BAD}this does not look like an MPSD:{BAD:#} not one of {exchanges} answers was a document of the contract"
-        )?;
-        writeln!(
-            out,
-            "  {FAINT}does `baseUrl` ({}) lead to the right service?{FAINT:#}\n",
+            "  {FAINT}check `baseUrl` ({}){FAINT:#}\n",
             Plain(&report.target.base_url)
         )?;
     }
@@ -154,7 +151,7 @@ fn write_stranger(out: &mut String, report: &Report) -> fmt::Result {
     if rest > 0 {
         writeln!(
             out,
-            "{rest:>6}  {FAINT}for other causes; `--report html=PATH` has them all{FAINT:#}"
+            "{rest:>6}  {FAINT}with other causes; see `--report html=PATH`{FAINT:#}"
         )?;
     }
     writeln!(out)?;
@@ -165,11 +162,12 @@ fn write_stranger(out: &mut String, report: &Report) -> fmt::Result {
 /// Why the run ended before its time, if it did.
 fn write_halt(out: &mut String, report: &Report) -> fmt::Result {
     let Some(reason) = &report.halted else { return Ok(()) };
-    let count = report.cases.iter().filter(|case| report.is_cut_off(case)).count();
+    let unfinished = report.cases.iter().filter(|case| report.is_cut_off(case)).count();
     writeln!(
         out,
-        "{BAD}{}:{BAD:#} {count} cases were not judged for it; this report is partial",
-        Plain(reason)
+        "{BAD}{}:{BAD:#} {} not finished; this report is partial",
+        Plain(reason),
+        count(unfinished, "case")
     )
 }
 
@@ -177,21 +175,18 @@ fn write_halt(out: &mut String, report: &Report) -> fmt::Result {
 fn write_cause(out: &mut String, report: &Report, suite: &Suite, cause: &Cause<'_>) -> fmt::Result {
     if !cause.others.is_empty() {
         let (count, text) = (cause.count(), Plain(cause.text));
-        writeln!(out, "{BAD}{count} cases alike:{BAD:#} {text}")?;
+        writeln!(out, "{BAD}{count} cases failed the same way:{BAD:#} {text}")?;
     }
     write_failure(out, report, suite, cause.example)?;
     if cause.others.is_empty() {
         return Ok(());
     }
-    writeln!(out, "  {STRONG}and alike{STRONG:#}")?;
+    writeln!(out, "  {STRONG}same failure in{STRONG:#}")?;
     for case in cause.others.iter().take(NAMED) {
         writeln!(out, "  {}", Plain(&case.id))?;
     }
     if let Some(more @ 1..) = cause.others.len().checked_sub(NAMED) {
-        writeln!(
-            out,
-            "  {FAINT}and {more} more; `--report html=PATH` has them all{FAINT:#}"
-        )?;
+        writeln!(out, "  {FAINT}and {more} more; see `--report html=PATH`{FAINT:#}")?;
     }
     writeln!(out)
 }
@@ -243,12 +238,17 @@ fn write_failure(out: &mut String, report: &Report, suite: &Suite, case: &Case) 
     others.sort_unstable();
     others.dedup();
     if !others.is_empty() {
-        writeln!(out, "  {FAINT}also counted against {}{FAINT:#}", others.join(", "))?;
+        writeln!(out, "  {FAINT}also fails {}{FAINT:#}", others.join(", "))?;
     }
     let warnings = case.findings.iter().filter(|finding| finding.weight == Weight::Warning);
     let warnings = warnings.filter(|finding| !report.strict && !finding.setup).count();
     if warnings > 0 {
-        writeln!(out, "  {FAINT}{warnings} of its findings are warnings{FAINT:#}")?;
+        let more = if warnings == 1 { "is a warning" } else { "are warnings" };
+        writeln!(
+            out,
+            "  {FAINT}{} of this case {more}{FAINT:#}",
+            count(warnings, "failed assertion")
+        )?;
     }
     if let Some(exchange) = decisive.and_then(|finding| case.exchange(finding)) {
         let line = curl::line(&report.target, exchange, Some(BODY));
@@ -286,7 +286,7 @@ fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
     let kind = response.header("content-type").unwrap_or("no content type");
     writeln!(
         out,
-        "    answered {} ({}) {}",
+        "    response {} ({}) {}",
         response.line,
         Plain(kind),
         cut_to(response.body.as_deref().unwrap_or_default(), BODY)
@@ -294,7 +294,7 @@ fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
 }
 
 fn write_finding(out: &mut String, suite: &Suite, case: &Case, finding: &Finding) -> fmt::Result {
-    let setup = if finding.setup { " while preparing" } else { "" };
+    let setup = if finding.setup { " in a setup step" } else { "" };
     let (label, file) = (finding.text(), case.file());
     let text = suite.files().get(&file).filter(|_| !finding.pointer.is_empty());
     let Some(text) = text else {
@@ -309,7 +309,7 @@ fn write_finding(out: &mut String, suite: &Suite, case: &Case, finding: &Finding
     let problem = Problem {
         file,
         place: Place::Value(finding.pointer.clone()),
-        message: format!("{} ({}{setup})", finding.assertion, finding.weight.name()),
+        message: format!("{} ({}{setup})", finding.assertion, finding.weight.text()),
         expected: label,
     };
     for line in problem.render(Some(text), true).lines() {
@@ -328,7 +328,7 @@ fn write_chapters(out: &mut String, report: &Report) -> fmt::Result {
     let width = names.max().unwrap_or(8).max(8);
     writeln!(
         out,
-        "{STRONG}{:<width$}  clauses: hold   fail  not judged  untestable    cases: pass   fail  other{STRONG:#}",
+        "{STRONG}{:<width$}  clauses: pass   fail  not tested  untestable    cases: pass   fail  other{STRONG:#}",
         "chapter"
     )?;
     for chapter in &report.chapters {
@@ -359,7 +359,7 @@ fn style(count: usize) -> Style {
     if count > 0 { BAD } else { Style::new() }
 }
 
-/// Warnings or remarks: those that are alike are shown by one of them.
+/// Warnings or notes: of those of one kind, one is shown.
 fn write_lesser(out: &mut String, report: &Report, wanted: Weight) -> fmt::Result {
     // One of each kind, and how many there are.
     let mut kinds: Vec<(&Case, &Finding, usize)> = Vec::new();
@@ -377,16 +377,12 @@ fn write_lesser(out: &mut String, report: &Report, wanted: Weight) -> fmt::Resul
         return Ok(());
     }
     kinds.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
-    let title = if wanted == Weight::Warning {
-        "Warnings"
-    } else {
-        "Remarks"
-    };
+    let title = if wanted == Weight::Warning { "Warnings" } else { "Notes" };
     writeln!(out, "{DOUBTFUL}{title}{DOUBTFUL:#}")?;
     for (case, finding, count) in kinds.iter().take(LESSER) {
         let times = match count {
             1 => String::new(),
-            count => format!(", and {} more like it", count - 1),
+            count => format!(", and {} more of this kind", count - 1),
         };
         writeln!(
             out,
@@ -400,7 +396,7 @@ fn write_lesser(out: &mut String, report: &Report, wanted: Weight) -> fmt::Resul
     if let Some(more @ 1..) = kinds.len().checked_sub(LESSER) {
         writeln!(
             out,
-            "  {FAINT}and {more} other kinds; `--report html=PATH` has them all{FAINT:#}"
+            "  {FAINT}and {more} other kinds; see `--report html=PATH`{FAINT:#}"
         )?;
     }
     writeln!(out)
@@ -410,23 +406,29 @@ fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
     let is_good = !report.cases.iter().any(Case::is_broken) && report.stale().next().is_none();
     let style = if is_good { GOOD } else { BAD };
     let percent = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1} %"));
-    let (count, whole, summary) = (report.cases.len(), report.suite.cases, &report.summary);
-    let partial = if count < whole {
-        format!(", a part of the suite of {whole}")
+    let (run, whole, summary) = (report.cases.len(), report.suite.cases, &report.summary);
+    let partial = if run < whole {
+        format!(", part of the suite of {}", count(whole, "case"))
     } else {
         String::new()
     };
-    writeln!(out, "{style}{}{style:#} of {count} cases{partial}", summary.text())?;
+    writeln!(
+        out,
+        "{style}{}{style:#} of {}{partial}",
+        summary.text(),
+        count(run, "case")
+    )?;
     let exchanges: usize = report.cases.iter().map(|case| case.exchanges).sum();
     let assertions: usize = report.cases.iter().map(|case| case.assertions).sum();
     writeln!(
         out,
-        "conformance {}, coverage {}, {} warnings, {} remarks; {exchanges} exchanges and {assertions} assertions in {:.2} s \
-         against {}; {}",
+        "conformance {}, coverage {}, {}, {}; {} and {} in {:.2} s against {}; {}",
         percent(summary.conformance),
         percent(summary.coverage),
-        summary.warnings,
-        summary.remarks,
+        count(summary.warnings, "warning"),
+        count(summary.remarks, "note"),
+        count(exchanges, "exchange"),
+        count(assertions, "assertion"),
         report.milliseconds / 1000.0,
         Plain(&report.target.name),
         report.target.clock.text()

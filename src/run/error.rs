@@ -25,7 +25,7 @@ pub enum RunError {
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     /// The run broke off inside this program, which is a defect of it.
-    #[error("{0}; this is a defect of this program")]
+    #[error("internal error: {0}; please report this")]
     Run(String),
 }
 
@@ -33,10 +33,10 @@ pub enum RunError {
 #[derive(Debug, Error)]
 pub enum SuiteError {
     /// The reference cannot be provisioned with the suite's fixtures.
-    #[error("the suite's world cannot be served")]
+    #[error("cannot serve the suite's test fixtures")]
     World(#[source] ConfigError),
     /// A file that was recorded cannot be read.
-    #[error("{file} cannot be read")]
+    #[error("cannot read {file}")]
     Recorded {
         /// Its path in the suite.
         file: &'static str,
@@ -44,7 +44,7 @@ pub enum SuiteError {
         problems: Vec<Problem>,
     },
     /// Cases that find something without any fault seeded, so that their findings prove nothing.
-    #[error("these cases find something without any fault as well, so they prove nothing: {}", .0.join(", "))]
+    #[error("these cases fail without any fault, so they prove nothing: {}", .0.join(", "))]
     ProveNothing(Vec<String>),
 }
 

@@ -126,7 +126,7 @@ impl Replay {
             .limits
             .duration(requests.iter().map(|(name, count)| (name.as_str(), *count)));
         let found = format!(
-            "{total} requests or more, {most} of them by `{busiest}`: about {} at the declared pace",
+            "at least {total} requests, {most} of them by `{busiest}`: about {} within the declared limits",
             words(duration)
         );
         let advice = "select fewer cases, split the run with `--shard`, or raise `limits` if the service allows more";
@@ -163,7 +163,7 @@ impl Replay {
             let known: Vec<&str> = known.into_iter().map(String::as_str).collect();
             Note::new(
                 Gravity::Problem,
-                format!("the suite knows no {kind} `{name}`"),
+                format!("unknown {kind} `{name}`"),
                 expected_one_of(name, &known),
             )
         };
@@ -192,10 +192,9 @@ impl Replay {
             {
                 notes.push(Note::new(
                     Gravity::Problem,
-                    format!("GET {list} is answered {}", response.status),
+                    format!("GET {list} returned {}", response.status),
                     format!(
-                        "is `{}` the right `scid`, and does `baseUrl` end before `/serviceconfigs`? A service without this \
-                         list declares that `templates` is lacked",
+                        "check that `{}` is the right `scid` and that `baseUrl` ends before `/serviceconfigs`; if the service has no such list, add `templates` to `lacks`",
                         self.target().scid
                     ),
                 ));
@@ -212,7 +211,7 @@ impl Replay {
             if accepted.is_empty() && refused.is_empty() {
                 notes.push(Note::new(
                     Gravity::Fine,
-                    format!("{} answers", self.target().base_url),
+                    format!("{} responds", self.target().base_url),
                     "",
                 ));
                 notes.extend(skew(&response, now));
@@ -221,69 +220,73 @@ impl Replay {
             match response.status {
                 401 if is_expired => {}
                 _ if is_expired => notes.push(told(
-                    "is accepted, and its token should have expired",
-                    "give it a token that is out of date, or leave the identity out and declare that `expired-tokens` is lacked",
+                    "was accepted, although its token should have expired",
+                    "use a token that has expired, or remove the identity and add `expired-tokens` to `lacks`",
                 )),
                 401 => refused.push(name.as_str()),
                 403 if has_access => notes.push(told(
-                    "may not use the service config",
-                    "give its title access, or name the service config that its title has in `scid`",
+                    "has no access to the service config (403)",
+                    "give its title access, or set `scid` to a service config of its title",
                 )),
                 403 | 404 if !has_access => accepted.push(name),
                 _ if !has_access && response.status < 300 => notes.push(told(
-                    "may use the service config, and its title should have no access",
-                    "give it another title, or leave the identity out and declare that `titles` is lacked",
+                    "has access to the service config, although its title should have none",
+                    "use an account of another title, or remove the identity and add `titles` to `lacks`",
                 )),
                 // There is no session at the address that was made up.
                 200 | 204 | 404 if path != list => accepted.push(name),
                 200 if is_json(&response) => accepted.push(name),
                 200 => {
-                    let advice = "does `baseUrl` lead to an MPSD service?";
-                    notes.push(Note::new(Gravity::Problem, "the list of templates is not JSON", advice));
+                    let advice = "check that `baseUrl` is the URL of an MPSD service";
+                    notes.push(Note::new(
+                        Gravity::Problem,
+                        "the list of templates is not valid JSON",
+                        advice,
+                    ));
                     accepted.push(name);
                     path = self.vacant(self.ordinary());
                 }
                 400 if self.is_tls_mistaken().await => {
-                    let advice = "the port speaks TLS: `baseUrl` should begin with `https://`";
-                    notes.push(Note::new(Gravity::Fatal, format!("{} is not spoken to as it wants (400)", self.target().base_url), advice));
+                    let advice = "the port uses TLS: change `baseUrl` to `https://`";
+                    notes.push(Note::new(
+                        Gravity::Fatal,
+                        format!("GET {} returned 400 Bad Request", self.target().base_url),
+                        advice,
+                    ));
                     return None;
                 }
                 status => {
-                    notes.push(told(&format!("is answered {status} to a plain read"), "look into the service's own log"));
+                    notes.push(told(
+                        &format!("got {status} for a simple GET"),
+                        "look into the log of the service",
+                    ));
                     accepted.push(name);
                 }
             }
         }
         if self.target().identities.is_empty() {
             notes.push(Note::new(
-                Gravity::Fatal,
-                "the target file has no identity",
-                "nobody could speak; add `alice` first",
+                Gravity::Problem,
+                "the target file declares no identities",
+                "add at least `alice` (see `list identities`)",
             ));
             return None;
         }
-        let advice = "fetch new tokens, and see whether the sources hold whole `Authorization` values";
+        let advice = "fetch new tokens, and check that each source has the full value of an `Authorization` header";
         if !refused.is_empty() {
             let who = refused.join(", ");
             notes.push(if accepted.is_empty() {
-                let found = format!("{} refuses every identity (401): {who}", self.target().base_url);
+                let found = format!("{} refused every identity (401): {who}", self.target().base_url);
                 Note::new(Gravity::Fatal, found, advice)
             } else {
-                Note::new(
-                    Gravity::Problem,
-                    format!("refused as not authenticated (401): {who}"),
-                    advice,
-                )
+                Note::new(Gravity::Problem, format!("not authenticated (401): {who}"), advice)
             });
         }
         if !accepted.is_empty() {
             let count = self.target().identities.len() - refused.len();
             notes.push(Note::new(
                 Gravity::Fine,
-                format!(
-                    "{count} of {} identities answered as they should",
-                    self.target().identities.len()
-                ),
+                format!("{count} of {} identities accepted", self.target().identities.len()),
                 "",
             ));
         }
@@ -331,13 +334,13 @@ impl Replay {
                 .filter(|_| matches!(response.status, 200 | 201));
             let Some(found): Option<Value> = found else {
                 let advice = format!(
-                    "provision it (`mpsd-conformance target needs` prints `{name}`), or leave it out of `templates`"
+                    "provision it (`mpsd-conformance target needs` prints `{name}`), or remove it from `templates`"
                 );
                 let status = response.status;
                 let found = if is_readable {
                     format!("template `{there}` cannot be read ({status})")
                 } else {
-                    format!("no session can be made from template `{there}` ({status})")
+                    format!("no session can be created from template `{there}` ({status})")
                 };
                 missing.push(Note::new(Gravity::Problem, found, advice));
                 continue;
@@ -345,10 +348,10 @@ impl Replay {
             let differences = differences(wanted, &found);
             good += usize::from(differences.is_empty());
             for difference in differences {
-                let advice = "provision it as the suite has it, or leave it out of `templates`";
+                let advice = "provision it as `mpsd-conformance target needs` prints it, or remove it from `templates`";
                 notes.push(Note::new(
                     Gravity::Problem,
-                    format!("template `{there}` is not `{name}`: {difference}"),
+                    format!("template `{there}` differs from `{name}`: {difference}"),
                     advice,
                 ));
             }
@@ -358,17 +361,17 @@ impl Replay {
             let first = missing.swap_remove(0);
             notes.push(Note::new(
                 Gravity::Problem,
-                format!("{}, nor any other", first.found),
-                "is `scid` right, and are the `templates` there under these names?",
+                format!("{}, and all other templates failed too", first.found),
+                "check `scid`, and that the `templates` exist under these names",
             ));
         } else {
             notes.append(&mut missing);
         }
         let trust = match trusted {
             0 => String::new(),
-            _ => format!(", {trusted} are taken on trust"),
+            _ => format!(", {trusted} could not be checked"),
         };
-        let found = format!("{good} of {count} templates are as the suite has them{trust}");
+        let found = format!("{good} of {count} templates match those of the suite{trust}");
         notes.push(Note::new(Gravity::Fine, found, ""));
     }
 
@@ -399,7 +402,7 @@ impl Replay {
             let response = match self.try_session(template, name, ContractVersion::CURRENT).await {
                 Ok(response) => response,
                 Err(error) => {
-                    problems.push(problem(format!("cannot make a session: {error}"), ""));
+                    problems.push(problem(format!("cannot create a session: {error}"), ""));
                     continue;
                 }
             };
@@ -414,8 +417,11 @@ impl Replay {
                 .collect();
             match told.as_slice() {
                 _ if !matches!(response.status, 200 | 201) => problems.push(problem(
-                    format!("cannot make a session from template `{template}` ({})", response.status),
-                    "PUT of a new session with `{ \"members\": { \"me\": {} } }` is what nearly all cases begin with",
+                    format!(
+                        "cannot create a session from template `{template}` ({})",
+                        response.status
+                    ),
+                    "almost every case starts by creating a session with PUT `{ \"members\": { \"me\": {} } }`",
                 )),
                 [only] if only.as_str() == Some(xuid) => good += 1,
                 _ => {
@@ -426,25 +432,21 @@ impl Replay {
                         told.join(", ")
                     };
                     problems.push(problem(
-                        format!("is the user {found} to the service, not \"{xuid}\""),
-                        "correct `xuid`, or see whose token it is",
+                        format!("has the XUID {found} on the service, not \"{xuid}\""),
+                        "correct `xuid`, or check whether this is the token of another user",
                     ));
                 }
             }
         }
         if good == 0 && problems.len() > 1 {
             let first = problems.swap_remove(0);
-            let found = format!(
-                "{}, nor is it better with the other {} users",
-                first.found,
-                problems.len()
-            );
+            let found = format!("{}; the other {} users failed too", first.found, problems.len());
             notes.push(Note::new(Gravity::Problem, found, first.advice));
         } else {
             notes.append(&mut problems);
         }
         if users > 0 {
-            let found = format!("{good} of {users} users are whom the target file says they are");
+            let found = format!("{good} of {users} users have the XUID given in the target file");
             notes.push(Note::new(Gravity::Fine, found, ""));
         }
     }
@@ -512,7 +514,7 @@ impl Replay {
             if !self.target().lacks.contains("clock") {
                 notes.push(Note::new(
                     Gravity::Doubt,
-                    "the target's clock cannot be moved: timed cases really wait",
+                    "the target's clock cannot be advanced: timed cases wait in real time",
                     "",
                 ));
             }
@@ -531,12 +533,12 @@ impl Replay {
         let is_moved =
             times.is_some_and(|(plain, moved)| moved.duration_since(plain).as_millis() * 2 > i128::from(ADVANCE));
         notes.push(if is_moved {
-            Note::new(Gravity::Fine, format!("`{header}` moves the clock"), "")
+            Note::new(Gravity::Fine, format!("`{header}` advances the clock"), "")
         } else {
-            let advice = "correct `clock`, or take it out: then timed cases really wait";
+            let advice = "correct `clock`, or remove it; timed cases then wait in real time";
             Note::new(
                 Gravity::Problem,
-                format!("`{header}` does not move the clock: `Date` stays where it is"),
+                format!("`{header}` does not advance the clock: `Date` does not change"),
                 advice,
             )
         });
@@ -559,13 +561,13 @@ impl Replay {
         let left = selection.len() - missing;
         let total = Note::new(
             Gravity::Fine,
-            format!("{left} of {} can be judged", cases(selection.len())),
+            format!("{left} of {} can be tested", cases(selection.len())),
             "",
         );
         let none = Note::new(
             Gravity::Problem,
-            "no case can be judged",
-            "see what is not applicable, and why",
+            "no case can be tested",
+            "see the notes above for what is not applicable and why",
         );
         told.chain([if left == 0 { none } else { total }]).collect()
     }
@@ -590,28 +592,28 @@ impl Replay {
         let advice = match error {
             _ if is_other && other.await.unwrap_or_default() => {
                 if address.is_tls {
-                    "the port speaks plain HTTP: `baseUrl` should begin with `http://`"
+                    "the port does not use TLS: change `baseUrl` to `http://`"
                 } else {
-                    "the port speaks TLS: `baseUrl` should begin with `https://`"
+                    "the port uses TLS: change `baseUrl` to `https://`"
                 }
             }
-            WireError::Connect(_) => "is the service running, and are host, port and scheme of `baseUrl` right?",
-            WireError::Timeout(_) => "the connection stands and nothing comes back: is it the right port?",
+            WireError::Connect(_) => "check that the service is running, and the host, port and scheme of `baseUrl`",
+            WireError::Timeout(_) => "connected, but no response: check the port",
             WireError::Closed(_) | WireError::Broken(_) if is_no_http => {
-                "the answer is not HTTP: do the port and the scheme (http or https) of `baseUrl` fit?"
+                "the response is not HTTP: check the port and the scheme (http or https) of `baseUrl`"
             }
             WireError::Closed(_) | WireError::Broken(_) => "does `curl -v` with the same URL show a whole response?",
-            WireError::Machine(_) => "this says nothing of the target",
+            WireError::Machine(_) => "the target itself may be fine",
             WireError::Limit(_) => "the target may be right; this program cannot test it",
-            WireError::Unsendable(_) => "is `baseUrl` a URL, and do all tokens fit on one line?",
-            WireError::Throttled(_) => "wait, and declare `limits` that the service allows",
+            WireError::Unsendable(_) => "check that `baseUrl` is a URL and that each token is one line",
+            WireError::Throttled(_) => "wait, then declare `limits` that the service allows",
             WireError::Tls(_) | WireError::Token(_) => "",
         };
         let base_url = &self.target().base_url;
         let found = match error {
             WireError::Limit(_) => format!("the response of {base_url} cannot be read: {error}"),
             WireError::Broken(_) if !is_no_http => format!("{base_url} has no readable response: {error}"),
-            WireError::Machine(_) => format!("{base_url} was not asked: {error}"),
+            WireError::Machine(_) => format!("no request was sent to {base_url}: {error}"),
             _ => format!("{base_url} cannot be reached: {error}"),
         };
         Note::new(Gravity::Fatal, found, advice)
@@ -691,13 +693,12 @@ fn skew(response: &WireResponse, now: Timestamp) -> Option<Note> {
     let Some(there) = date(response) else {
         return Some(Note::new(
             Gravity::Doubt,
-            "answers carry no `Date`: the clocks cannot be compared",
+            "responses have no `Date` header: the clocks cannot be compared",
             "",
         ));
     };
     let skew = there.duration_since(now);
-    let advice =
-        "timed cases compare times of the target only with each other, but tokens may be refused: set the clock";
+    let advice = "tokens may be refused: set the clock (timed cases only compare times of the target with each other)";
     (skew.abs() > SKEW).then(|| {
         Note::new(
             Gravity::Doubt,

@@ -199,7 +199,7 @@ impl Proving {
             let proving = prove(Arc::clone(self), fault);
             async move {
                 let broke_off =
-                    |error: tokio::task::JoinError| Err(RunError::Run(format!("a proof broke off: {error}")));
+                    |error: tokio::task::JoinError| Err(RunError::Run(format!("a self-test run failed: {error}")));
                 tokio::spawn(proving).await.unwrap_or_else(broke_off)
             }
         });

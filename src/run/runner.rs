@@ -233,7 +233,7 @@ impl Runner {
         let outcomes = gathered.finish();
         let lost = selection.len() - outcomes.len();
         if lost > 0 {
-            return Err(RunError::Run(format!("{lost} cases came to no end")));
+            return Err(RunError::Run(format!("{lost} cases did not finish")));
         }
         changes.sort_by(|a, b| a.about().cmp(b.about()));
         Ok(Done {

@@ -59,7 +59,7 @@ pub fn unknown(suite: &Suite, selectors: &[String]) -> String {
         }
     });
     format!(
-        "nothing is named {}; `mpsd-conformance list` shows the chapters, `list cases` and `list clauses` what is in them",
+        "no case, chapter or clause matches {}; see `mpsd-conformance list`, `list cases` and `list clauses`",
         described.collect::<Vec<_>>().join(", ")
     )
 }

@@ -33,7 +33,11 @@ impl SnapshotError {
 
     /// A text that must not be written.
     pub(super) fn secret(path: &Path) -> Self {
-        Self::new(path, "would hold a secret of the target, and was not written", None)
+        Self::new(
+            path,
+            "was not written, because it would contain a secret of the target",
+            None,
+        )
     }
 
     /// The file.
@@ -67,7 +71,7 @@ pub fn write(path: &Path, case: &str, title: &str, text: &str) -> Result<(), Sna
 pub fn read(path: &Path) -> Result<String, SnapshotError> {
     let file = disk::read_text(path);
     let file = file.map_err(|source| SnapshotError::new(path, "cannot be read", Some(source)))?;
-    let no_head = "has no head: expected a line `---`, where the text comes from, and a line `---`";
+    let no_head = "has no header: expected a line `---`, the source, and another line `---`";
     parse(&file).ok_or_else(|| SnapshotError::new(path, no_head, None))
 }
 

@@ -121,7 +121,7 @@ fn read_deviation(item: Item<'_>) -> Option<Deviation> {
             if date.is_none() {
                 expires.wrong(
                     "not a date",
-                    "the last day on which the entry holds, such as `2030-12-31`",
+                    "expected the last day on which the entry is valid, such as `2030-12-31`",
                 );
                 return None;
             }
@@ -142,13 +142,13 @@ fn read_deviation(item: Item<'_>) -> Option<Deviation> {
         expires,
     };
     if deviation.case.is_none() && deviation.clause.is_none() {
-        item.wrong("a deviation of nothing", "`case` or `clause` says what it is about");
+        item.wrong("an entry without `case` and `clause`", "add `case`, `clause` or both");
         return None;
     }
     if deviation.reason.trim().is_empty()
         && let Some(reason) = fields.get("reason")
     {
-        reason.wrong("an empty reason", "why the target may do this goes here");
+        reason.wrong("an empty reason", "explain why this deviation is accepted");
         return None;
     }
     Some(deviation)
@@ -193,7 +193,7 @@ mod tests {
         ] }"#;
         let told = problems(text);
         for part in [
-            "a deviation of nothing",
+            "an entry without `case` and `clause`",
             "an empty reason",
             "not a date",
             "unknown key `raeson`",

@@ -31,18 +31,18 @@ pub struct Address {
 impl Address {
     /// Reads a base URL; `Err` says what is wrong with it.
     pub fn parse(url: &str) -> Result<Self, &'static str> {
-        let uri: http::Uri = url.parse().map_err(|_| "it is no URL")?;
+        let uri: http::Uri = url.parse().map_err(|_| "it is not a URL")?;
         let is_tls = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
-            _ => return Err("it starts neither with `http://` nor with `https://`"),
+            _ => return Err("it must start with `http://` or `https://`"),
         };
         let authority = uri.authority().ok_or("it has no host")?;
         if authority.as_str().contains('@') {
-            return Err("credentials do not belong into it");
+            return Err("it must not contain credentials");
         }
         if uri.query().is_some() || url.contains('#') {
-            return Err("it has a query or a fragment");
+            return Err("it must not have a query or fragment");
         }
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         if host.is_empty() {
@@ -51,7 +51,7 @@ impl Address {
         let is_named = authority.as_str().len() > authority.host().len();
         let port = match authority.port_u16() {
             Some(port) => port,
-            None if is_named => return Err("its port is none"),
+            None if is_named => return Err("its port is not valid"),
             None => {
                 if is_tls {
                     443
@@ -109,11 +109,11 @@ impl Tls {
             for authority in &self.authorities {
                 roots
                     .add(authority.clone())
-                    .map_err(|error| format!("a certificate of `tls.authorities` cannot be trusted: {error}"))?;
+                    .map_err(|error| format!("cannot use a certificate of `tls.authorities`: {error}"))?;
             }
             if roots.is_empty() {
                 let advice =
-                    "install the system's `ca-certificates`, or name the target's authority in `tls.authorities`";
+                    "install the system's `ca-certificates`, or add the target's authority to `tls.authorities`";
                 return Err(format!("this machine trusts no certificate authority: {advice}"));
             }
             let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
@@ -128,7 +128,7 @@ impl Tls {
         let mut config = match &self.client {
             Some((chain, key)) => builder
                 .with_client_auth_cert(chain.clone(), key.clone_key())
-                .map_err(|error| format!("the client certificate and its key cannot be used: {error}"))?,
+                .map_err(|error| format!("cannot use the client certificate and its key: {error}"))?,
             None => builder.with_no_client_auth(),
         };
         // A request keeps its letters and its length on this version alone; the description may ask for another one.

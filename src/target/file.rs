@@ -38,7 +38,10 @@ pub fn read(name: &str, text: &str, folder: &Path) -> Result<Target, Vec<Problem
         Some(target) if problems.is_empty() => Ok(target),
         _ => {
             if problems.is_empty() {
-                let (message, expected) = ("not a target".to_owned(), "see `schemas/target.schema.json`".to_owned());
+                let (message, expected) = (
+                    "not a target file".to_owned(),
+                    "see `schemas/target.schema.json`".to_owned(),
+                );
                 problems.push(Problem {
                     file: name.to_owned(),
                     place: Place::File,
@@ -75,8 +78,8 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
         Ok(address) => Some(address),
         Err(reason) => {
             base_url.wrong(
-                format!("`{url}` is no base URL: {reason}"),
-                "such as `https://mpsd.example:8443`",
+                format!("`{url}` is not a valid base URL: {reason}"),
+                "example: `https://mpsd.example:8443`",
             );
             None
         }
@@ -131,7 +134,7 @@ fn read_target(file: Item<'_>, folder: &Path) -> Option<Target> {
 fn read_tls(item: Item<'_>, folder: &Path, address: Option<&Address>) -> Option<Tls> {
     let fields = item.object(&["authorities", "certificate", "key", "selfSigned"])?;
     if address.is_some_and(|address| !address.is_tls) {
-        item.wrong("`baseUrl` is not `https`", "without TLS none of this has a meaning");
+        item.wrong("`baseUrl` is not `https`", "`tls` applies to `https` only");
     }
     let mut authorities = Vec::new();
     if let Some(item) = fields.get("authorities") {
@@ -143,13 +146,16 @@ fn read_tls(item: Item<'_>, folder: &Path, address: Option<&Address>) -> Option<
     let client = match (fields.get("certificate"), fields.get("key")) {
         (Some(certificate), Some(key)) => read_certificates(certificate, folder).zip(read_key(key, folder)),
         (Some(certificate), None) => {
-            certificate.wrong("a certificate without its key", "`key` names the file that has it");
+            certificate.wrong(
+                "`certificate` without `key`",
+                "add `key`, the path of the file with the private key",
+            );
             None
         }
         (None, Some(key)) => {
             key.wrong(
-                "a key without its certificate",
-                "`certificate` names the file that has it",
+                "`key` without `certificate`",
+                "add `certificate`, the path of the file with the certificate",
             );
             None
         }
@@ -162,10 +168,10 @@ fn read_tls(item: Item<'_>, folder: &Path, address: Option<&Address>) -> Option<
     {
         item.wrong(
             format!(
-                "any certificate would do for `{}`, which is not this machine",
+                "`selfSigned` is only allowed for this machine, not for `{}`",
                 address.host
             ),
-            "put the certificate of its authority into `authorities` instead",
+            "add the certificate of its authority to `authorities` instead",
         );
     }
     Some(Tls {
@@ -185,7 +191,7 @@ fn read_certificates(item: Item<'_>, folder: &Path) -> Option<Vec<CertificateDer
     };
     item.wrong(
         message,
-        "a file with certificates in PEM: `-----BEGIN CERTIFICATE-----` ...",
+        "expected a PEM file with certificates: `-----BEGIN CERTIFICATE-----` ...",
     );
     None
 }
@@ -196,7 +202,7 @@ fn read_key(item: Item<'_>, folder: &Path) -> Option<PrivateKeyDer<'static>> {
     if let Err(error) = &key {
         item.wrong(
             unreadable(&path, error),
-            "a file with a private key in PEM, not encrypted",
+            "expected a PEM file with an unencrypted private key",
         );
     }
     key.ok()
@@ -210,7 +216,7 @@ fn pem(path: &Path) -> Result<Vec<u8>, PemError> {
 fn unreadable(path: &Path, error: &PemError) -> String {
     match error {
         PemError::Io(error) => format!("cannot read `{}`: {error}", path.display()),
-        PemError::NoItemsFound => format!("`{}` has no such thing", path.display()),
+        PemError::NoItemsFound => format!("`{}` has none", path.display()),
         // Any other message may quote the file.
         _ => format!("`{}` is not PEM", path.display()),
     }
@@ -232,13 +238,16 @@ fn read_proxy(item: Item<'_>, folder: &Path) -> Option<Proxy> {
         Ok(address) if !address.is_tls => Some(Proxy { address, authorization }),
         Ok(_) => {
             url.wrong(
-                "a proxy that is itself spoken to over TLS",
-                "an `http://` proxy; `https` targets are tunnelled through it",
+                "`https://` proxies are not supported",
+                "use an `http://` proxy; `https` targets are tunnelled through it",
             );
             None
         }
         Err(reason) => {
-            url.wrong(format!("no proxy: {reason}"), "such as `http://proxy.example:3128`");
+            url.wrong(
+                format!("not a valid proxy URL: {reason}"),
+                "example: `http://proxy.example:3128`",
+            );
             None
         }
     }
@@ -247,13 +256,16 @@ fn read_proxy(item: Item<'_>, folder: &Path) -> Option<Proxy> {
 fn read_headers(item: Item<'_>, folder: &Path) -> Option<Vec<Header>> {
     item.members(|name, item| {
         if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-            item.wrong_key(format!("`{name}` is no name of a header"), "letters, digits and `-`");
+            item.wrong_key(
+                format!("`{name}` is not a valid header name"),
+                "use letters, digits and `-`",
+            );
             return None;
         }
         if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
             item.wrong_key(
                 format!("`{name}` is set by the suite"),
-                "headers of the service's own go here",
+                "list only additional headers here",
             );
             return None;
         }
@@ -262,7 +274,7 @@ fn read_headers(item: Item<'_>, folder: &Path) -> Option<Vec<Header>> {
             _ => (read_value(item, folder)?, true),
         };
         if http::HeaderValue::from_bytes(value.as_bytes()).is_err() {
-            item.wrong("no value of a header", "one line of text");
+            item.wrong("not a valid header value", "expected one line of text");
         }
         Some(Header {
             name: name.to_owned(),
@@ -288,14 +300,17 @@ fn read_pace(per_second: Option<Item<'_>>, in_flight: Option<Item<'_>>) -> Pace 
     let per_second = per_second.and_then(|item| {
         let rate = item.value().as_f64().filter(|rate| (0.001..=1e6).contains(rate));
         if rate.is_none() {
-            item.wrong("no rate", "requests a second, from 0.001 to 1000000");
+            item.wrong(
+                "not a valid rate",
+                "expected requests per second, from 0.001 to 1000000",
+            );
         }
         rate
     });
     let in_flight = in_flight.and_then(|item| {
         let count = item.unsigned()?;
         if count == 0 {
-            item.wrong("nothing could ever be sent", "at least 1");
+            item.wrong("no request could ever be sent", "expected at least 1");
         }
         usize::try_from(count).ok()
     });
@@ -322,7 +337,7 @@ fn read_token(item: Item<'_>, folder: &Path) -> Option<Token> {
     };
     let token = Token::fetch(read_source(item, folder)?, expires_in);
     token
-        .map_err(|message| item.wrong(message, "the value of an `Authorization` header was to come from here"))
+        .map_err(|message| item.wrong(message, "provide the full value of an `Authorization` header here"))
         .ok()
 }
 
@@ -331,7 +346,7 @@ fn read_value(item: Item<'_>, folder: &Path) -> Option<String> {
     item.object(&["env", "file", "key", "command"])?;
     let value = read_source(item, folder)?.fetch_value();
     value
-        .map_err(|message| item.wrong(message, "the value was to come from here"))
+        .map_err(|message| item.wrong(message, "provide the value of the header here"))
         .ok()
 }
 
@@ -358,8 +373,8 @@ fn read_source(item: Item<'_>, folder: &Path) -> Option<Source> {
     let source = source.filter(|_| sources == 1);
     if source.is_none() {
         item.wrong(
-            "no source of a value, or more than one",
-            "one of `env` (a name), `file` (a path, with an optional `key`) and `command` (a list of words)",
+            "not exactly one of `env`, `file` and `command`",
+            "expected `env` (a name), `file` (a path, with an optional `key`) or `command` (a list of words)",
         );
     }
     source
@@ -384,30 +399,33 @@ mod tests {
     fn any_certificate_will_do_on_this_machine_alone() {
         let wish = r#""tls": { "selfSigned": true }"#;
         assert!(told("https://127.0.0.1:1", wish).contains("self_signed: true"));
-        assert!(told("https://mpsd.example", wish).contains("which is not this machine"));
+        assert!(told("https://mpsd.example", wish).contains("only allowed for this machine"));
         assert!(told("http://127.0.0.1:1", wish).contains("not `https`"));
     }
 
     #[test]
-    fn every_mistake_in_how_a_target_is_spoken_to_is_told() {
+    fn every_mistake_in_a_connection_setting_is_reported() {
         for (more, part) in [
             (
                 r#""tls": { "authorities": ["ca.pem"] }"#,
                 "cannot read `/nowhere/ca.pem`",
             ),
-            (r#""tls": { "certificate": "c.pem" }"#, "a certificate without its key"),
-            (r#""tls": { "key": "c.key" }"#, "a key without its certificate"),
-            (r#""proxy": "https://p""#, "itself spoken to over TLS"),
-            (r#""proxy": "http://u:p@x""#, "credentials do not belong"),
+            (r#""tls": { "certificate": "c.pem" }"#, "`certificate` without `key`"),
+            (r#""tls": { "key": "c.key" }"#, "`key` without `certificate`"),
+            (r#""proxy": "https://p""#, "proxies are not supported"),
+            (r#""proxy": "http://u:p@x""#, "must not contain credentials"),
             (r#""headers": { "Authorization": "x" }"#, "is set by the suite"),
-            (r#""headers": { "a b": "x" }"#, "no name of a header"),
+            (r#""headers": { "a b": "x" }"#, "not a valid header name"),
             (
                 r#""headers": { "X-A": { "env": "MPSD_NOT_SET" } }"#,
                 "`MPSD_NOT_SET` is not set",
             ),
-            (r#""headers": { "X-A": { "env": "A", "file": "b" } }"#, "more than one"),
-            (r#""limits": { "requestsPerSecond": 0 }"#, "no rate"),
-            (r#""limits": { "inFlight": 0 }"#, "nothing could ever be sent"),
+            (
+                r#""headers": { "X-A": { "env": "A", "file": "b" } }"#,
+                "not exactly one of",
+            ),
+            (r#""limits": { "requestsPerSecond": 0 }"#, "not a valid rate"),
+            (r#""limits": { "inFlight": 0 }"#, "no request could ever be sent"),
             (r#""limits": { "perIdentity": { "burst": 1 } }"#, "unknown key `burst`"),
         ] {
             let told = told("https://mpsd.example", more);

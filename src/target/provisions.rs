@@ -96,12 +96,12 @@ impl Target {
     pub fn excuse(&self, need: &Need) -> String {
         match need {
             Need::Feature(name) if name == MOVED_CLOCK && !self.lacks.contains(name) => {
-                "the target's clock cannot be moved".to_owned()
+                "the target's clock cannot be advanced".to_owned()
             }
-            Need::Feature(name) => format!("the target lacks `{name}`"),
+            Need::Feature(name) => format!("the target does not support `{name}`"),
             Need::Template(name) => format!("the target has no template `{name}`"),
             Need::Identity(name) => format!("the target has no identity `{name}`"),
-            Need::Fact(name, fact) => format!("the target gives no `{fact}` of `{name}`"),
+            Need::Fact(name, fact) => format!("the target file has no `{fact}` for `{name}`"),
         }
     }
 }

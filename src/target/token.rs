@@ -64,7 +64,7 @@ impl Source {
             return Err("it is empty".to_owned());
         }
         if value.contains(|c: char| c.is_control()) {
-            return Err("it is more than one line, and no header can carry that".to_owned());
+            return Err("it has more than one line, which a header cannot contain".to_owned());
         }
         Ok(Fetched { value, ..fetched })
     }
@@ -118,29 +118,32 @@ fn from_command(command: &[String], folder: &Path) -> Result<Fetched, String> {
             Ok(None) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!("`{program}` did not end within {} s", COMMAND_LIMIT.as_secs()));
+                return Err(format!(
+                    "`{program}` did not finish within {} s",
+                    COMMAND_LIMIT.as_secs()
+                ));
             }
             Err(error) => return Err(format!("cannot wait for `{program}`: {error}")),
         }
     };
     if !status.success() {
-        return Err(format!("`{program}` ended with {status}; run it by hand to see why"));
+        return Err(format!("`{program}` failed with {status}; run it by hand to see why"));
     }
     let text = reader
         .join()
         .ok()
         .and_then(Result::ok)
         .and_then(|bytes| disk::decode(bytes).ok());
-    let text = text.ok_or_else(|| format!("`{program}` did not print text"))?;
+    let text = text.ok_or_else(|| format!("the output of `{program}` is not UTF-8"))?;
     if !text.trim_start().starts_with('{') {
         return Ok(Fetched {
             value: text,
             expires_in: None,
         });
     }
-    let root: Value = serde_json::from_str(&text).map_err(|_| format!("what `{program}` printed is not JSON"))?;
+    let root: Value = serde_json::from_str(&text).map_err(|_| format!("the output of `{program}` is not JSON"))?;
     let value = root.get("token").and_then(Value::as_str);
-    let value = value.ok_or_else(|| format!("what `{program}` printed has no string `token`"))?;
+    let value = value.ok_or_else(|| format!("the output of `{program}` has no string `token`"))?;
     let expires_in = root.get("expiresIn").and_then(Value::as_u64).map(Duration::from_secs);
     Ok(Fetched {
         value: value.to_owned(),
@@ -329,7 +332,7 @@ mod tests {
         let token = command(r#"echo '{ "token": "from afar", "expiresIn": 0 }'"#).unwrap();
         assert_eq!((&*token.reveal(), token.is_due()), ("from afar", true));
         assert_eq!(&*command("echo plain").unwrap().reveal(), "plain");
-        assert!(command("exit 3").unwrap_err().contains("ended with"));
+        assert!(command("exit 3").unwrap_err().contains("failed with"));
         assert!(command("echo '{}'").unwrap_err().contains("no string `token`"));
         assert!(command("printf 'a\\nb'").unwrap_err().contains("more than one line"));
         assert!(command("true").unwrap_err().contains("empty"));

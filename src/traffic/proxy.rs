@@ -288,7 +288,7 @@ async fn pass(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<B
         copy.passed.response.status = 502;
         copy.failure = Some(reason.clone());
         shared.send(copy);
-        let text = format!("mpsd-conformance watch: the target gave no answer: {reason}\n");
+        let text = format!("mpsd-conformance watch: no response from the target: {reason}\n");
         let mut response = Response::new(
             Full::new(Bytes::from(text))
                 .map_err(|never| match never {})
@@ -317,7 +317,7 @@ async fn pass(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<B
         }
         Err(_) => {
             sent.give_request(&mut copy);
-            return failed(copy, format!("nothing came within {} s", PATIENCE.as_secs()));
+            return failed(copy, format!("no data within {} s", PATIENCE.as_secs()));
         }
     };
     copy.passed.response = WireResponse {
@@ -413,7 +413,7 @@ async fn relay(
                 kept.0.push(message.clone());
             } else {
                 shared.kept.fetch_sub(weight, Ordering::Relaxed);
-                kept.1 = Some("there were more messages than are kept");
+                kept.1 = Some("too many messages to keep");
             }
             shared.tell(Seen::Frame {
                 path: path.clone(),
@@ -421,7 +421,7 @@ async fn relay(
             });
         }
         if tap.is_lost() {
-            kept.1 = Some("its frames could not be read, as if they were compressed");
+            kept.1 = Some("its frames could not be read; they may be compressed");
         }
     };
     let there = async {
@@ -520,7 +520,7 @@ struct Kept {
 }
 
 /// What is said of a body that ended before its end.
-const CUT: &str = "it was cut off";
+const CUT: &str = "it was truncated";
 
 impl Kept {
     fn new(total: &Arc<AtomicUsize>) -> Arc<Self> {
@@ -538,7 +538,7 @@ impl Kept {
         } else {
             self.total.fetch_sub(data.len() + kept.0.len(), Ordering::Relaxed);
             kept.0 = Vec::new();
-            kept.1 = Some("it is longer than is kept");
+            kept.1 = Some("it is too long to keep");
         }
     }
 

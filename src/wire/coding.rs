@@ -33,10 +33,10 @@ pub fn decode(coding: &str, body: &[u8], limit: usize) -> Result<Vec<u8>, Coding
                 .or_else(|_| read(flate2::read::DeflateDecoder::new(bytes.as_slice()), limit)),
             "br" => read(brotli_decompressor::Decompressor::new(bytes.as_slice(), 4096), limit),
             "zstd" => zstd(&bytes, limit),
-            other => Err(CodingError::Beyond(format!("it is encoded as `{other}`"))),
+            other => Err(CodingError::Beyond(format!("unknown content encoding `{other}`"))),
         };
         bytes = made.map_err(|error| match error {
-            CodingError::Wrong(reason) => CodingError::Wrong(format!("it is not {name}: {reason}")),
+            CodingError::Wrong(reason) => CodingError::Wrong(format!("invalid {name}: {reason}")),
             beyond @ CodingError::Beyond(_) => beyond,
         })?;
     }
@@ -79,7 +79,7 @@ fn read(decoder: impl Read, limit: usize) -> Result<Vec<u8>, CodingError> {
         .read_to_end(&mut made)
         .map_err(|error| CodingError::wrong(&error))?;
     if made.len() > limit {
-        return Err(CodingError::Beyond(format!("it is longer than {limit} bytes")));
+        return Err(CodingError::Beyond(format!("longer than {limit} bytes")));
     }
     Ok(made)
 }
@@ -136,7 +136,7 @@ mod tests {
             decode("zstd", b"no zstd", 10)
                 .unwrap_err()
                 .to_string()
-                .contains("not zstd")
+                .contains("invalid zstd")
         );
     }
 
@@ -170,7 +170,7 @@ mod tests {
             decode("gzip", b"no gzip", 10)
                 .unwrap_err()
                 .to_string()
-                .contains("not gzip")
+                .contains("invalid gzip")
         );
     }
 }

@@ -49,8 +49,9 @@ impl Connector {
     /// A connector for a target; no connection is made yet.
     pub(crate) fn new(target: &Target) -> Result<Self, WireError> {
         let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
-        let address = Address::parse(&target.base_url)
-            .map_err(|reason| WireError::Unsendable(format!("`{}` is no base URL: {reason}", target.base_url)))?;
+        let address = Address::parse(&target.base_url).map_err(|reason| {
+            WireError::Unsendable(format!("`{}` is not a valid base URL: {reason}", target.base_url))
+        })?;
         let (tls, requests) = if address.is_tls {
             let config = target.tls.config().map_err(WireError::Tls)?;
             let name = ServerName::try_from(address.host.clone()).map_err(|error| unsendable(&error))?;
@@ -204,7 +205,7 @@ async fn tunnel(proxy: &Proxy, address: &Address) -> Result<TcpStream, WireError
     // Byte by byte: what follows the head belongs to the target.
     while !answer.ends_with(b"\r\n\r\n") {
         if answer.len() >= PROXY_ANSWER {
-            return Err(broken("its answer does not end".to_owned()));
+            return Err(broken("its response is incomplete".to_owned()));
         }
         answer.push(
             stream
@@ -219,10 +220,10 @@ async fn tunnel(proxy: &Proxy, address: &Address) -> Result<TcpStream, WireError
         .unwrap_or("nothing");
     match status {
         "407" => Err(broken(
-            "it wants credentials (407); `proxy.authorization` gives them".to_owned(),
+            "it requires credentials (407); set `proxy.authorization`".to_owned(),
         )),
         _ if status.starts_with('2') => Ok(stream),
-        _ => Err(broken(format!("it answers {status} to CONNECT {place}"))),
+        _ => Err(broken(format!("it returned {status} for CONNECT {place}"))),
     }
 }
 
@@ -231,7 +232,7 @@ fn explain(error: &io::Error, host: &str) -> String {
     match error.kind() {
         _ if let Some(cause) = tls_cause(error) => explain_tls(cause, host),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-            "the connection was closed in the middle of the handshake".to_owned()
+            "the connection was closed during the handshake".to_owned()
         }
         _ => error.to_string(),
     }
@@ -250,18 +251,17 @@ pub(crate) fn tls_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Opt
 pub(crate) fn explain_tls(cause: &rustls::Error, host: &str) -> String {
     match cause {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "the issuer of its certificate is not known: name the certificate of its authority in `tls.authorities`, or, for \
-             a service on this machine, set `tls.selfSigned`".to_owned()
+            "unknown issuer of its certificate: add the certificate of the authority to `tls.authorities` or, for a service on this machine, set `tls.selfSigned`".to_owned()
         }
-        rustls::Error::InvalidCertificate(CertificateError::NotValidForName) => format!("its certificate is not for `{host}`"),
+        rustls::Error::InvalidCertificate(CertificateError::NotValidForName) => format!("its certificate is not valid for `{host}`"),
         rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }) => {
-            format!("its certificate is not for `{host}`, but for {}", presented.join(", "))
+            format!("its certificate is valid for {}, not for `{host}`", presented.join(", "))
         }
         rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            "its certificate has expired, or this machine's clock is wrong".to_owned()
+            "its certificate has expired, or the local clock is wrong".to_owned()
         }
         rustls::Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
-            "its certificate is not valid yet, or this machine's clock is wrong".to_owned()
+            "its certificate is not valid yet, or the local clock is wrong".to_owned()
         }
         rustls::Error::InvalidCertificate(CertificateError::Other(error)) => match error.to_string().as_str() {
             "CaUsedAsEndEntity" => "its certificate is one of an authority (`CA:TRUE`): name the same certificate in \
@@ -283,11 +283,11 @@ pub(crate) fn explain_tls(cause: &rustls::Error, host: &str) -> String {
             | AlertDescription::AccessDenied
             | AlertDescription::CertificateUnknown),
         ) => {
-            format!("it does not accept the certificate of the suite ({alert:?}): `tls.certificate` and `tls.key` name one that it trusts")
+            format!("it rejected the client certificate ({alert:?}): set `tls.certificate` and `tls.key` to one that it trusts")
         }
         rustls::Error::InvalidMessage(_)
         | rustls::Error::InappropriateMessage { .. }
-        | rustls::Error::InappropriateHandshakeMessage { .. } => "it does not speak TLS".to_owned(),
+        | rustls::Error::InappropriateHandshakeMessage { .. } => "it does not use TLS".to_owned(),
         error => error.to_string(),
     }
 }

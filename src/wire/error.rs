@@ -11,7 +11,7 @@ pub enum WireError {
     #[error("cannot connect: {0}")]
     Connect(String),
     /// The target and the suite do not agree on who they are, or on TLS at all.
-    #[error("no TLS: {0}")]
+    #[error("TLS failed: {0}")]
     Tls(String),
     /// The target asked for less, again and again, or for a longer pause than a case has.
     #[error("throttled: {0}")]
@@ -20,7 +20,7 @@ pub enum WireError {
     #[error("{0}")]
     Token(String),
     /// The time limit passed.
-    #[error("no answer within {} s", .0.as_secs_f32())]
+    #[error("no response within {} s", .0.as_secs_f32())]
     Timeout(Duration),
     /// A kept connection was closed under the request; another connection may do.
     #[error("{0}")]

@@ -164,7 +164,7 @@ impl Secrets {
     pub fn find(&self, text: &str) -> Option<String> {
         let known = self.known();
         let Some(search) = &known.search else {
-            return Some("a target whose tokens cannot be watched for".to_owned());
+            return Some("the tokens of the target cannot be redacted".to_owned());
         };
         let found = known.sieve.find(search, text)?;
         known

@@ -275,7 +275,7 @@ fn check(answer: &WireResponse, key: &str, offered: Option<&HeaderValue>) -> Res
         return Err("`Connection` does not name `upgrade`");
     }
     if answer.header("sec-websocket-accept") != Some(&derive_accept_key(key.as_bytes())) {
-        return Err("`Sec-WebSocket-Accept` does not belong to the key of the handshake");
+        return Err("`Sec-WebSocket-Accept` does not match the key of the handshake");
     }
     // None is ever offered.
     if answer
@@ -286,11 +286,11 @@ fn check(answer: &WireResponse, key: &str, offered: Option<&HeaderValue>) -> Res
     }
     let offered = offered.and_then(|offered| offered.to_str().ok());
     match (offered, answer.header("sec-websocket-protocol")) {
-        (Some(_), None) => Err("no sub-protocol is chosen, though one is offered"),
+        (Some(_), None) => Err("no sub-protocol selected, although one was offered"),
         (_, Some(chosen)) if chosen.contains(',') => Err("more than one sub-protocol is chosen"),
-        (None, Some(_)) => Err("a sub-protocol is chosen, though none is offered"),
+        (None, Some(_)) => Err("a sub-protocol selected, although none was offered"),
         (Some(offered), Some(chosen)) if !offered.split(',').any(|one| one.trim() == chosen) => {
-            Err("the sub-protocol that is chosen is none of those offered")
+            Err("a sub-protocol selected that was not offered")
         }
         _ => Ok(()),
     }

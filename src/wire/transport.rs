@@ -215,9 +215,7 @@ impl Transport {
             }
             let status = response.status;
             if self.health.throttled.fetch_add(1, Ordering::Relaxed) + 1 >= HOPELESSLY_THROTTLED {
-                let reason = format!(
-                    "the target was given up: it answered {HOPELESSLY_THROTTLED} requests in a row with {status}"
-                );
+                let reason = format!("run stopped: {HOPELESSLY_THROTTLED} consecutive requests returned {status}");
                 self.halt.end(&reason, false);
             }
             let pause = pause(&response, throttled);
@@ -226,9 +224,12 @@ impl Transport {
                 let asked = if throttled > MAX_THROTTLED {
                     String::new()
                 } else {
-                    format!(", and a pause of {} s is too long for it", pause.as_secs_f32())
+                    format!(
+                        "; waiting {} s would exceed the time limit of the case",
+                        pause.as_secs_f32()
+                    )
                 };
-                let error = WireError::Throttled(format!("answered {status} {throttled} times{asked}"));
+                let error = WireError::Throttled(format!("{throttled} responses with {status}{asked}"));
                 self.note_miss(&error).await;
                 return Err(error);
             }
@@ -255,7 +256,7 @@ impl Transport {
         let renewed = tokio::task::spawn_blocking(move || fetching.renew(&old)).await;
         let renewed = renewed.map_err(|error| WireError::Token(error.to_string()))?;
         let renewed =
-            renewed.map_err(|error| WireError::Token(format!("the token of {speaker} cannot be renewed: {error}")))?;
+            renewed.map_err(|error| WireError::Token(format!("cannot renew the token of {speaker}: {error}")))?;
         let Some(value) = renewed else { return Ok(false) };
         self.secrets.learn(speaker, &value);
         for (name, sent) in &mut request.headers {
@@ -275,20 +276,17 @@ impl Transport {
         // These say nothing of the target; to go on would not help either.
         if matches!(error, WireError::Machine(_) | WireError::Limit(_)) {
             if misses >= HOPELESS {
-                let reason = format!(
-                    "the run was given up after {misses} requests in a row, for no fault of the target: {error}"
-                );
+                let reason = format!("run stopped after {misses} consecutive requests failed on this machine: {error}");
                 self.halt.end(&reason, false);
             }
             return;
         }
         if misses >= HOPELESS {
-            let reason =
-                format!("the target was given up: it had no answer to {misses} requests in a row, at last: {error}");
+            let reason = format!("run stopped: no response to {misses} consecutive requests (last error: {error})");
             self.halt.end(&reason, false);
         } else if misses.is_multiple_of(DOUBTFUL) && !self.is_there().await {
             let reason = format!(
-                "the target was given up: it had no answer to {misses} requests in a row, nor to a plain read: {error}"
+                "run stopped: no response to {misses} consecutive requests, nor to a simple GET (last error: {error})"
             );
             self.halt.end(&reason, false);
         }

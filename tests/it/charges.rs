@@ -17,7 +17,7 @@ fn suite(clauses: &[&str], expectations: &Value) -> TempDir {
     }
     let case = json!({ "title": "It is so.", "clauses": clauses, "steps": [step] });
     let suite = written(&[("only".to_owned(), case.to_string())]);
-    let clause = |id: &str, level: &str| json!({ "id": id, "level": level, "evidence": "live", "statement": "It holds.", "sources": ["trial"] });
+    let clause = |id: &str, level: &str| json!({ "id": id, "level": level, "evidence": "live", "statement": format!("It {} hold.", level.to_lowercase()), "sources": ["trial"] });
     let clauses = json!({ "title": "Bad", "about": "Mistakes.", "clauses": [clause("PROTO-001", "MUST"), clause("PROTO-005", "SHOULD")] });
     fs::write(suite.path().join("cases/bad/clauses.json"), clauses.to_string()).unwrap();
     suite
@@ -55,5 +55,5 @@ fn a_warning_fails_a_run_against_the_embedded_reference_and_the_run_says_why() {
     let suite = suite(&["PROTO-001"], &json!({ "expect": { "status": 201 }, "also": also }));
     let ended = program(["run", "--suite", text(suite.path()), "--snapshots", "off"]);
     assert_eq!(ended.code, 1, "{ended:?}");
-    assert!(ended.stderr.contains("every finding fails"), "{ended:?}");
+    assert!(ended.stderr.contains("every failed assertion fails"), "{ended:?}");
 }

@@ -40,7 +40,7 @@ fn failures_with_one_cause_are_told_together_the_most_first() {
     assert!(sizes.is_sorted_by(|a, b| a >= b) && sizes[0] > 3, "{sizes:?}");
     assert_eq!(sizes.iter().sum::<usize>(), report.summary.fail);
     let told = told(&report);
-    let head = format!("{} cases alike: {}", sizes[0], causes[0].text);
+    let head = format!("{} cases failed the same way: {}", sizes[0], causes[0].text);
     assert!(told.starts_with(&head), "{head}\n{told}");
     assert!(head.contains("status: expected 201, found 200"), "{head}");
     assert_eq!(
@@ -65,7 +65,7 @@ fn a_failure_of_its_own_is_told_without_a_group() {
     report.cases.truncate(1);
     let told = told(&report);
     assert!(told.starts_with("FAIL addressing/"), "{told}");
-    assert!(!told.contains("alike"), "{told}");
+    assert!(!told.contains("failed the same way"), "{told}");
 }
 
 #[test]

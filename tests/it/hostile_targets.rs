@@ -123,7 +123,11 @@ fn nobody_at_the_port_is_exit_4_at_once() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (ended, report) = run(closed);
     assert_eq!((ended.code, report), (4, Value::Null));
-    assert!(ended.stderr.contains("is the service running"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("check that the service is running"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -159,22 +163,22 @@ fn a_connection_that_is_half_closed_is_inconclusive() {
 fn an_answer_that_takes_too_long_is_inconclusive() {
     let pause = Duration::from_millis(100);
     let head = hostile(move |_, stream| drip(stream, b"H", pause));
-    is_unreachable(head, &["no answer within 0.5 s", "invalid HTTP version", GIVEN_UP]);
+    is_unreachable(head, &["no response within 0.5 s", "invalid HTTP version", GIVEN_UP]);
     let headers = hostile(move |_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
         drip(stream, b"x", pause)
     });
-    is_unreachable(headers, &["no answer within 0.5 s", GIVEN_UP]);
+    is_unreachable(headers, &["no response within 0.5 s", GIVEN_UP]);
     let body = hostile(move |_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")?;
         drip(stream, b"x", pause)
     });
-    is_unreachable(body, &["no answer within 0.5 s", GIVEN_UP]);
+    is_unreachable(body, &["no response within 0.5 s", GIVEN_UP]);
     let silent = hostile(|_, _| {
         std::thread::sleep(Duration::from_secs(5));
         Ok(())
     });
-    is_unreachable(silent, &["no answer within 0.5 s", GIVEN_UP]);
+    is_unreachable(silent, &["no response within 0.5 s", GIVEN_UP]);
 }
 
 #[test]
@@ -185,14 +189,14 @@ fn an_answer_without_end_is_inconclusive() {
     });
     is_unreachable(
         headers,
-        &["more than 1000 headers", "no answer within", NOT_DONE, GIVEN_UP],
+        &["more than 1000 headers", "no response within", NOT_DONE, GIVEN_UP],
     );
     let body = hostile(|_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
         let chunk = [b"10000\r\n".as_slice(), &vec![b' '; 0x10000], b"\r\n"].concat();
         drip(stream, &chunk, Duration::ZERO)
     });
-    is_unreachable(body, &["longer than 16 MiB", "no answer within", NOT_DONE, GIVEN_UP]);
+    is_unreachable(body, &["longer than 16 MiB", "no response within", NOT_DONE, GIVEN_UP]);
 }
 
 #[test]
@@ -212,10 +216,7 @@ fn a_target_that_throttles_everything_is_inconclusive_however_it_does_so() {
         (503, "Retry-After: Fri, 31 Dec 2999 23:59:59 GMT\r\n"),
     ] {
         let address = hostile(move |_, stream| answer(stream, status, headers, ""));
-        is_unreachable(
-            address,
-            &["throttled: answered", "no answer within", NOT_DONE, GIVEN_UP],
-        );
+        is_unreachable(address, &["throttled: ", "no response within", NOT_DONE, GIVEN_UP]);
     }
 }
 
@@ -284,7 +285,7 @@ fn a_target_that_answers_the_first_look_alone_is_given_up() {
     let (ended, report) = Described::at(&url(address)).run(&[]);
     assert_eq!(ended.code, 4, "{}", ended.stderr);
     assert!(
-        report["halted"].as_str().unwrap().contains("given up"),
+        report["halted"].as_str().unwrap().contains("run stopped"),
         "{}",
         report["halted"]
     );
@@ -318,8 +319,12 @@ fn a_target_that_dies_in_the_middle_leaves_what_was_judged_and_a_reason() {
         "{}",
         report["summary"]
     );
-    assert!(report["halted"].as_str().unwrap().contains("given up"));
-    assert!(ended.stdout.contains("were not judged for it"), "{}", ended.stdout);
+    assert!(report["halted"].as_str().unwrap().contains("run stopped"));
+    assert!(
+        ended.stdout.contains("not finished; this report is partial"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]
@@ -341,7 +346,7 @@ fn a_service_that_is_no_mpsd_is_told_in_a_screen() {
         assert_eq!(ended.code, 1, "{}", ended.stderr);
         assert!(report["summary"]["fail"].as_u64().unwrap() > 100);
         assert!(
-            ended.stdout.contains("this does not look like an MPSD"),
+            ended.stdout.contains("no response looked like MPSD"),
             "{}",
             ended.stdout
         );
@@ -362,9 +367,9 @@ fn what_does_not_speak_http_is_unreachable() {
         let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 10]);
     });
     for (url, words) in [
-        (url(echo), "the answer is not HTTP"),
-        (url(tls), "the port speaks TLS: `baseUrl` should begin with `https://`"),
-        (format!("https://{echo}"), "it does not speak TLS"),
+        (url(echo), "the response is not HTTP"),
+        (url(tls), "the port uses TLS: change `baseUrl` to `https://`"),
+        (format!("https://{echo}"), "it does not use TLS"),
     ] {
         let (ended, _) = Described::at(&url).run(&[]);
         assert_eq!(ended.code, 4, "{}", ended.stderr);

@@ -65,7 +65,7 @@ fn only(is_there: impl Fn(&Request<Bytes>) -> bool + Send + Sync + 'static) -> W
 fn an_empty_service_is_told_to_create_sessions_first() {
     let rungs = rungs(only(|_| false));
     let first = &rungs[0];
-    assert_eq!(first.behaviour, "PUT of a session answers 201");
+    assert_eq!(first.behaviour, "PUT of a session returns 201");
     assert_eq!(first.found.as_deref(), Some("404"));
     assert!(first.unlocked > 10 && first.waiting > 200, "{first:?}");
     assert!(first.start.starts_with("create/"), "{first:?}");
@@ -73,7 +73,7 @@ fn an_empty_service_is_told_to_create_sessions_first() {
     let second = &rungs[1];
     assert_eq!(
         (second.behaviour.as_str(), &second.found),
-        ("PUT of a session answers 200", &None)
+        ("PUT of a session returns 200", &None)
     );
 }
 
@@ -81,20 +81,20 @@ fn an_empty_service_is_told_to_create_sessions_first() {
 fn a_service_of_sessions_alone_is_told_of_handles_first() {
     let rungs = rungs(only(is_session));
     let first = &rungs[0];
-    assert_eq!(first.behaviour, "POST of all handles answers 200 or 201");
+    assert_eq!(first.behaviour, "POST of all handles returns 200 or 201");
     assert!(first.start.starts_with("handles/"), "{first:?}");
     let is_there = |rung: &Rung| {
         let known = [
-            "PUT of a session answers 200",
-            "PUT of a session answers 201",
-            "GET of a session answers 200",
+            "PUT of a session returns 200",
+            "PUT of a session returns 201",
+            "GET of a session returns 200",
         ];
         known.contains(&rung.behaviour.as_str())
     };
     assert!(!rungs.iter().any(is_there), "{rungs:?}");
     let later = rungs
         .iter()
-        .find(|rung| rung.behaviour == "GET of a handle answers 200")
+        .find(|rung| rung.behaviour == "GET of a handle returns 200")
         .unwrap();
     assert_eq!(later.found, None, "a handle that was never made was never read");
 }
@@ -132,7 +132,7 @@ fn a_service_that_refuses_a_part_of_a_body_is_told_of_the_part() {
     let rungs = rungs(wrong);
     assert_eq!(
         rungs[0].behaviour,
-        "PUT of a session answers 201 where the body has `/constants/system/visibility`"
+        "PUT of a session returns 201 where the body has `/constants/system/visibility`"
     );
 }
 

@@ -153,12 +153,12 @@ fn requests_and_sockets_go_over_tls_to_whom_an_authority_vouches_for() {
     }));
     secure.is_refused(
         &format!("https://localhost:{}", address.port()),
-        "the issuer of its certificate is not known",
+        "unknown issuer of its certificate",
         &json!({}),
     );
     secure.is_refused(
         &format!("https://{address}"),
-        "its certificate is not for `127.0.0.1`",
+        "not for `127.0.0.1`",
         &json!({ "authorities": ["ca.pem"] }),
     );
 }
@@ -177,7 +177,7 @@ fn any_certificate_will_do_on_this_machine_where_the_description_says_so() {
     }));
     secure.is_refused(
         &format!("https://{address}"),
-        "the issuer of its certificate is not known",
+        "unknown issuer of its certificate",
         &json!({}),
     );
 }
@@ -207,12 +207,12 @@ fn what_is_wrong_with_a_certificate_or_a_scheme_is_told() {
     let plain = secure.serving.address();
     secure.is_refused(
         &format!("https://{plain}"),
-        "the port speaks plain HTTP: `baseUrl` should begin with `http://`",
+        "the port does not use TLS: change `baseUrl` to `http://`",
         &trusted,
     );
     let ended = secure.run(|target| target["baseUrl"] = format!("http://{expired}").into());
     assert_eq!(ended.code, 4, "{}", ended.stderr);
-    assert!(ended.stderr.contains("the port speaks TLS"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the port uses TLS"), "{}", ended.stderr);
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn a_service_that_wants_a_certificate_is_shown_one() {
     }));
     secure.is_refused(
         &url,
-        "`tls.certificate` and `tls.key` name one that it trusts",
+        "set `tls.certificate` and `tls.key` to one that it trusts",
         &json!({ "authorities": ["ca.pem"] }),
     );
 }
@@ -296,7 +296,7 @@ fn a_proxy_is_gone_through_with_its_credentials_and_never_by_the_environment() {
     });
     assert_eq!(refused.code, 4);
     assert!(
-        refused.stderr.contains("it wants credentials (407)"),
+        refused.stderr.contains("it requires credentials (407)"),
         "{}",
         refused.stderr
     );

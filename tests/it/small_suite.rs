@@ -13,7 +13,7 @@ pub fn files_around(cases: &[(String, String)]) -> Vec<(String, String)> {
         let (xuid, name) = (number.to_string(), format!("Player{number}"));
         json!({ "about": "A user.", "kind": "user", "xuid": xuid, "gamertag": name, "device": name, "title": "main" })
     };
-    let clause = |id: &str| json!({ "id": id, "level": "MUST", "evidence": "live", "statement": "It holds.", "sources": ["trial"] });
+    let clause = |id: &str| json!({ "id": id, "level": "MUST", "evidence": "live", "statement": "It must hold.", "sources": ["trial"] });
     let reading = |statement: &str| json!({ "statement": statement, "sources": ["trial"] });
     let world = json!({
         "about": "A small world.",

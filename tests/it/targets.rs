@@ -79,12 +79,12 @@ fn a_target_is_tried_before_any_case_is() {
     assert_eq!(exit, 0, "{told}");
     for part in [
         "answers",
-        "24 of 24 identities answered as they should",
-        "63 of 63 templates are as the suite has them",
-        "19 of 19 users are whom the target file says they are",
-        "templates are as the suite has them",
-        "moves the clock",
-        "can be judged",
+        "24 of 24 identities accepted",
+        "63 of 63 templates match those of the suite",
+        "19 of 19 users have the XUID given in the target file",
+        "templates match those of the suite",
+        "advances the clock",
+        "can be tested",
     ] {
         assert!(told.contains(part), "`{part}` in {told}");
     }
@@ -97,31 +97,31 @@ fn a_target_is_tried_before_any_case_is() {
     finds("template `nowhere` cannot be read (404)", &|target| {
         target["templates"]["open"] = "nowhere".into();
     });
-    finds("is not `open`: /constants/system/", &|target| {
+    finds("differs from `open`: /constants/system/", &|target| {
         target["templates"]["open"] = "bare".into();
     });
     finds("did you mean `open`?", &|target| {
         target["templates"]["opem"] = "open".into();
     });
-    finds("does not move the clock", &|target| {
+    finds("does not advance the clock", &|target| {
         target["clock"]["advanceHeader"] = "X-Nothing".into();
     });
-    finds("/sessiontemplates is answered 404", &|target| {
+    finds("/sessiontemplates returned 404", &|target| {
         target["scid"] = "00000000-0000-4000-8000-000000000000".into();
     });
     finds(
-        "is the user \"2814610000000002\" to the service, not \"7\"",
+        "has the XUID \"2814610000000002\" on the service, not \"7\"",
         &|target| {
             target["identities"]["bob"]["xuid"] = "7".into();
         },
     );
-    finds("refused as not authenticated (401): bob", &|target| {
+    finds("not authenticated (401): bob", &|target| {
         target["identities"]["bob"]["token"]["key"] = "expired".into();
     });
-    finds("`expired` is accepted", &|target| {
+    finds("`expired` was accepted", &|target| {
         target["identities"]["expired"]["token"]["key"] = "bob".into();
     });
-    finds("`alice` may not use the service config", &|target| {
+    finds("`alice` has no access to the service config", &|target| {
         target["identities"]["alice"]["token"]["key"] = "otto".into();
     });
 
@@ -136,12 +136,12 @@ fn a_target_is_tried_before_any_case_is() {
     let (exit, told) = unread(&|target| target["templates"]["small"] = "open".into());
     assert_eq!(exit, 2, "what cannot be read is seen in a session: {told}");
     assert!(
-        told.contains("template `open` is not `small`: /constants/system/maxMembersCount"),
+        told.contains("template `open` differs from `small`: /constants/system/maxMembersCount"),
         "{told}"
     );
     let (exit, told) = unread(&|target| target["scid"] = "00000000-0000-4000-8000-000000000000".into());
     assert_eq!(exit, 2, "{told}");
-    assert!(told.contains("nor any other"), "{told}");
+    assert!(told.contains("all other templates failed too"), "{told}");
 
     let (exit, told) = service.check(|target| {
         target["identities"]
@@ -163,7 +163,7 @@ fn who_cannot_be_reached_or_refuses_everybody_is_exit_4() {
     let (exit, told) = service.check(|target| target["baseUrl"] = format!("http://{closed}").into());
     assert_eq!(exit, 4, "{told}");
     assert!(
-        told.contains("cannot be reached") && told.contains("is the service running"),
+        told.contains("cannot be reached") && told.contains("check that the service is running"),
         "{told}"
     );
     let (exit, told) = service.check(|target| {
@@ -194,7 +194,10 @@ fn a_service_that_is_no_mpsd_is_told_apart() {
     let service = Service::start();
     let (exit, told) = service.check(|target| target["baseUrl"] = url.into());
     assert_eq!(exit, 2, "{told}");
-    assert!(told.contains("does `baseUrl` lead to an MPSD service?"), "{told}");
+    assert!(
+        told.contains("check that `baseUrl` is the URL of an MPSD service"),
+        "{told}"
+    );
 }
 
 #[test]

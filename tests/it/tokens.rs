@@ -99,11 +99,7 @@ fn a_refused_token_is_replaced_once_and_all_go_on_with_the_new_one() {
     let service = Minted::new();
     service.wanted.store(2, Ordering::SeqCst);
     let ended = service.check();
-    assert!(
-        ended.stdout.contains("1 of 1 identities answered as they should"),
-        "{}",
-        ended.stdout
-    );
+    assert!(ended.stdout.contains("1 of 1 identities accepted"), "{}", ended.stdout);
     assert_eq!(service.minted(), 2);
 }
 
@@ -114,7 +110,7 @@ fn a_source_that_has_no_better_token_is_not_asked_for_every_request() {
     let ended = service.check();
     assert_eq!(ended.code, 4, "{}", ended.stdout);
     assert!(
-        ended.stdout.contains("refuses every identity (401): alice"),
+        ended.stdout.contains("refused every identity (401): alice"),
         "{}",
         ended.stdout
     );
@@ -166,7 +162,7 @@ fn a_token_that_cannot_be_renewed_leaves_its_cases_inconclusive() {
     assert!(
         ended
             .stdout
-            .contains("the token of alice cannot be renewed: `sh` ended with"),
+            .contains("cannot renew the token of alice: `sh` failed with"),
         "{}",
         ended.stdout
     );
@@ -203,7 +199,7 @@ fn a_run_keeps_to_the_declared_pace_and_says_what_it_costs() {
         "{requests} in {seconds} s"
     );
     let ended = service.check();
-    assert!(ended.stdout.contains("at the declared pace"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("within the declared limits"), "{}", ended.stdout);
 }
 
 #[test]
@@ -215,7 +211,7 @@ fn a_run_that_would_take_days_is_not_begun() {
     assert!(start.elapsed() < Duration::from_mins(1));
     assert_eq!(ended.code, 2, "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("h at the declared pace") && ended.stderr.contains("select fewer cases"),
+        ended.stderr.contains("h within the declared limits") && ended.stderr.contains("select fewer cases"),
         "{}",
         ended.stderr
     );

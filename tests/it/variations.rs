@@ -29,7 +29,7 @@ fn a_variation_that_a_case_holds_against_the_service_is_struck() {
     ]);
     assert_eq!(ended.code, 1, "{}{}", ended.stdout, ended.stderr);
     for part in [
-        "STRUCK header-server",
+        "FAILED header-server",
         "header Server",
         "0 of 1 harmless variations spared",
     ] {
@@ -53,7 +53,7 @@ fn only_the_variation_that_is_to_blame_is_struck() {
         text(suite.path()),
     ]);
     assert_eq!(ended.code, 1, "{}{}", ended.stdout, ended.stderr);
-    assert_eq!(ended.stdout.matches("STRUCK").count(), 1, "{}", ended.stdout);
+    assert_eq!(ended.stdout.matches("FAILED").count(), 1, "{}", ended.stdout);
     assert!(
         ended.stdout.contains("2 of 3 harmless variations spared"),
         "{}",

@@ -32,10 +32,7 @@ pub(in crate::contract) fn read(
         && !title.ends_with('.')
         && let Some(item) = fields.get(CaseKey::Title)
     {
-        item.wrong(
-            "a title is one sentence with a period",
-            "a period is missing at the end",
-        );
+        item.wrong("the title must end with a period", "add a period");
     }
     let clauses = fields
         .require(CaseKey::Clauses)
@@ -94,7 +91,7 @@ fn read_needs(fields: Fields<'_, '_>, chapter: &[String]) -> Vec<String> {
         if chapter.contains(&need) {
             item.wrong(
                 format!("all cases of the chapter need `{need}`"),
-                "the chapter's `clauses.json` says so; leave it out here",
+                "the chapter's `clauses.json` has it already; remove it here",
             );
         }
         Some(need)

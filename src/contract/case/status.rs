@@ -93,7 +93,7 @@ pub(super) fn read_status_key(key: &str, item: Item<'_>) -> Option<StatusSet> {
     let status = StatusSet::parse(key).map(StatusSet);
     if status.is_none() {
         item.wrong_key(
-            format!("`{key}` is no status"),
+            format!("`{key}` is not a status"),
             "a code such as `200`, or a class such as `4xx`",
         );
     }

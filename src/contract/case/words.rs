@@ -52,12 +52,12 @@ words! {
     CaseKey {
         Schema "$schema" => "The schema of case files, for editors.",
         Title "title" => "One sentence with a period: what is true of a service that passes.",
-        Clauses "clauses" => "Ids of the clauses that the case tests. A finding counts against each of them, unless its expectation names its own.",
+        Clauses "clauses" => "Ids of the clauses that the case tests. A failed assertion counts against each of them, unless its expectation has its own.",
         Versions "versions" => "Contract versions that the case is run at, one variant each: `\"all\"` or a list. Default: the current version.",
         Template "template" => "The suite's template that `{session}` is made from, see `world.json` and the chapters' `templates.json`. A table's variable may choose it. Default: `open`.",
-        TemplateIsThePoint "templateIsThePoint" => "`true` if the case is about the template itself: where a target lacks the template, the creator does not send its constants instead. See *What a case needs*.",
+        TemplateIsThePoint "templateIsThePoint" => "`true` if the case is about the template itself: if a target does not have the template, the creator does not send its constants instead. See *What a case needs*.",
         Sessions "sessions" => "More fresh sessions, by the name that variables use: `{ \"other\": { \"template\": \"small\", \"name\": \"{uuid:n}.x\" } }`, both optional.",
-        Needs "needs" => "Features of `world.json` that the requests do not show, such as `rate-limits`, beside those of the chapter's `clauses.json`. All else is worked out, see *What a case needs*.",
+        Needs "needs" => "Features of `world.json` that the requests do not show, such as `rate-limits`, in addition to those of the chapter's `clauses.json`. All others are derived, see *What a case needs*.",
         Exclusive "exclusive" => "Identities that no other case with the same claim may use while this one runs. Those that set activities are claimed without being listed.",
         Observer "observer" => "Identity that re-reads the session for `unchanged`. Default: the caller of the first step.",
         Let "let" => "Named values that are used in more than one place. They may contain variables and generators.",
@@ -91,7 +91,7 @@ words! {
         After "after" => "Milliseconds of the service's time to let pass before the request is sent.",
         Within "within" => "Milliseconds of the service's time in which the expectation must come true; the request is repeated until then.",
         Expect "expect" => "Expectations on the response, see below. Every step has them.",
-        Also "also" => "Further expectations on the response, each with its own clauses, for what a SHOULD or MAY says beside the MUST of `expect`: `[{ \"clauses\": [\"SES-PRIN-008\"], \"at\": { \"/members/0/gamertag\": \"{alice.gamertag}\" } }]`.",
+        Also "also" => "Further expectations on the response, each with its own clauses, for a SHOULD or MAY in addition to the MUST of `expect`: `[{ \"clauses\": [\"SES-PRIN-008\"], \"at\": { \"/members/0/gamertag\": \"{alice.gamertag}\" } }]`.",
     }
 }
 
@@ -108,8 +108,8 @@ words! {
         SameAs "sameAs" => "The name of a step: the same document and `ETag` as its response had.",
         Roster "roster" => "`true` checks that the list of members, from first to last, agrees with `membersInfo`. An invariant checks it on every session.",
         Capture "capture" => "Name to the value that later steps use under it: `status`, `header NAME`, `body` or `body /pointer`.",
-        Clauses "clauses" => "The clauses that a finding of this expectation counts against, instead of the case's.",
-        Reading "reading" => "For a contested clause: the target follows one of the readings of a ledger entry, and fails if it follows none. `{ \"entry\": \"X-02\", \"oneOf\": { \"no-content\": {...}, \"not-found\": {...} } }`.",
+        Clauses "clauses" => "The clauses that a failed assertion of this expectation counts against, instead of the case's.",
+        Reading "reading" => "For a contested clause: the target must follow one of the interpretations of a contradiction. `{ \"entry\": \"X-02\", \"oneOf\": { \"no-content\": {...}, \"not-found\": {...} } }`.",
     }
 }
 
@@ -117,7 +117,7 @@ words! {
     /// The rules of matchers.
     MatcherRule {
         Absent "$absent" => "`true`: nothing is there.",
-        Present "$present" => "`true`: something is there, whatever it is.",
+        Present "$present" => "`true`: any value is present.",
         Equals "$equals" => "Exactly this value: an object has no other fields, but for those that the contract does not have.",
         Not "$not" => "Does not match.",
         AnyOf "$anyOf" => "Matches at least one of these.",

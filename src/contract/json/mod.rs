@@ -483,7 +483,7 @@ pub fn expected_one_of(found: &str, known: &[&str]) -> String {
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match near {
         Some((likeness, name)) if likeness > 0.6 => format!("did you mean `{name}`?"),
-        _ if known.len() > MANY => "expected one of the names that the suite has".to_owned(),
+        _ if known.len() > MANY => "see `mpsd-conformance list` for the known names".to_owned(),
         _ => format!("expected one of `{}`", known.join("`, `")),
     }
 }

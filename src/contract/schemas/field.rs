@@ -143,6 +143,9 @@ impl<'a> Walk<'a, '_> {
             Some(several) => vocabulary::strings(several).join(" or "),
             None => String::new(),
         };
+        if let [Some(Value::Array(values)), None] = ["enum", "type"].map(|keyword| self.keyword(here, keyword)) {
+            return mixed(values);
+        }
         if let Some(format) = self.keyword(here, "format").and_then(Value::as_str) {
             kind = format!("{kind}, {format}");
         }
@@ -176,4 +179,23 @@ fn join(path: &str, key: &str) -> String {
     } else {
         format!("{path}.{key}")
     }
+}
+/// Values of several types in words: `boolean, or one of the strings "true", "false"`.
+fn mixed(values: &[Value]) -> String {
+    let of = |is: fn(&Value) -> bool| values.iter().filter(move |value| is(value)).map(Value::to_string);
+    let mut kinds: Vec<String> = Vec::new();
+    let others: Vec<String> = of(|value| !value.is_string() && !value.is_boolean()).collect();
+    match of(Value::is_boolean).collect::<Vec<_>>().as_slice() {
+        [] => {}
+        [only] => kinds.push(only.clone()),
+        _ => kinds.push("boolean".to_owned()),
+    }
+    kinds.extend(others);
+    let strings: Vec<String> = of(Value::is_string).collect();
+    match strings.as_slice() {
+        [] => {}
+        [only] => kinds.push(format!("the string {only}")),
+        several => kinds.push(format!("one of the strings {}", several.join(", "))),
+    }
+    kinds.join(", or ")
 }

@@ -136,7 +136,7 @@ impl Schemas {
         }
         for (pointer, name) in operations.schema_names() {
             if !values.contains_key(name) {
-                problems.push(problem(OPERATIONS, pointer, format!("there is no schema `{name}`")));
+                problems.push(problem(OPERATIONS, pointer, format!("unknown schema `{name}`")));
             }
         }
         if !problems.is_empty() {
@@ -231,7 +231,7 @@ impl Schemas {
         body: &document::Document,
     ) -> Vec<Violation> {
         let Some((name, document)) = self.find(schema, version) else {
-            return vec![Violation::of_suite(format!("there is no schema `{schema}`"))];
+            return vec![Violation::of_suite(format!("unknown schema `{schema}`"))];
         };
         if body.follows(name) {
             return Vec::new();

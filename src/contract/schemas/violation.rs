@@ -105,7 +105,7 @@ impl<'a> Collector<'_, 'a> {
             Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
                 for key in unexpected {
                     let pointer = format!("{pointer}/{}", escape(key));
-                    self.push(&pointer, error, clause, format!("the member `{key}` is not known here"));
+                    self.push(&pointer, error, clause, format!("unknown field `{key}`"));
                 }
                 return;
             }
@@ -115,19 +115,19 @@ impl<'a> Collector<'_, 'a> {
                     .schema
                     .and_then(|schema| schema.pointer(&format!("/properties/{missing}/x-clause")));
                 let clause = own.and_then(Value::as_str).or(clause);
-                return self.push(pointer, error, clause, format!("the member `{missing}` is missing"));
+                return self.push(pointer, error, clause, format!("missing field `{missing}`"));
             }
             Kind::PropertyNames { error: inner } => {
                 let way = self.way(inner.evaluation_path().as_str());
                 let name = shown(inner.instance());
                 let message = match (way.title, inner.kind()) {
                     (Some(title), _) => {
-                        format!("expected {} as the name of a member, found {name}", with_article(title))
+                        format!("expected {} as a field name, found {name}", with_article(title))
                     }
                     (None, Kind::Enum { options }) => {
-                        format!("expected only the member {}, found {name}", list(options))
+                        format!("expected only the field {}, found {name}", list(options))
                     }
-                    (None, _) => format!("the name {name} is not allowed for a member"),
+                    (None, _) => format!("the field name {name} is not allowed"),
                 };
                 return self.push(pointer, error, way.clause.or(clause), message);
             }
@@ -135,12 +135,12 @@ impl<'a> Collector<'_, 'a> {
             Kind::Pattern { pattern } => {
                 format!(
                     "expected {}, found {found}",
-                    expected(format!("a text that matches `{pattern}`"))
+                    expected(format!("a string that matches `{pattern}`"))
                 )
             }
             Kind::Format { format } => format!(
                 "expected {}, found {found}",
-                expected(format!("a text in the format {format}"))
+                expected(format!("a string in the format {format}"))
             ),
             Kind::Enum { options } => format!("expected {}, found {found}", list(options)),
             Kind::Constant { expected_value } => format!("expected {}, found {found}", shown(expected_value)),
@@ -148,15 +148,17 @@ impl<'a> Collector<'_, 'a> {
             Kind::Maximum { limit } => format!("expected at most {limit}, found {found}"),
             Kind::ExclusiveMinimum { limit } => format!("expected more than {limit}, found {found}"),
             Kind::ExclusiveMaximum { limit } => format!("expected less than {limit}, found {found}"),
-            Kind::MinLength { limit: 1 } => format!("expected {}, found an empty text", expected("a text".to_owned())),
+            Kind::MinLength { limit: 1 } => {
+                format!("expected {}, found an empty string", expected("a string".to_owned()))
+            }
             Kind::MinLength { limit } => format!("expected at least {limit} characters, found {found}"),
             Kind::MaxLength { limit } => format!("expected at most {limit} characters, found {found}"),
             Kind::MinItems { limit } => format!("expected at least {limit} items, found {found}"),
             Kind::MaxItems { limit } => format!("expected at most {limit} items, found {found}"),
-            Kind::MinProperties { limit } => format!("expected at least {limit} members, found {found}"),
-            Kind::MaxProperties { limit } => format!("expected at most {limit} members, found {found}"),
+            Kind::MinProperties { limit } => format!("expected at least {limit} fields, found {found}"),
+            Kind::MaxProperties { limit } => format!("expected at most {limit} fields, found {found}"),
             Kind::UniqueItems => format!("expected every item once, found {found}"),
-            Kind::FalseSchema | Kind::Not { .. } => format!("nothing is allowed here, found {found}"),
+            Kind::FalseSchema | Kind::Not { .. } => format!("expected no value, found {found}"),
             Kind::Custom { message, .. } => message.clone(),
             _ => error.to_string(),
         };
@@ -296,7 +298,7 @@ fn type_name(json: &str) -> &'static str {
     match json {
         "array" => "an array",
         "boolean" => "true or false",
-        "integer" => "a whole number",
+        "integer" => "an integer",
         "null" => "null",
         "number" => "a number",
         "object" => "an object",

@@ -132,7 +132,7 @@ impl Check<'_> {
             if holds(keyword).is_none() {
                 self.wrong(
                     &below(pointer, keyword, Place::Only),
-                    format!("there is no keyword `{keyword}`"),
+                    format!("unknown keyword `{keyword}`"),
                 );
             }
             if let Some(message) = self.file.wrong(pointer, keyword, value) {
@@ -146,7 +146,7 @@ impl Check<'_> {
                 && !self.file.describes(child)
                 && !self.file.restricts(schema, key)
             {
-                self.wrong(&here, format!("the member `{key}` has no description"));
+                self.wrong(&here, format!("the field `{key}` has no description"));
             }
             let describes = describes && !matches!(keyword, "if" | "then" | "else" | "not" | "contains");
             self.schema(&here, child, describes);
@@ -185,7 +185,7 @@ impl<'a> File<'a> {
             ("$ref", Value::String(reference)) => self
                 .target(reference)
                 .is_none()
-                .then(|| format!("`{reference}` leads nowhere")),
+                .then(|| format!("`{reference}` does not exist")),
             ("$id", _) if !pointer.is_empty() => Some("only a file has an `$id`".to_owned()),
             (VOLATILE, Value::String(kind)) => {
                 let known = VolatileKind::parse(kind).is_some();

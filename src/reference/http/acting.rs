@@ -52,7 +52,7 @@ impl Acting {
         // AUTH-014
         if acting.denies_manage && !has_runtime_access {
             return Err(Failure::Forbidden(format!(
-                "Without {MANAGE} the service has no access; it lacks Multiplayer.Runtime."
+                "Without {MANAGE} the service has no access; it does not have Multiplayer.Runtime."
             )));
         }
         if acting.denies_manage && acting.users.is_empty() && rules.denial_needs_a_user.kept() {
@@ -115,10 +115,7 @@ fn users(headers: &HeaderMap, rules: &Rules) -> Result<Vec<User>, Failure> {
                 if privilege.eq_ignore_ascii_case("priv=multiplayer") {
                     may_play_multiplayer = true;
                 } else if rules.privileges_are_known.kept() {
-                    return Err(malformed(
-                        USERS,
-                        "gives what is no privilege; expected priv=multiplayer",
-                    ));
+                    return Err(malformed(USERS, "has an unknown privilege; expected priv=multiplayer"));
                 }
             }
             match users.iter_mut().find(|user| user.xuid == xuid) {

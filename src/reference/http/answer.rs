@@ -223,7 +223,7 @@ impl Failure {
             Self::UpgradeRequired => {
                 let mut answer = text(
                     StatusCode::UPGRADE_REQUIRED,
-                    "The path only speaks WebSocket, version 13.",
+                    "The path only supports WebSocket, version 13.",
                 );
                 let headers = answer.headers_mut();
                 headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));

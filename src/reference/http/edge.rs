@@ -57,7 +57,7 @@ impl Edge {
             .and_then(|millis| i64::try_from(millis).ok());
         millis
             .and_then(|millis| now.checked_add(SignedDuration::from_millis(millis)).ok())
-            .ok_or_else(|| Failure::Malformed(format!("{ADVANCE} is no number of milliseconds.")))
+            .ok_or_else(|| Failure::Malformed(format!("{ADVANCE} is not a number of milliseconds.")))
     }
 
     pub(super) fn check_kept(&self) -> Result<(), Failure> {

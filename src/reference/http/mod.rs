@@ -360,7 +360,7 @@ impl Call<'_> {
                     Element::Servers => self.get_element(&at, &["servers"]),
                     // AUTH-009
                     Element::Me if self.acting.users.len() > 1 => Err(Failure::Malformed(
-                        "The call acts for several users; `me` is none of them.".to_owned(),
+                        "The call acts for several users; `me` does not select one of them.".to_owned(),
                     )),
                     Element::Me if get => self.get_element(&at, &["members", "me"]),
                     Element::Member(index) if get => self.get_element(&at, &["members", &index.to_string()]),

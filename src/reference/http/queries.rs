@@ -47,7 +47,7 @@ impl Call<'_> {
         let xuid = match self.parameter("xuid") {
             None => None,
             Some(text) => {
-                let malformed = || Failure::Malformed("The query parameter `xuid` is no decimal number.".to_owned());
+                let malformed = || Failure::Malformed("The query parameter `xuid` is not a decimal number.".to_owned());
                 Some(decimal(&text).ok_or_else(malformed)?)
             }
         };
@@ -131,7 +131,7 @@ impl Call<'_> {
             Some("private") if private || !rules.private_needs_private.kept() => {}
             // QRY-019
             Some("private") => return Err(malformed("`visibility` is private, which needs `private=true`")),
-            Some(_) => return Err(malformed("`visibility` is none of open, private, visible, full")),
+            Some(_) => return Err(malformed("`visibility` is not one of open, private, visible, full")),
         }
         // QRY-022
         let newest = u64::from(self.version.number() % 100);
@@ -147,7 +147,7 @@ impl Call<'_> {
                 };
                 let number =
                     decimal(&text).filter(|number| (1..=newest).contains(number) || is_contract(*number) || !checked);
-                Some(number.ok_or_else(|| malformed(&format!("`version` is no number from 1 to {newest}")))?)
+                Some(number.ok_or_else(|| malformed(&format!("`version` is not a number from 1 to {newest}")))?)
             }
         };
         // QRY-023
@@ -161,7 +161,7 @@ impl Call<'_> {
                 } else {
                     Some(number.unwrap_or(MOST_RESULTS).min(MOST_RESULTS))
                 };
-                number.ok_or_else(|| malformed(&format!("`take` is no number from 0 to {MOST_RESULTS}")))?
+                number.ok_or_else(|| malformed(&format!("`take` is not a number from 0 to {MOST_RESULTS}")))?
             }
         };
         Ok(Query {
@@ -193,11 +193,12 @@ impl Call<'_> {
         let all_own = xuids.iter().all(is_own) || self.manages();
         if query.inactive && !rules.inactive_needs_no_right.kept() && !all_own {
             return Err(Failure::Forbidden(
-                "`inactive` can be asked only by the user.".to_owned(),
+                "`inactive` can be requested only by the user.".to_owned(),
             ));
         }
         if (query.private || query.reservations) && !is_allowed {
-            let message = "`private` and `reservations` can be asked only by the user they are about, or by a service.";
+            let message =
+                "`private` and `reservations` can be requested only by the user they are about, or by a service.";
             return Err(Failure::Forbidden(message.to_owned()));
         }
         Ok(())
@@ -306,14 +307,14 @@ impl Call<'_> {
                 .map(|config| config.scid.as_str())
                 .collect(),
             Some(Value::String(scid)) => vec![&provisions.service_config(scid, self.caller)?.scid],
-            Some(_) => return Err(malformed("`scid` is no string")),
+            Some(_) => return Err(malformed("`scid` is not a string")),
         };
         let owners = body.get("owners").and_then(Value::as_object);
         let owners = owners.ok_or_else(|| malformed("`owners` is missing or no object"))?;
         let xuids = match (owners.get("xuids"), owners.get("people")) {
             (Some(xuids), people) if people.is_none() || !rules.one_kind_of_owners.kept() => self
                 .xuids(xuids)
-                .ok_or_else(|| malformed("`owners.xuids` is no list of decimal strings"))?,
+                .ok_or_else(|| malformed("`owners.xuids` is not a list of decimal strings"))?,
             (None, Some(people)) => self.people(people, "owners")?,
             // HDL-QRY-006, HDL-QRY-007
             _ => return Err(malformed("`owners` has not exactly one of `xuids` and `people`")),
@@ -380,7 +381,7 @@ impl Query<'_> {
         if asks_of_users || !(self.reservations || self.inactive) {
             return Ok(());
         }
-        let message = "`reservations` and `inactive` say which sessions of a user to find; expected a user as well.";
+        let message = "`reservations` and `inactive` need a user whose sessions to find.";
         Err(Failure::Malformed(message.to_owned()))
     }
 

@@ -112,7 +112,7 @@ impl From<Error> for End {
         match error {
             Error::Capacity(_) => Self::TooLong,
             Error::Utf8(_) => Self::Closed(Closing::Nonsense("a frame is text")),
-            Error::Protocol(_) => Self::Closed(Closing::Nonsense("that is no WebSocket frame")),
+            Error::Protocol(_) => Self::Closed(Closing::Nonsense("not a WebSocket frame")),
             _ => Self::Gone,
         }
     }

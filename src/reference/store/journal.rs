@@ -156,12 +156,12 @@ impl Kept {
             self.sessions.insert(key, session);
         } else if let Some(ended) = line.get("ended") {
             let at = SessionRef::from_json(ended).ok_or("`ended` names no session")?;
-            let correlation_id = guid(line, "correlationId").ok_or("`correlationId` is no GUID")?;
+            let correlation_id = guid(line, "correlationId").ok_or("`correlationId` is not a GUID")?;
             let key = at.key();
             self.sessions.remove(&key);
             self.formers.insert(key, (at, Former { correlation_id }));
         } else if let Some(stored) = line.get("handle") {
-            let handle = Handle::from_stored(stored, rules).ok_or("`handle` is no handle")?;
+            let handle = Handle::from_stored(stored, rules).ok_or("`handle` is not a handle")?;
             self.handles.insert(handle.id, (self.made, handle));
             self.made += 1;
         } else {

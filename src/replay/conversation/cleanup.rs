@@ -69,13 +69,13 @@ impl Conversation<'_> {
             let path = wire.path.clone();
             let delivery = replay.transport.deliver(&request.speaker, &mut wire, patience);
             let why = if is_over {
-                Some("not tried".to_owned())
+                Some("not attempted".to_owned())
             } else {
                 tokio::select! {
                     biased;
                     () = &mut end => {
                         is_over = true;
-                        Some("no time was left".to_owned())
+                        Some("no time left".to_owned())
                     }
                     delivered = delivery => match delivered {
                         Ok(response) if response.status < 500 => None,

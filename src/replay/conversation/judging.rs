@@ -59,7 +59,11 @@ impl<'a> Conversation<'a> {
                 None => missing.push(Failure {
                     assertion: Assertion::Capture(name.clone()),
                     expected: "a value to capture".to_owned(),
-                    actual: format!("nothing at {source:?}"),
+                    actual: match source {
+                        Source::Status => "no response".to_owned(),
+                        Source::Header(header) => format!("no response header `{header}`"),
+                        Source::Body(pointer) => format!("no value at `{pointer}` in the response body"),
+                    },
                     pointer: format!("{}/capture/{name}", expectation.pointer),
                 }),
             }
@@ -87,7 +91,7 @@ impl<'a> Conversation<'a> {
                     .collect();
                 let failure = Failure {
                     assertion: Assertion::Tally(set.to_string()),
-                    expected: format!("{} of {} answers", mismatch.expected, answers.len()),
+                    expected: format!("{} of {} responses", mismatch.expected, answers.len()),
                     actual: format!("{count}: {}", statuses.join(", ")),
                     pointer: format!("{}/tally", step.pointer),
                 };

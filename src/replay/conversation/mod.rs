@@ -61,7 +61,7 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, scri
     let (verdict, reason) = match stop {
         Err(_) => (
             Verdict::Inconclusive,
-            Some(format!("not done within {} s", limit.as_secs_f32())),
+            Some(format!("not finished within {} s", limit.as_secs_f32())),
         ),
         Ok(Err(Stop::Inconclusive(reason))) => (Verdict::Inconclusive, Some(reason)),
         // Where something did not hold, what it should have shown cannot be used.
@@ -84,7 +84,7 @@ pub(super) async fn replay(replay: &Replay, case: &Case, variant: &Variant, scri
         }
     };
     let (verdict, reason) = if verdict == Verdict::Pass && conversation.assertions == 0 {
-        (Verdict::SuiteFault, Some("nothing was asserted".to_owned()))
+        (Verdict::SuiteFault, Some("the case asserted nothing".to_owned()))
     } else {
         (verdict, reason)
     };
@@ -257,7 +257,7 @@ impl<'a> Conversation<'a> {
                 if let Some(broken) = self.open(name, step, request, label).await? {
                     let failure = Failure {
                         assertion: Assertion::Handshake,
-                        expected: "an answer that opens the socket".to_owned(),
+                        expected: "a response that opens the socket".to_owned(),
                         actual: broken,
                         pointer: format!("{}/expect/status", step.pointer),
                     };

@@ -107,7 +107,7 @@ impl<'a> Conversation<'a> {
             let response = transport.deliver(&request.speaker, &mut ask, self.patience()).await?;
             let body: Option<Value> = serde_json::from_slice(&response.body).ok();
             let Some(nonce) = body.as_ref().and_then(|body| body.get("nonce")?.as_str()) else {
-                let broken = format!("GET /nonce was answered {} without a nonce", response.status);
+                let broken = format!("GET /nonce returned {} without a nonce", response.status);
                 self.record(label, &request.speaker, ask, response)?;
                 return Ok(Some(broken));
             };
@@ -186,7 +186,7 @@ impl<'a> Conversation<'a> {
                     Err(frames)
                         if frames.contains(&json!({ "closed": null })) && !self.replay.transport.is_there().await =>
                     {
-                        let reason = "the socket broke, and the target is not there any more";
+                        let reason = "the socket broke, and the target is no longer reachable";
                         return Err(Stop::Inconclusive(reason.to_owned()));
                     }
                     Err(frames) => {
@@ -302,7 +302,7 @@ impl<'a> Conversation<'a> {
         }
         let path = variables.text(&request.path, speaker);
         if let Some(variable) = variables.take_unseen() {
-            return Err(Stop::Inconclusive(format!("no document showed `{{{variable}}}`")));
+            return Err(Stop::Inconclusive(format!("no response contained `{{{variable}}}`")));
         }
         let wire = WireRequest {
             method: request.method.clone(),

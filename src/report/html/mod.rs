@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::contract::plain;
+use crate::contract::plain::count;
 use crate::replay::verdict::Verdict;
 use crate::report::curl;
 use crate::report::model::{BODY, Case, Cause, Clause, Exchange, Finding, Message, Report, Standing, Summary};
@@ -62,7 +63,7 @@ fn head(report: &Report) -> Markup {
     html! {
         h1 { "MPSD conformance " small { "of " (clean(&report.target.name)) } }
         @if let Some(part) = report.part() {
-            p.partial { strong { "Partial: " } "this report is about " (part)
+            p.partial { strong { "Partial: " } "this report covers " (part)
                 @if !scope.selectors.is_empty() { ", selected by " code { (clean(&scope.selectors.join(" "))) } }
                 "." }
         }
@@ -77,12 +78,12 @@ fn head(report: &Report) -> Markup {
             li { b { (percent(summary.coverage)) } " coverage" }
         }
         p.facts {
-            (summary.total()) " cases, " (summary.warnings) " warnings, " (summary.remarks) " remarks"
+            (count(summary.total(), "case")) ", " (count(summary.warnings, "warning")) ", " (count(summary.remarks, "note"))
             @if report.strict { ", warnings are failures" }
             "; " (format!("{:.1}", report.milliseconds / 1000.0)) " s; suite " (scope.version) " "
             code { (scope.fingerprint) }
             @if !report.target.lacks.is_empty() {
-                "; the target declares to lack "
+                "; features not supported by the target: "
                 (clean(&report.target.lacks.iter().map(String::as_str).collect::<Vec<_>>().join(", ")))
             }
         }
@@ -93,7 +94,7 @@ fn suspects(report: &Report) -> Markup {
     html! {
         @if !report.suspects.is_empty() {
             section id="suspects" {
-                h2 { "What the failures look like" }
+                h2 { "Known faults with similar failures" }
                 ul { @for suspect in &report.suspects { li { (clean(&suspect.text())) } } }
             }
         }
@@ -108,7 +109,7 @@ const NAMED: usize = 12;
 /// What broke cases, the most frequent first: each with one case to look at, and the names of the others.
 fn causes(report: &Report) -> Markup {
     let causes = report.causes();
-    let count: usize = causes.iter().map(Cause::count).sum();
+    let broken: usize = causes.iter().map(Cause::count).sum();
     let statements: BTreeMap<&str, &Clause> = report
         .clauses
         .iter()
@@ -117,14 +118,14 @@ fn causes(report: &Report) -> Markup {
     html! {
         @if !causes.is_empty() {
             section id="causes" {
-                h2 { (numbered(count, "case")) " to look at, for " (numbered(causes.len(), "cause")) }
+                h2 { (count(broken, "case")) " to look at, with " (count(causes.len(), "cause")) }
                 ol.causes {
                     @for (place, cause) in causes.iter().enumerate() {
                         li { details.cause.(cause.example.verdict.name()) open[place < OPEN] {
                             summary { b.number { (cause.count()) } " " span { (clean(cause.text)) } }
                             (cause_details(report, cause, &statements))
                             @let (named, more) = cause.others.split_at(cause.others.len().min(NAMED));
-                            @if !named.is_empty() { p.links { "and alike: " (case_links(named)) } }
+                            @if !named.is_empty() { p.links { "same failure in: " (case_links(named)) } }
                             @if !more.is_empty() {
                                 details.more { summary { "and " (more.len()) " more" } p.links { (case_links(more)) } }
                             }
@@ -158,7 +159,7 @@ fn cause_details(report: &Report, cause: &Cause<'_>, statements: &BTreeMap<&str,
                 small { (clause.level.name()) ", " (clause.evidence.name()) } " " (clean(&clause.statement)) }
         }
         @if !others.is_empty() {
-            p.links { "also counted against " @for clause in others { a href={ "#" (clause) } { (clean(clause)) } " " } }
+            p.links { "also fails " @for clause in others { a href={ "#" (clause) } { (clean(clause)) } " " } }
         }
         p.links { "for example " a href={ "#case-" (first.id) } { (clean(&first.id)) } " " small { (clean(&first.title)) } }
         @if let Some(finding) = finding {
@@ -174,15 +175,6 @@ fn case_links(cases: &[&Case]) -> Markup {
     html! { @for case in cases { a href={ "#case-" (case.id) } { (clean(&case.id)) } " " } }
 }
 
-/// `1 case`, `2 cases`.
-fn numbered(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
-    }
-}
-
 fn chapters(report: &Report) -> Markup {
     html! {
         section id="chapters" {
@@ -190,7 +182,7 @@ fn chapters(report: &Report) -> Markup {
             div.scroll { table.chapters {
                 thead { tr {
                     th { "chapter" } th.number { "conformance" } th.number { "coverage" } th { "cases" }
-                    th.number { "clauses hold" } th.number { "fail" } th.number { "open" }
+                    th.number { "clauses passed" } th.number { "failed" } th.number { "not tested" }
                 } }
                 tbody {
                     @for chapter in &report.chapters {
@@ -307,7 +299,7 @@ fn case_details(case: &Case) -> Markup {
             p.clauses { @for clause in &case.clauses { a href={ "#" (clause) } { (clean(clause)) } " " } }
             @for finding in &case.findings { (finding_details(finding)) }
             @if !case.conversation.is_empty() {
-                h4 { "The conversation" }
+                h4 { "Exchanges" }
                 @for (index, of) in case.conversation.iter().enumerate() {
                     (exchange(of, case.findings.iter().any(|finding| finding.exchange == index)))
                 }
@@ -321,7 +313,7 @@ fn finding_details(finding: &Finding) -> Markup {
         div.finding.(finding.weight.name()) {
             p {
                 b { (clean(&finding.assertion.to_string())) } " "
-                small { (finding.weight.name()) @if finding.setup { ", while preparing" } }
+                small { (finding.weight.text()) @if finding.setup { ", in a setup step" } }
                 @for clause in &finding.clauses { " " a href={ "#" (clause) } { (clean(clause)) } }
                 @if let (Some(step), Some(speaker), Some(request)) = (&finding.step, &finding.speaker, &finding.request) {
                     br; small { "step " (step) ", " (clean(speaker)) ": " code { (clean(request)) } }
@@ -382,9 +374,9 @@ fn clauses(report: &Report, cases_by_clause: &BTreeMap<&str, Vec<&Case>>) -> Mar
 
 /// What the colours of the matrix say.
 const LEGEND: [(&str, &str); 7] = [
-    ("pass", "holds"),
-    ("fail", "fails"),
-    ("deviation", "deviates as listed"),
+    ("pass", "passed"),
+    ("fail", "failed"),
+    ("deviation", "fails as listed"),
     ("inconclusive", "inconclusive"),
     ("notApplicable", "not applicable"),
     ("untested", "not tested by this run"),
@@ -411,7 +403,7 @@ fn readings(report: &Report) -> Markup {
     html! {
         @if !report.readings.is_empty() {
             section id="readings" {
-                h2 { "Readings of contested clauses that the target follows" }
+                h2 { "Interpretations of contested clauses that the target follows" }
                 div.scroll { table { tbody {
                     @for (entry, keys) in &report.readings {
                         tr { th scope="row" { (clean(entry)) } td { (clean(&keys.iter().map(String::as_str).collect::<Vec<_>>().join(", "))) } }
@@ -421,7 +413,7 @@ fn readings(report: &Report) -> Markup {
         }
         @if !report.leftovers.is_empty() {
             section id="leftovers" {
-                h2 { "Left behind" }
+                h2 { "Not deleted" }
                 ul { @for leftover in &report.leftovers { li { code { (clean(leftover)) } } } }
             }
         }

@@ -30,7 +30,7 @@ pub(super) fn render(proof: &Proof) -> String {
                     (matrix(proof, &chapters))
                     (list("never-failed", "Assertions that never failed",
                         &proof.never_failed.iter().map(|place| format!("{} {}", place.case, place.pointer)).collect::<Vec<_>>()))
-                    (list("unproven", "MUST clauses that were never found broken", &proof.unproven))
+                    (list("unproven", "MUST clauses that no fault breaks", &proof.unproven))
                 }
             }
         }
@@ -52,14 +52,14 @@ fn head(proof: &Proof) -> Markup {
         h1 { "MPSD conformance " small { "the kill matrix" } }
         ul.counts {
             li.pass { b { (summary.caught) } " caught" }
-            li.inconclusive { b { (summary.wrong_reason) } " for the wrong reason" }
+            li.inconclusive { b { (summary.wrong_reason) } " caught for the wrong reason" }
             li.fail { b { (summary.survived) } " survived" }
             li.pass { b { (summary.spared) } " spared" }
             li.fail { b { (summary.struck) } " struck" }
         }
         p.facts {
-            (proof.faults.len()) " faults, one at a time, and " (proof.variations.len()) " harmless variations; " (format!("{:.1}", proof.milliseconds / 1000.0)) " s; "
-            @if proof.matrix { "every case was run for every fault" } @else { "a fault's run ended with the first case that caught it" }
+            (proof.faults.len()) " faults, one by one, and " (proof.variations.len()) " harmless variations; " (format!("{:.1}", proof.milliseconds / 1000.0)) " s; "
+            @if proof.matrix { "every case was run for every fault" } @else { "the run of a fault stopped at the first case that caught it" }
         }
     }
 }
@@ -68,8 +68,8 @@ fn matrix(proof: &Proof, chapters: &[&str]) -> Markup {
     html! {
         section id="matrix" {
             h2 { "Faults" }
-            p { "A cell counts the cases of a chapter that found a fault: those that found one of its own clauses broken, and in "
-                "brackets those that failed for another." }
+            p { "Each cell counts the cases of a chapter that failed for a fault: first those that failed a clause the fault breaks, then in "
+                "parentheses those that failed another clause." }
             div.scroll { table.matrix {
                 thead { tr {
                     th { "fault" } th { "verdict" } th { "breaks" }

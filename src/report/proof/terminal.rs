@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
+use crate::contract::plain;
 use crate::contract::signature::{self, Signatures};
 use crate::report::proof::{Proof, Proven, Verdicted, variations};
 
@@ -44,20 +45,24 @@ fn write(out: &mut String, proof: &Proof, reasons: &Signatures) -> fmt::Result {
         let (wrong, survived) = (summary.wrong_reason, summary.survived);
         writeln!(
             out,
-            "{wrong} faults were caught for the wrong reason, {survived} survived"
+            "{} caught for the wrong reason, {survived} not caught",
+            plain::count(wrong, "fault")
         )?;
     }
     if summary.caught_as_lesser > 0 {
         writeln!(
             out,
-            "{FAINT}{} of them break clauses that are inferred, SHOULD or MAY only: told, though no case fails{FAINT:#}",
-            summary.caught_as_lesser
+            "{FAINT}{} only inferred, SHOULD or MAY clauses: warnings or notes, not failures{FAINT:#}",
+            match summary.caught_as_lesser {
+                1 => "1 fault breaks".to_owned(),
+                lesser => format!("{lesser} faults break"),
+            }
         )?;
     }
     if let Some(count) = summary.never_failed {
         writeln!(
             out,
-            "{FAINT}{count} assertions failed for no fault; the JSON report lists them{FAINT:#}"
+            "{FAINT}{count} assertions were never triggered by any fault; see the JSON report{FAINT:#}"
         )?;
     }
     let Some(unproven) = summary.unproven else {
@@ -66,14 +71,14 @@ fn write(out: &mut String, proof: &Proof, reasons: &Signatures) -> fmt::Result {
     let unexplained: Vec<&str> = proof.unexplained(reasons).collect();
     writeln!(
         out,
-        "{FAINT}MUST clauses that were found broken for no fault, for the reasons in {}: {}{FAINT:#}",
+        "{FAINT}MUST clauses that no fault breaks, with the reason in {}: {}{FAINT:#}",
         signature::FILE,
         unproven - unexplained.len()
     )?;
     if !unexplained.is_empty() {
         writeln!(
             out,
-            "{BAD}MUST clauses that were found broken for no fault, for no reason{BAD:#}: {}",
+            "{BAD}MUST clauses that no fault breaks, without a reason{BAD:#}: {}",
             unexplained.join(", ")
         )?;
     }
@@ -98,12 +103,12 @@ fn write_fault(out: &mut String, fault: &Proven) -> fmt::Result {
     writeln!(out, "  {}", fault.text)?;
     write!(
         out,
-        "  {FAINT}breaks {}; {} cases were run",
+        "  {FAINT}breaks {}; {} cases run",
         fault.clauses.join(", "),
         fault.cases
     )?;
     if fault.inconclusive > 0 {
-        write!(out, ", {} could not be judged", fault.inconclusive)?;
+        write!(out, ", {} inconclusive", fault.inconclusive)?;
     }
     writeln!(out, "{FAINT:#}")?;
     for catch in fault.also_found_by.iter().take(SHOWN) {

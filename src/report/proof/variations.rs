@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use maud::{Markup, html};
 use serde::Serialize;
 
+use crate::contract::plain::count;
 use crate::replay::verdict::Verdict;
 use crate::report::html::clean;
 use crate::report::proof::terminal::{BAD, FAINT, SHOWN};
@@ -94,13 +95,13 @@ impl SparedVerdict {
 /// Writes what is wrong with the suite: variations that were struck, and those that changed nothing.
 pub(super) fn write(out: &mut String, variations: &[Spared]) -> fmt::Result {
     for one in variations.iter().filter(|one| one.verdict == SparedVerdict::Struck) {
-        writeln!(out, "{BAD}STRUCK{BAD:#} {}", one.id)?;
+        writeln!(out, "{BAD}FAILED{BAD:#} {}", one.id)?;
         writeln!(out, "  {}", one.text)?;
         writeln!(
             out,
-            "  {FAINT}left free by {}; held against the service in {} cases{FAINT:#}",
+            "  {FAINT}allowed by {}; failed in {}{FAINT:#}",
             one.source,
-            one.struck_by.len()
+            count(one.struck_by.len(), "case")
         )?;
         for strike in one.struck_by.iter().take(SHOWN) {
             let clause = if strike.clause.is_empty() {
@@ -125,7 +126,7 @@ pub(super) fn write(out: &mut String, variations: &[Spared]) -> fmt::Result {
         writeln!(out, "  {}", one.text)?;
         writeln!(
             out,
-            "  {FAINT}no response was another, so that it proves nothing{FAINT:#}\n"
+            "  {FAINT}no response differed, so this variation proves nothing{FAINT:#}\n"
         )?;
     }
     Ok(())
@@ -137,9 +138,9 @@ pub(super) fn table(variations: &[Spared]) -> Markup {
         @if !variations.is_empty() {
             section id="variations" {
                 h2 { "Harmless variations" }
-                p { "Ways in which a service may differ without breaking the contract. None may be held against it." }
+                p { "Allowed differences between services. No case may fail for any of them." }
                 div.scroll { table {
-                    thead { tr { th { "variation" } th { "verdict" } th { "left free by" } th { "changed" } th { "struck by" } } }
+                    thead { tr { th { "variation" } th { "verdict" } th { "allowed by" } th { "changed" } th { "failed in" } } }
                     tbody {
                         @for verdict in [SparedVerdict::Struck, SparedVerdict::Spared] {
                             @for one in variations.iter().filter(|one| one.verdict == verdict) {

@@ -108,9 +108,9 @@ impl Cast {
             let name = name.unwrap_or_else(|| {
                 let number = names.len() + 1;
                 hints.push(format!(
-                    "the suite has no identity left for speaker {number}; `as` says `speaker{number}`, give it a name of `list identities`"
+                    "the suite has no identity left for caller {number}; replace `caller{number}` under `as` by one of `list identities`"
                 ));
-                format!("speaker{number}")
+                format!("caller{number}")
             });
             if let Some(xuid) = xuid {
                 cast.xuids.entry(xuid).or_insert_with(|| name.clone());
@@ -120,7 +120,7 @@ impl Cast {
         let is_silent = tokens.is_empty() && passed.iter().any(|one| one.response.status < 300);
         if is_silent {
             hints.push(
-                "no request has an Authorization header, as if the tool had left it out; all are taken for alice's"
+                "no request has an Authorization header (the tool may have removed them); all were assigned to `alice`"
                     .to_owned(),
             );
         }

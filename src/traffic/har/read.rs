@@ -70,15 +70,15 @@ pub enum Skipped {
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Foreign => "not about MPSD",
-            Self::Tunnel => "CONNECT, a tunnel",
-            Self::Preflight => "a browser's preflight",
-            Self::Unanswered => "without an answer",
+            Self::Foreign => "not an MPSD request",
+            Self::Tunnel => "a tunnel (CONNECT)",
+            Self::Preflight => "a CORS preflight",
+            Self::Unanswered => "without a response",
             Self::Throttled => "throttled (429 or 503 with Retry-After)",
-            Self::Bodiless => "without the body of the request",
+            Self::Bodiless => "without a request body",
             Self::Redirect => "a redirect",
-            Self::Cached => "from a browser's cache",
-            Self::Repeated => "there twice",
+            Self::Cached => "from the browser's cache",
+            Self::Repeated => "a duplicate",
             Self::Odd => "not as HAR 1.2 has them",
         })
     }
@@ -86,7 +86,7 @@ impl fmt::Display for Skipped {
 
 /// Why a file cannot be used.
 #[derive(Debug, Error)]
-#[error("{}{message}", self.place())]
+#[error("{message}")]
 pub struct HarError {
     line: usize,
     column: usize,
@@ -97,21 +97,12 @@ pub struct HarError {
     pub advice: &'static str,
 }
 
-const EXPORT: &str = "export the capture again as HAR 1.2, with its content";
+const EXPORT: &str = "export the capture again as HAR 1.2 with content";
 
 impl HarError {
     /// Line and column, from 1.
     pub fn line_column(&self) -> (usize, usize) {
         (self.line, self.column)
-    }
-
-    fn place(&self) -> String {
-        let pointer = if self.pointer.is_empty() {
-            "the file"
-        } else {
-            &self.pointer
-        };
-        format!("{}:{}: {pointer}: ", self.line, self.column)
     }
 
     fn new(message: String, advice: &'static str) -> Self {
@@ -137,12 +128,12 @@ pub fn read(
     })?;
     let mark = if start.starts_with(&[0xEF, 0xBB, 0xBF]) { 3 } else { 0 };
     if start.starts_with(&[0xFF, 0xFE]) || start.starts_with(&[0xFE, 0xFF]) {
-        return Err(HarError::new("this is UTF-16".to_owned(), "save it as UTF-8"));
+        return Err(HarError::new("the file is UTF-16".to_owned(), "save it as UTF-8"));
     }
     if start.starts_with(&[0x1F, 0x8B]) || start.starts_with(b"PK") {
         return Err(HarError::new(
-            "this is a compressed archive".to_owned(),
-            "unpack it, and import the `.har` in it",
+            "the file is a compressed archive".to_owned(),
+            "unpack it and import the `.har` file in it",
         ));
     }
     input.consume(mark);
@@ -236,12 +227,17 @@ fn explain(error: &serde_json::Error, path: &serde_path_to_error::Path) -> HarEr
         }
         _ => told.to_owned(),
     };
+    let message = if error.is_data() {
+        message
+    } else {
+        format!("not JSON: {message}")
+    };
     let advice = if error.is_eof() {
-        "the file is cut off; export the capture again"
+        "the file is truncated; export the capture again"
     } else if error.is_syntax() {
-        "this is not JSON; a HAR is what `Save all as HAR` and its like write"
+        "export the capture as HAR, for example with `Save all as HAR`"
     } else if message.starts_with("more than") {
-        "filter the capture in the tool that made it, and import the parts"
+        "filter the capture in the tool that made it and import the parts"
     } else {
         EXPORT
     };
@@ -522,7 +518,7 @@ impl Reader<'_> {
         let body = (self.attached)(&name);
         if body.is_none() {
             self.remarks
-                .push((self.place, format!("the file `{name}` that holds a body is not there")));
+                .push((self.place, format!("missing file `{name}` with a body")));
         }
         body.map(Bytes::from)
     }
@@ -545,7 +541,9 @@ impl Reader<'_> {
         let mut bytes = match STANDARD.decode(&compact) {
             Ok(bytes) => bytes,
             Err(error) => {
-                remark(format!("not base64, though it is said to be ({error}); taken as text"));
+                remark(format!(
+                    "declared as base64 but not valid base64 ({error}); read as text"
+                ));
                 return Bytes::from(text);
             }
         };

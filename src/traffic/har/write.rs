@@ -69,7 +69,7 @@ fn entry(copy: &Copy, redaction: Option<&mut Redaction>) -> Value {
     let mut notes: Vec<String> = Vec::new();
     let gaps = [
         ("the request's body", copy.request_gap),
-        ("the answer's body", copy.response_gap),
+        ("the response's body", copy.response_gap),
         ("the socket", copy.messages_gap),
     ];
     notes.extend(
@@ -79,7 +79,7 @@ fn entry(copy: &Copy, redaction: Option<&mut Redaction>) -> Value {
     notes.extend(
         copy.failure
             .iter()
-            .map(|reason| format!("the target gave no answer: {reason}")),
+            .map(|reason| format!("no response from the target: {reason}")),
     );
     let wire = passed.response.body.len();
     if let Some(coding) = header(&passed.response.headers, "content-encoding")

@@ -113,7 +113,7 @@ impl Reader<'_> {
             Some(b'f') => self.word("false", Kind::Bool(false))?,
             Some(b'n') => self.word("null", Kind::Null)?,
             Some(_) => return Err(self.wrong("expected a value")),
-            None => return Err(self.wrong("the text ends where a value is expected")),
+            None => return Err(self.wrong("the input ends where a value is expected")),
         }
         Ok(true)
     }
@@ -143,7 +143,7 @@ impl Reader<'_> {
                 Some(b']') if !is_object => self.end(),
                 Some(_) if is_object => return Err(self.wrong("expected `,` or `}`")),
                 Some(_) => return Err(self.wrong("expected `,` or `]`")),
-                None => return Err(self.wrong("the text ends inside an array or an object")),
+                None => return Err(self.wrong("the input ends inside an array or an object")),
             }
         }
     }
@@ -196,7 +196,7 @@ impl Reader<'_> {
         match self.peek() {
             Some(b'"') => self.string()?,
             Some(_) => return Err(self.wrong("expected a member's name in quotation marks")),
-            None => return Err(self.wrong("the text ends inside an object")),
+            None => return Err(self.wrong("the input ends inside an object")),
         }
         self.skip_space();
         match self.peek() {
@@ -227,7 +227,7 @@ impl Reader<'_> {
                 Some(b'"') => break,
                 Some(b'\\') => meant.push(self.escape()?),
                 Some(_) => return Err(self.wrong("a control character in a string, which has to be escaped")),
-                None => return Err(self.wrong("the text ends inside a string")),
+                None => return Err(self.wrong("the input ends inside a string")),
             }
             plain = self.at;
         }

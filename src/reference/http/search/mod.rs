@@ -68,7 +68,7 @@ impl Call<'_> {
         if is_searchable || !self.rules().searchable_is_needed.kept() {
             return Ok(());
         }
-        let message = "The session lacks the capability `searchable`, which search handles need.";
+        let message = "The session does not have the capability `searchable`, which search handles need.";
         Err(Failure::Forbidden(message.to_owned()))
     }
 
@@ -89,7 +89,7 @@ impl Call<'_> {
         let text = |name: &str| match body.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(malformed(format!("`{name}` is no string"))),
+            Some(_) => Err(malformed(format!("`{name}` is not a string"))),
         };
         let rules = self.rules();
         let places = self.searched(text("scid")?, text("templateName")?)?;
@@ -165,7 +165,7 @@ impl Call<'_> {
         let xuids = given.as_array().map_or(one, Vec::as_slice).iter();
         let xuids: Option<Vec<u64>> = xuids.map(|xuid| read_xuid(xuid, rules)).collect();
         let xuids =
-            xuids.ok_or_else(|| Failure::Malformed("`sessionOwners` is no list of decimal strings.".to_owned()))?;
+            xuids.ok_or_else(|| Failure::Malformed("`sessionOwners` is not a list of decimal strings.".to_owned()))?;
         let mut owned = Vec::new();
         for xuid in xuids {
             for key in self.edge.store.all_sessions_of(xuid) {

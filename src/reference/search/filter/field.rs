@@ -146,7 +146,7 @@ impl Kind {
 
     pub(super) fn expected(self) -> &'static str {
         match self {
-            Self::Text => "a text in single quotes",
+            Self::Text => "a string in single quotes",
             Self::Xuid => "a xuid in single quotes",
             Self::Time => "a time in single quotes, as in '2009-06-15T13:45:30Z'",
             Self::Number => "a number",

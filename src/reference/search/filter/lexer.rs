@@ -73,7 +73,11 @@ impl<'t> Lexer<'t> {
             }
             self.at += 1;
         }
-        Err(self.error(start, "a text that does not end".to_owned(), "a closing `'`".to_owned()))
+        Err(self.error(
+            start,
+            "a string that does not end".to_owned(),
+            "a closing `'`".to_owned(),
+        ))
     }
 
     fn rest(&self) -> &'t str {
@@ -97,7 +101,7 @@ impl Token<'_> {
     pub(super) fn shown(self) -> String {
         match self {
             Self::Word(word) => format!("`{}`", cut(word)),
-            Self::Text(text) => format!("the text '{}'", cut(text)),
+            Self::Text(text) => format!("the string '{}'", cut(text)),
             Self::Open => "`(`".to_owned(),
             Self::Close => "`)`".to_owned(),
             Self::Slash => "`/`".to_owned(),

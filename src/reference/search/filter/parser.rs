@@ -281,9 +281,11 @@ impl<'t> Parser<'t> {
         if matches!(kind, Kind::Text | Kind::Xuid) {
             return Ok(());
         }
-        Err(self
-            .cursor
-            .error_at(start, "an attribute that is no text".to_owned(), "a text for `tolower`"))
+        Err(self.cursor.error_at(
+            start,
+            "an attribute that is not a string".to_owned(),
+            "a string for `tolower`",
+        ))
     }
 
     fn check_variable(&self, word: &str, start: usize, variable: &str) -> Result<(), FilterError> {

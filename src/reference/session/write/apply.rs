@@ -163,7 +163,10 @@ impl<'a> Draft<'_, 'a> {
             Arc::make_mut(&mut self.session.properties.system).initialization_succeeded = None;
         }
         if self.access.rules.unmatched_host == UnmatchedHost::Refused && departure::host_is_unmatched(self.session) {
-            return Err(at.then("system").then("host").refuse("it is no member's deviceToken"));
+            return Err(at
+                .then("system")
+                .then("host")
+                .refuse("it is not the deviceToken of a member"));
         }
         Ok(())
     }

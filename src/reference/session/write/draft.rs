@@ -49,14 +49,14 @@ impl<'a> Draft<'_, 'a> {
             };
             match (own.whom, users) {
                 (Whom::Xuid(_) | Whom::All | Whom::AllInSession, _) if !self.access.caller.is_server() => {
-                    return Err(at.refuse("a user speaks for itself only, as me"));
+                    return Err(at.refuse("a user acts for itself only, as me"));
                 }
                 (Whom::Me, []) if !rules.me_needs_a_user.kept() => {}
                 // AUTH-005
                 (_, []) => {
                     return Err(at.refuse_as(
                         RefusalKind::Forbidden,
-                        "a server principal is no user, and the call acts for none",
+                        "a server principal is not a user, and the call acts for none",
                     ));
                 }
                 // AUTH-009

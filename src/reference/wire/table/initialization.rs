@@ -53,7 +53,7 @@ pub(super) const TABLE: &[WireFault] = &[
     fault("success-is-failure", "initializationSucceeded means the opposite.", &["INIT-014", "INIT-018"], &[SESSION, PUT], &[Change::Ask("/properties/system/initializationSucceeded", Edit::Not)]),
     fault("initialize-is-overlooked", "initialize is overlooked.", &["INIT-002", "INIT-003", "LIVE-014"], &[SESSION, PUT], &[Change::Ask("/members/me/constants/system/initialize", Edit::Remove)]),
     fault("initialize-is-anything", "initialize may be anything.", &["INIT-002"], &[SESSION, PUT, On::Asked("/members/me/constants/system/initialize", Is::There), On::Status(&[400])], YES),
-    fault("too-few-may-initialize", "Too few members to initialize are answered 201.", &["INIT-026"], &[SESSION, PUT, On::Status(&[400])], &[Change::Status(201)]),
+    fault("too-few-may-initialize", "Too few members to initialize return 201.", &["INIT-026"], &[SESSION, PUT, On::Status(&[400])], &[Change::Status(201)]),
     fault("measurements-are-overlooked", "Measurements are overlooked.", &["INIT-013", "INIT-034", "INIT-011"], &[SESSION, PUT], &[Change::Ask("/members/me/properties/system/measurements", Edit::Remove)]),
     fault("latencies-are-higher", "Latencies arrive higher.", &["INIT-034", "INIT-035"], &[SESSION, PUT], &[Change::Ask("/members/me/properties/system/measurements/*/latency", Edit::Add(200))]),
     fault("bandwidths-are-lower", "Bandwidths arrive lower.", &["INIT-034", "INIT-035"], &[SESSION, PUT], &[Change::Ask("/members/me/properties/system/measurements/*/bandwidthDown", Edit::Add(-60000)), Change::Ask("/members/me/properties/system/measurements/*/bandwidthUp", Edit::Add(-60000))]),

@@ -43,7 +43,7 @@ pub(super) const TABLE: &[WireFault] = &[
     at_105("105-has-no-timeouts", "105 has no timeouts.", &["LIVE-006", "VER-011", "SES-CVER-003"], &[Change::Tell("/constants/system/timeouts", Edit::Remove)]),
     at_105("105-names-initialization-otherwise", "105 has the name memberInitialization.", &["SES-CVER-003", "SES-CVER-004", "LIVE-006"], &[Change::Tell("/constants/system/managedInitialization", Edit::Rename("memberInitialization"))]),
     at_105("105-has-no-change-number", "105 has no changeNumber.", &["LIVE-007", "SES-CVER-003", "SES-RESP-002"], &[Change::Tell("/changeNumber", Edit::Remove)]),
-    at_105("105-is-107", "105 tells contract version 107.", &["SES-RESP-001", "VER-001"], &[Change::Tell("/contractVersion", Edit::Set("107"))]),
+    at_105("105-is-107", "105 shows contract version 107.", &["SES-RESP-001", "VER-001"], &[Change::Tell("/contractVersion", Edit::Set("107"))]),
     at_104("104-names-initialization-otherwise", "104 has the name memberInitialization.", &["SES-CVER-004", "LIVE-006"], &[Change::Tell("/constants/system/managedInitialization", Edit::Rename("memberInitialization"))]),
     at_104("104-has-no-initialization", "104 has no managedInitialization.", &["SES-CVER-004", "LIVE-006"], &[Change::Tell("/constants/system/managedInitialization", Edit::Remove)]),
     at_104("104-evaluates-externally", "104 shows externalEvaluation.", &["SES-CVER-004", "LIVE-006"], &[Change::Tell("/constants/system/managedInitialization/autoEvaluate", Edit::Rename("externalEvaluation"))]),

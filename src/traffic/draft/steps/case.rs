@@ -21,13 +21,13 @@ impl Writer<'_> {
         case.insert("$schema".to_owned(), "../../schemas/case.schema.json".into());
         let count = self.entries.len();
         let requests = if count == 1 {
-            "1 exchange goes as it went".to_owned()
+            "1 request gets the recorded response".to_owned()
         } else {
-            format!("{count} exchanges go as they went")
+            format!("{count} requests get the recorded responses")
         };
         case.insert(
             "title".to_owned(),
-            format!("A captured conversation of {}: {requests}.", joined(&speakers)).into(),
+            format!("Captured exchanges of {}: {requests}.", joined(&speakers)).into(),
         );
         let mut clauses = self.clauses.clone();
         clauses.truncate(MANY);
@@ -36,7 +36,7 @@ impl Writer<'_> {
             let likely = statuses.find_map(|status| self.suggestions.likely(status));
             let id = likely.unwrap_or(NO_CLAUSE);
             self.hints.push(format!(
-                "no clause is plain from its operations; put the one that it tests in place of `{id}` (`list clauses`)"
+                "the tested clause could not be derived; replace `{id}` by one of `list clauses`"
             ));
             clauses.push(id.to_owned());
         }
@@ -103,7 +103,7 @@ impl Writer<'_> {
             let is_there = own.next().is_some_and(|one| one.response.status == 200);
             if is_there {
                 self.hints.push(format!(
-                    "`{{{variable}}}` was there before the capture began: add the steps that make it"
+                    "`{{{variable}}}` existed before the capture began: add the steps that create it"
                 ));
             }
         }

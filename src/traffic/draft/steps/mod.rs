@@ -424,7 +424,7 @@ impl<'a> Writer<'a> {
                     &violation.pointer
                 };
                 self.hints.push(format!(
-                    "the captured answer to {} {} breaks the contract, and so will the draft: {place}: {}",
+                    "the captured response to {} {} violates the contract, so the draft will fail: {place}: {}",
                     one.request.method,
                     operation.path().id,
                     violation.message

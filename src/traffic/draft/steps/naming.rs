@@ -196,7 +196,7 @@ impl Writer<'_> {
             let likely = first.as_ref().map(|constants| self.likeliest(constants));
             let name = likely.flatten().unwrap_or_else(|| "open".to_owned());
             self.hints.push(format!(
-                "the suite has no template `{template}`; `{name}` stands in for it: compare the constants (`list templates`)"
+                "the suite has no template `{template}`; the draft uses `{name}`: compare the constants (`list templates`)"
             ));
             name
         });
