@@ -10,6 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::contract::case::{Action, Script, Step};
+use crate::contract::json::document::Document;
 use crate::contract::json::expected_one_of;
 use crate::contract::version::ContractVersion;
 use crate::contract::world::{Identity, Template};
@@ -329,9 +330,7 @@ impl Replay {
                 trusted += 1;
                 continue;
             }
-            let found = serde_json::from_slice(&response.body)
-                .ok()
-                .filter(|_| matches!(response.status, 200 | 201));
+            let found = Document::value_of(&response.body).filter(|_| matches!(response.status, 200 | 201));
             let Some(found): Option<Value> = found else {
                 let advice = format!(
                     "provision it (`mpsd-conformance target needs` prints `{name}`), or remove it from `templates`"
@@ -406,7 +405,7 @@ impl Replay {
                     continue;
                 }
             };
-            let document: Option<Value> = serde_json::from_slice(&response.body).ok();
+            let document = Document::value_of(&response.body);
             let members = document
                 .as_ref()
                 .and_then(|document| document.get("members")?.as_object());
@@ -679,7 +678,7 @@ fn cases(count: usize) -> String {
 }
 
 fn is_json(response: &WireResponse) -> bool {
-    serde_json::from_slice::<Value>(&response.body).is_ok()
+    Document::parse(&response.body).is_ok()
 }
 
 /// The time of an answer.

@@ -14,6 +14,8 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use regex::{Captures, Regex};
 use serde_json::Value;
 
+use crate::contract::json::document::Document;
+
 /// A shorter value is no secret, and would be found everywhere.
 const SHORTEST: usize = 8;
 
@@ -340,9 +342,10 @@ impl Redaction {
 
     /// A body: as JSON where it is some and holds a secret, else as text; as it is where there is nothing to hide.
     pub fn body(&mut self, body: &[u8]) -> Vec<u8> {
-        if let Ok(value) = serde_json::from_slice::<Value>(body) {
-            let redacted = self.json(&value);
-            return if redacted == value {
+        if let Ok(document) = Document::parse(body) {
+            let redacted = self.json(document.value());
+            // Of members with one name only the last was looked at, and only that one is shown.
+            return if redacted == *document.value() && document.repeated_name().is_none() {
                 body.to_vec()
             } else {
                 redacted.to_string().into_bytes()

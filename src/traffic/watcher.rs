@@ -174,10 +174,10 @@ impl<'a> Watcher<'a> {
         let coding = header(&passed.request.headers, "content-encoding").unwrap_or_default();
         let body = passed.request.body.as_deref().unwrap_or_default();
         let body = coding::decode(coding, body, LONGEST).unwrap_or_default();
-        let Ok(body) = serde_json::from_slice(&body) else {
+        let Ok(body) = Document::parse(&body) else {
             return Vec::new();
         };
-        let violations = self.suite.schemas().validate(schema, version, &body);
+        let violations = self.suite.schemas().validate(schema, version, body.value());
         let violations = violations
             .into_iter()
             .filter(|violation| violation.severity == Severity::Violation);

@@ -8,7 +8,7 @@ use crate::traffic::draft::names::{Names, Place};
 /// A message in which order it was seen, as JSON where it is some.
 pub(super) fn read(message: &Message) -> Option<Value> {
     let text = message.text.as_ref()?;
-    Some(serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into()))
+    Some(super::json(text.as_bytes()).unwrap_or_else(|| text.as_str().into()))
 }
 
 /// Whether a frame answers another: the same kind, and the number that the client gave.

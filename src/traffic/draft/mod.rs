@@ -14,6 +14,7 @@ mod suggestions;
 use serde_json::Value;
 
 use crate::contract::Suite;
+use crate::contract::json::document::Document;
 use crate::target::Target;
 use crate::traffic::redaction::Redaction;
 use crate::traffic::{Passed, without_query};
@@ -144,7 +145,7 @@ pub(super) fn referred(reference: &Value) -> Option<[&str; 3]> {
 
 /// The JSON of a body.
 pub(super) fn json(body: &[u8]) -> Option<Value> {
-    serde_json::from_slice(body).ok()
+    Document::value_of(body)
 }
 
 /// Calls `visit` with every string of a value, and the key it stands under.

@@ -56,6 +56,11 @@ impl Document {
         }
     }
 
+    /// A body as a value; `None` if it is not read.
+    pub fn value_of(body: &[u8]) -> Option<Value> {
+        Self::parse(body).ok().map(|document| document.root().to_value())
+    }
+
     /// As [`Self::parse`], without a copy: the document and the body share their bytes from now on.
     pub fn share(body: &mut Bytes) -> Result<Arc<Self>, Unread> {
         let bytes = Vec::from(mem::take(body));
