@@ -9,6 +9,7 @@
 #![expect(unreachable_pub, reason = "modules of a test binary are private")]
 
 mod access_model;
+mod agreement;
 mod bad_cases;
 mod book;
 mod charges;

@@ -53,7 +53,11 @@ impl Properties {
                 self.system = Arc::new(system);
             }
         }
-        if let Some(custom) = bag.custom
+        let custom = bag.custom.filter(|custom| !custom.is_null());
+        if let Some(custom) = custom {
+            at.then("custom").object(custom)?;
+        }
+        if let Some(custom) = custom
             && merge::changes_custom(&self.custom, custom, rules)
         {
             merge::merge_custom(Arc::make_mut(&mut self.custom), custom, rules);

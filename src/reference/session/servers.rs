@@ -66,7 +66,8 @@ impl Server {
                             self.system.insert(field.clone(), value.clone());
                         }
                     }
-                    if let Some(custom) = bag.custom {
+                    if let Some(custom) = bag.custom.filter(|custom| !custom.is_null()) {
+                        at.then("custom").object(custom)?;
                         merge::merge_custom(&mut self.custom, custom, rules);
                     }
                 }

@@ -84,7 +84,11 @@ impl Member {
             let status = self.wanted_status(active, ready, access.rules, &at)?;
             self.move_to(status, active == Some(true), connection_changed, session, access, &at)?;
         }
-        if let Some(custom) = bag.custom
+        let custom = bag.custom.filter(|custom| !custom.is_null());
+        if let Some(custom) = custom {
+            at.then("custom").object(custom)?;
+        }
+        if let Some(custom) = custom
             && merge::changes_custom(&self.custom, custom, access.rules)
         {
             merge::merge_custom(Arc::make_mut(&mut self.custom), custom, access.rules);
