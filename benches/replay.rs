@@ -34,7 +34,7 @@ const ROUNDS: usize = 31;
 /// A suite of many cases of three requests each, with the real world, schemas and invariants.
 fn suite() -> Suite {
     let embedded = Files::embedded();
-    let mut files: Vec<(String, String)> = ["cases/world.json", "cases/invariants.json"]
+    let mut files: Vec<(String, String)> = ["cases/world.json", "cases/invariants.json", "cases/sources.json"]
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), embedded.get(name)?.to_owned())))
         .collect();
