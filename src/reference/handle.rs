@@ -95,7 +95,11 @@ impl Handle {
             },
             "invite" => HandleKind::Invite {
                 invited: match xuid(body, "invitedXuid", rules) {
-                    Err(_) if !rules.invites_need_a_guest.kept() && body.get("invitedXuid").is_none() => 0,
+                    Err(_)
+                        if !rules.invites_need_a_guest.kept() && body.get("invitedXuid").is_none_or(Value::is_null) =>
+                    {
+                        0
+                    }
                     invited => invited?,
                 },
                 attributes: invite_attributes(body.get("inviteAttributes"), caller, rules)?,

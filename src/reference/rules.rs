@@ -728,7 +728,7 @@ mod tests {
         let error = Rules::default().set("X-12", "shallow").expect_err("no such reading");
         assert_eq!(
             error.to_string(),
-            "rule `X-12` has no reading `shallow`, expected one of deep, top-level"
+            "rule `X-12` has no option `shallow`, expected one of deep, top-level"
         );
         assert!(Rules::default().set("X-999", "deep").is_err());
     }

@@ -480,7 +480,7 @@ fn features_of(outcome: &Outcome) -> BTreeSet<String> {
             header("X-Xbl-Contract-Version").is_some_and(|version| version == "104" || version == "105"),
         );
         let advance = header(embedded::ADVANCE_HEADER).and_then(|time| time.parse::<u64>().ok());
-        add("clock", advance.is_some());
+        add("clock", advance.is_some_and(|time| time > 0));
         add("moved-clock", advance.is_some_and(|time| time >= 3_600_000));
         // What a template says shows nowhere when the request is refused.
         let name = segments.get(3).filter(|_| segments.get(2) == Some(&"sessiontemplates"));

@@ -119,7 +119,7 @@ impl Running {
         let start = Instant::now();
         while !running.log().contains("stop with Ctrl-C") {
             assert!(
-                start.elapsed() < Duration::from_secs(60),
+                start.elapsed() < Duration::from_mins(1),
                 "{arguments:?}: {}",
                 running.log()
             );

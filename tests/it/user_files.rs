@@ -191,10 +191,7 @@ fn a_target_may_be_another_host_than_its_address_says() {
     program(["target", "check", text(&target)]);
     let hosts = hosts.lock().unwrap();
     assert!(
-        !hosts.is_empty()
-            && hosts
-                .iter()
-                .all(|host| host.to_ascii_lowercase() == "host: mpsd.example"),
+        !hosts.is_empty() && hosts.iter().all(|host| host.eq_ignore_ascii_case("host: mpsd.example")),
         "{hosts:?}"
     );
 }

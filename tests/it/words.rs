@@ -191,7 +191,7 @@ fn values(place: &str, value: &Value, keys: &[&str], texts: &mut Vec<(String, St
             for (key, value) in fields {
                 match value.as_str() {
                     Some(text) if keys.contains(&key.as_str()) => {
-                        texts.push((format!("{place}/{key}"), text.to_owned()))
+                        texts.push((format!("{place}/{key}"), text.to_owned()));
                     }
                     _ => values(&format!("{place}/{key}"), value, keys, texts),
                 }
@@ -257,7 +257,7 @@ fn pages_of_the_site_have_no_phrase_of_the_list() {
     let mut lines: BTreeSet<String> = BTreeSet::new();
     for (_, page) in book::render(&SUITE, None)
         .into_iter()
-        .filter(|(name, _)| name.ends_with(".html"))
+        .filter(|(name, _)| Path::new(name).extension().is_some_and(|extension| extension == "html"))
     {
         let page = code
             .iter()

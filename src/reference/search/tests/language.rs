@@ -110,7 +110,7 @@ fn a_refusal_says_what_was_found_where_and_what_was_expected() {
         ("numbers/a in (1)", format!("column 11: found `in`, {comparison}")),
         (
             "numbers/a eq '5'",
-            "column 14: found the text '5', expected a number".to_owned(),
+            "column 14: found the string '5', expected a number".to_owned(),
         ),
         ("numbers/a eq 5f", "column 14: found `5f`, expected a number".to_owned()),
         (
@@ -133,15 +133,15 @@ fn a_refusal_says_what_was_found_where_and_what_was_expected() {
         ("numbers/ eq 5", format!("column 13: found `5`, {comparison}")),
         (
             "numbers/'a' eq 5",
-            "column 9: found the text 'a', expected the name of a number".to_owned(),
+            "column 9: found the string 'a', expected the name of a number".to_owned(),
         ),
         (
             "tolower(strings/a) eq 5",
-            "column 23: found `5`, expected a text in single quotes".to_owned(),
+            "column 23: found `5`, expected a string in single quotes".to_owned(),
         ),
         (
             "tolower(strings/a) eq 'b",
-            "column 23: found a text that does not end, expected a closing `'`".to_owned(),
+            "column 23: found a string that does not end, expected a closing `'`".to_owned(),
         ),
         (
             "tolower(strings/a eq 'b'",
@@ -182,7 +182,7 @@ fn a_refusal_says_what_was_found_where_and_what_was_expected() {
         ),
         (
             "session/postedTime lt 'soon'",
-            "column 23: found the text 'soon', expected a time in single quotes, as in '2009-06-15T13:45:30Z'"
+            "column 23: found the string 'soon', expected a time in single quotes, as in '2009-06-15T13:45:30Z'"
                 .to_owned(),
         ),
         (
@@ -213,7 +213,7 @@ fn a_filter_without_a_condition_is_refused() {
         ("  ", "the end"),
         ("and", "`and`"),
         ("()", "`)`"),
-        ("'a' eq 'a'", "the text 'a'"),
+        ("'a' eq 'a'", "the string 'a'"),
     ] {
         let expected = format!("found {found}, expected an attribute: tags, ");
         assert!(refusal(filter).contains(&expected), "{filter}: {}", refusal(filter));

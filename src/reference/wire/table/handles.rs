@@ -18,7 +18,6 @@ pub(super) const TABLE: &[WireFault] = &[
     fault("handle-has-no-body", "A new handle has no body.", &["HDL-GEN-009", "HDL-GEN-001"], &[HANDLES, POST, MADE], &[Change::Empty]),
     fault("handle-has-no-location", "A new handle has no Location.", &["LIVE-001"], &[HANDLES, POST, MADE], &[Change::Unhead("location")]),
     fault("handle-has-no-content-location", "A new handle has no Content-Location.", &["LIVE-001"], &[HANDLES, POST, MADE], &[Change::Unhead("content-location")]),
-    fault("handle-is-located-elsewhere", "The Location of a handle has a path that no handle has.", &["LIVE-001", "HDR-017"], &[HANDLES, POST, MADE], &[Change::HeadText("location", "/handles/", "/handle/")]),
     fault("handle-is-located-elsewhere", "The Location of a handle is another path.", &["LIVE-001"], &[HANDLES, POST, MADE], &[Change::HeadText("location", "/handles/", "/handle/")]),
     fault("handle-is-located-as-another", "The Location of a handle is that of another.", &["LIVE-001"], &[HANDLES, POST, MADE], &[Change::Head("location", "/handles/00000000-0000-0000-0000-000000000000")]),
     fault("handle-has-no-id", "A new handle has no id.", &["HDL-GEN-009", "HDL-GEN-001"], &[HANDLES, POST, MADE], &[Change::Tell("/id", Edit::Remove)]),
