@@ -149,7 +149,7 @@ fn a_refusal_says_what_was_found_where_and_what_was_expected() {
         ),
         (
             "tolower(numbers/a) eq 'b'",
-            "column 9: found an attribute that is no text, expected a text for `tolower`".to_owned(),
+            "column 9: found an attribute that is not a string, expected a string for `tolower`".to_owned(),
         ),
         (
             "contains(strings/a, 'b')",
