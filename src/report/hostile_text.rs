@@ -20,10 +20,7 @@ const TEXTS: &[(&str, &str)] = &[
         "turned directions",
         "\u{202e}abc\u{2066}d\u{2067}\u{2069}\u{200f}\u{61c}",
     ),
-    (
-        "what is no character",
-        "\u{fffe}\u{ffff}\u{fdd0}\u{fdef}\u{1fffe}\u{10ffff}",
-    ),
+    ("noncharacters", "\u{fffe}\u{ffff}\u{fdd0}\u{fdef}\u{1fffe}\u{10ffff}"),
     ("a byte order mark", "\u{feff}a\u{feff}"),
     ("half a surrogate pair", "\u{fffd} \\ud83d"),
     (
@@ -112,7 +109,7 @@ fn fault(format: &str, file: &str, plain: &str, text: &str) -> Option<String> {
     let lines = |text: &str, start: &str| text.lines().filter(|line| line.starts_with(start)).count();
     match format {
         "json" => match json::read(file) {
-            Ok(read) => (read.cases[0].findings[0].actual != text).then(|| "it says another text".to_owned()),
+            Ok(read) => (read.cases[0].findings[0].actual != text).then(|| "its message differs".to_owned()),
             Err(reason) => Some(reason),
         },
         "junit" => {
@@ -145,7 +142,7 @@ fn fault(format: &str, file: &str, plain: &str, text: &str) -> Option<String> {
                     .iter()
                     .any(|start| line.starts_with(start))
             })
-            .map(|line| format!("a line is no annotation: {line}")),
+            .map(|line| format!("a line is not an annotation: {line}")),
         _ => None,
     }
 }

@@ -79,7 +79,7 @@ impl fmt::Display for Skipped {
             Self::Redirect => "a redirect",
             Self::Cached => "from the browser's cache",
             Self::Repeated => "a duplicate",
-            Self::Odd => "not as HAR 1.2 has them",
+            Self::Odd => "malformed (not an entry of HAR 1.2)",
         })
     }
 }
