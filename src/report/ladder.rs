@@ -174,7 +174,7 @@ impl<'a> Survey<'a> {
                 continue;
             };
             let (stopped, is_answered) = match case.verdict {
-                Verdict::Pass | Verdict::Fixed => (usize::MAX, false),
+                Verdict::Pass | Verdict::Fixed => (end_of_setup(case), true),
                 Verdict::Fail | Verdict::Deviation | Verdict::Inconclusive => survey.stop(case),
                 Verdict::NotApplicable | Verdict::SuiteFault => continue,
             };
@@ -286,6 +286,14 @@ impl<'a> Survey<'a> {
             }
         }
     }
+}
+
+/// The place of the setup step that failed in a case that passed all the same, as those of inferred clauses do: no later
+/// step was run.
+fn end_of_setup(case: &model::Case) -> usize {
+    let failed = case.findings.iter().find(|finding| finding.setup);
+    let label = failed.and_then(|finding| finding.step);
+    label.map_or(usize::MAX, |label| label.step.saturating_sub(1))
 }
 
 /// What joins an answer and the part of a request that it is an answer to.

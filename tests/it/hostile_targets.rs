@@ -114,9 +114,9 @@ fn is_nonconforming(address: SocketAddr) -> Ended {
 }
 
 const JSON: &str = "Content-Type: application/json\r\n";
-const GIVEN_UP: &str = "given up";
+const STOPPED: &str = "run stopped";
 /// On a machine with much else to do, the limits of these runs are short.
-const NOT_DONE: &str = "not done within 2 s";
+const NOT_FINISHED: &str = "not finished within 2 s";
 
 #[test]
 fn nobody_at_the_port_is_exit_4_at_once() {
@@ -146,7 +146,7 @@ fn a_connection_that_is_reset_is_inconclusive() {
             let _ = answer(&mut stream.try_clone().unwrap(), 200, JSON, "[]");
         }
     });
-    is_unreachable(address, &["reset", "closed", GIVEN_UP]);
+    is_unreachable(address, &["reset", "closed", STOPPED]);
 }
 
 #[test]
@@ -156,29 +156,29 @@ fn a_connection_that_is_half_closed_is_inconclusive() {
         std::thread::sleep(Duration::from_secs(1));
         Ok(())
     });
-    is_unreachable(address, &["closed", GIVEN_UP]);
+    is_unreachable(address, &["closed", STOPPED]);
 }
 
 #[test]
 fn an_answer_that_takes_too_long_is_inconclusive() {
     let pause = Duration::from_millis(100);
     let head = hostile(move |_, stream| drip(stream, b"H", pause));
-    is_unreachable(head, &["no response within 0.5 s", "invalid HTTP version", GIVEN_UP]);
+    is_unreachable(head, &["no response within 0.5 s", "invalid HTTP version", STOPPED]);
     let headers = hostile(move |_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
         drip(stream, b"x", pause)
     });
-    is_unreachable(headers, &["no response within 0.5 s", GIVEN_UP]);
+    is_unreachable(headers, &["no response within 0.5 s", STOPPED]);
     let body = hostile(move |_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")?;
         drip(stream, b"x", pause)
     });
-    is_unreachable(body, &["no response within 0.5 s", GIVEN_UP]);
+    is_unreachable(body, &["no response within 0.5 s", STOPPED]);
     let silent = hostile(|_, _| {
         std::thread::sleep(Duration::from_secs(5));
         Ok(())
     });
-    is_unreachable(silent, &["no response within 0.5 s", GIVEN_UP]);
+    is_unreachable(silent, &["no response within 0.5 s", STOPPED]);
 }
 
 #[test]
@@ -189,20 +189,23 @@ fn an_answer_without_end_is_inconclusive() {
     });
     is_unreachable(
         headers,
-        &["more than 1000 headers", "no response within", NOT_DONE, GIVEN_UP],
+        &["more than 1000 headers", "no response within", NOT_FINISHED, STOPPED],
     );
     let body = hostile(|_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
         let chunk = [b"10000\r\n".as_slice(), &vec![b' '; 0x10000], b"\r\n"].concat();
         drip(stream, &chunk, Duration::ZERO)
     });
-    is_unreachable(body, &["longer than 16 MiB", "no response within", NOT_DONE, GIVEN_UP]);
+    is_unreachable(
+        body,
+        &["longer than 16 MiB", "no response within", NOT_FINISHED, STOPPED],
+    );
 }
 
 #[test]
 fn an_answer_that_is_cut_off_is_inconclusive() {
     let address = hostile(|_, stream| stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"a\": 1"));
-    is_unreachable(address, &["end of file", "closed", "reset", GIVEN_UP]);
+    is_unreachable(address, &["end of file", "closed", "reset", STOPPED]);
 }
 
 #[test]
@@ -216,7 +219,7 @@ fn a_target_that_throttles_everything_is_inconclusive_however_it_does_so() {
         (503, "Retry-After: Fri, 31 Dec 2999 23:59:59 GMT\r\n"),
     ] {
         let address = hostile(move |_, stream| answer(stream, status, headers, ""));
-        is_unreachable(address, &["throttled: ", "no response within", NOT_DONE, GIVEN_UP]);
+        is_unreachable(address, &["throttled: ", "no response within", NOT_FINISHED, STOPPED]);
     }
 }
 

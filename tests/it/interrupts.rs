@@ -120,7 +120,7 @@ fn a_run_that_is_interrupted_twice_ends_at_once() {
     signal(&child, "INT");
     let mut told = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.contains("stopping: what the run made is taken back") {
+    while !line.contains("stopping: deleting the sessions this run created") {
         assert_ne!(told.read_line(&mut line).unwrap(), 0, "it ended instead: {line}");
     }
     signal(&child, "INT");

@@ -611,7 +611,11 @@ fn shards_merge_into_the_report_of_the_whole() {
 
     let twice = workshop.tell(&["merge", "1.json", "1.json"]);
     assert_eq!(twice.exit, 2);
-    assert!(twice.told.contains("each case belongs in one shard"), "{}", twice.told);
+    assert!(
+        twice.told.contains("each case must be in one shard only"),
+        "{}",
+        twice.told
+    );
     assert!(
         workshop
             .tell(&["merge", "1.json", "2.json"])

@@ -78,7 +78,7 @@ fn a_target_is_tried_before_any_case_is() {
     let (exit, told) = service.check(|_| {});
     assert_eq!(exit, 0, "{told}");
     for part in [
-        "answers",
+        "responds",
         "24 of 24 identities accepted",
         "63 of 63 templates match those of the suite",
         "19 of 19 users have the XUID given in the target file",
