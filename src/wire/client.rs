@@ -1,8 +1,8 @@
 //! The client: sends a request byte for byte, and reads the whole response.
 //!
-//! It is `hyper`'s own client, which sends what it is given: another one would resolve `..` in paths, escape quotes, follow
-//! redirects or read proxies from the environment. `docs/transport.md` lists what a service may do on a connection, and what
-//! becomes of it here.
+//! HTTP/2 is `reqwest`'s. HTTP/1.1 is `hyper`'s own client, below `reqwest`: it sends paths as they are, where `Url` would
+//! resolve `..` and escape quotes, it reads heads of any size, and it says whether a connection had been used before.
+//! `docs/transport.md` lists what a service may do on a connection, and what becomes of it here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +14,10 @@ use http::{Method, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use reqwest::Url;
 
 use crate::target::Target;
+use crate::target::endpoint::{HTTP_1, HTTP_2};
 use crate::wire::connection::{self, Answered, Connector};
 use crate::wire::error::WireError;
 use crate::wire::files;
@@ -30,6 +32,8 @@ pub struct Client {
     connector: Connector,
     /// Keeps connections for the next request.
     keeping: legacy::Client<Connector, Full<Bytes>>,
+    /// Sends requests over HTTP/2, where the target's description says so; not those whose path `Url` would change.
+    second: Option<reqwest::Client>,
     /// Makes a connection for each request.
     fresh: legacy::Client<Connector, Full<Bytes>>,
     /// Whether the target closed a kept connection under a request: from then on each request has a connection of its own.
@@ -76,6 +80,7 @@ impl Client {
             headers: Arc::new(headers),
             keeping: build(MAX_IDLE.min(files::conversations())),
             fresh: build(0),
+            second: target.http2.then(|| second(target, &connector)).transpose()?,
             closes_idle: Arc::default(),
             connector,
             timeout,
@@ -129,9 +134,8 @@ impl Client {
         request: &WireRequest,
     ) -> Result<WireResponse, WireError> {
         let unsendable = |error: &dyn std::fmt::Display| WireError::Unsendable(error.to_string());
-        let url: Uri = format!("{}{}", self.base_url, request.path)
-            .parse()
-            .map_err(|error| unsendable(&error))?;
+        let text = format!("{}{}", self.base_url, request.path);
+        let url: Uri = text.parse().map_err(|error| unsendable(&error))?;
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| unsendable(&error))?;
         let mut headers = HeaderMap::with_capacity(request.headers.len() + self.headers.len() + 1);
         for (name, value) in &request.headers {
@@ -145,6 +149,13 @@ impl Client {
         // Many servers answer 411 to a PUT or POST without it, and the client leaves it out when there is no body.
         if request.body.is_none() && matches!(request.method.as_str(), "PUT" | "POST" | "PATCH") {
             headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
+        }
+        if let (Some(second), Ok(url)) = (&self.second, Url::parse(&text))
+            && url.as_str() == text
+        {
+            return self
+                .exchange_over_http2(second, method, url, headers, request.body.clone())
+                .await;
         }
         let mut message = http::Request::new(Full::new(request.body.clone().unwrap_or_default()));
         (*message.method_mut(), *message.uri_mut(), *message.headers_mut()) = (method, url, headers);
@@ -163,9 +174,44 @@ impl Client {
         WireResponse::read(status, headers, body)
     }
 
-    /// Why a request has no answer: what the connector said, or what broke on the way.
+    async fn exchange_over_http2(
+        &self,
+        client: &reqwest::Client,
+        method: Method,
+        url: Url,
+        mut headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<WireResponse, WireError> {
+        // The frames of HTTP/2 have a length of their own.
+        headers.remove(CONTENT_LENGTH);
+        let mut request = reqwest::Request::new(method, url);
+        *request.headers_mut() = headers;
+        *request.body_mut() = body.map(reqwest::Body::from);
+        let failed = |error: reqwest::Error| self.explain_failure(&error, error.is_connect(), false);
+        let mut response = client.execute(request).await.map_err(failed)?;
+        let (status, headers) = (response.status().as_u16(), texts(response.headers()));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            body.extend_from_slice(&chunk);
+            check_size(body.len())?;
+        }
+        WireResponse::read(status, headers, body)
+    }
+
+    /// Why a request has no answer.
     fn failed(&self, error: &legacy::Error) -> WireError {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        // Only a connection that carried an answer before may be closed between two requests.
+        let mut extras = http::Extensions::new();
+        if let Some(connected) = error.connect_info() {
+            connected.get_extras(&mut extras);
+        }
+        let is_kept = extras.get::<Answered>().is_some_and(Answered::is_noted);
+        self.explain_failure(error, error.is_connect(), is_kept)
+    }
+
+    /// What the connector said, or what broke on the way.
+    fn explain_failure(&self, error: &(dyn std::error::Error + 'static), is_connect: bool, is_kept: bool) -> WireError {
+        let mut cause = Some(error);
         let mut is_closed = false;
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<WireError>() {
@@ -182,13 +228,7 @@ impl Client {
             is_closed |= is_end(error);
             cause = error.source();
         }
-        // Only a connection that carried an answer before may be closed between two requests.
-        let mut extras = http::Extensions::new();
-        if let Some(connected) = error.connect_info() {
-            connected.get_extras(&mut extras);
-        }
-        let is_kept = extras.get::<Answered>().is_some_and(Answered::is_noted);
-        if error.is_connect() {
+        if is_connect {
             WireError::Connect(innermost(error))
         } else if is_closed && is_kept {
             WireError::Closed("the connection, which was kept for it, was closed".to_owned())
@@ -196,6 +236,28 @@ impl Client {
             WireError::Broken(explain(error))
         }
     }
+}
+
+/// A client that follows no redirect, uses no proxy, and begins with HTTP/2 where there is no TLS to agree on it.
+fn second(target: &Target, connector: &Connector) -> Result<reqwest::Client, WireError> {
+    // Another part of the process may have installed a provider first; any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder();
+    let builder = if connector.address().is_tls {
+        let mut tls = target.tls.config().map_err(WireError::Tls)?;
+        tls.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
+        builder.tls_backend_preconfigured(tls)
+    } else {
+        // Reading the system's certificates takes longer than anything else before the first request.
+        builder.tls_certs_only([]).http2_prior_knowledge()
+    };
+    builder
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tcp_nodelay(true)
+        .pool_idle_timeout(IDLE)
+        .build()
+        .map_err(|error| WireError::Unsendable(error.to_string()))
 }
 
 /// Sets a client to read all that a service may send, and what RFC 9112 has a client read although no service may send it.
