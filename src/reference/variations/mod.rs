@@ -1,7 +1,7 @@
 //! Harmless variations: ways in which a service may differ without breaking the contract.
 //!
 //! The other half of the faults: a suite that reports a failure for one of them is wrong. Most are made on the way of a
-//! response to the client, byte for byte, so that they are what any client would meet: see [`edge`]. Some are made by the
+//! response to the client, byte for byte, so that they are what any client would meet: see `edge.rs`. Some are made by the
 //! service itself. A response changes only in what the clause, ledger entry or RFC section of the row leaves free.
 
 mod answer;
